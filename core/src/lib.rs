@@ -1,0 +1,4 @@
+#![no_std]
+//! x
+/// s
+pub mod shape;

@@ -1,0 +1,9 @@
+//! What a run is asked to do: `run.toml`, its defaults, and what can be wrong with it.
+
+pub mod check;
+pub mod run_config;
+
+pub use run_config::{
+    DataSource, DistillConfig, NetChoice, PseudoLabelsConfig, QuantizeConfig, RunConfig,
+    StudentConfig, TeacherConfig,
+};

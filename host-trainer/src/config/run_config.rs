@@ -1,0 +1,234 @@
+//! The typed configuration; every default is the quickstart's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::augment::{Augment, RandAugment};
+use crate::model::{CompoundScaling, EfficientNetConfig};
+use crate::nn::Activation;
+use crate::train::FitConfig;
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Fixes every random choice: the same seed gives the same packed bytes.
+    pub seed: u64,
+    /// Where the images come from.
+    pub data: DataSource,
+    /// Stage 1.
+    pub teacher: TeacherConfig,
+    /// Stage 2.
+    pub pseudo_labels: PseudoLabelsConfig,
+    /// Stage 3.
+    pub student: StudentConfig,
+    /// Stage 4.
+    pub distill: DistillConfig,
+    /// Stage 5.
+    pub quantize: QuantizeConfig,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DataSource {
+    /// The full Fashion-MNIST where Debian's package has installed it, else the bundled part.
+    Auto,
+    /// The bundled 10,000 images.
+    Bundled,
+    /// A folder with the four Fashion-MNIST files.
+    Folder(std::path::PathBuf),
+}
+
+impl TryFrom<String> for DataSource {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "" => Err("data is empty; say \"auto\", \"bundled\" or a folder".into()),
+            "auto" => Ok(Self::Auto),
+            "bundled" => Ok(Self::Bundled),
+            folder => Ok(Self::Folder(folder.into())),
+        }
+    }
+}
+
+impl From<DataSource> for String {
+    fn from(source: DataSource) -> Self {
+        match source {
+            DataSource::Auto => "auto".into(),
+            DataSource::Bundled => "bundled".into(),
+            DataSource::Folder(folder) => folder.display().to_string(),
+        }
+    }
+}
+
+/// A member of the tiny EfficientNet family.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetChoice {
+    /// Channels, relative to the family's base net.
+    pub width: f64,
+    /// Blocks of each stage, relative to the base net.
+    pub depth: f64,
+    /// Non-linearity of convolutions.
+    pub activation: Activation,
+}
+
+impl NetChoice {
+    /// The net for these images.
+    pub fn resolve(&self, input: [usize; 3], classes: usize) -> EfficientNetConfig {
+        let scaling = CompoundScaling { width: self.width, depth: self.depth, resolution: 1.0 };
+        EfficientNetConfig::tiny(input, classes, scaling, self.activation)
+    }
+}
+
+/// Stage 1: a net on the labeled images alone.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TeacherConfig {
+    /// The net.
+    pub net: NetChoice,
+    /// Training.
+    pub fit: FitConfig,
+    /// Changes to its images.
+    pub augment: Augment,
+}
+
+/// Stage 2: what the teacher says about unlabeled images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PseudoLabelsConfig {
+    /// Images whose most probable class is less probable than this are left out.
+    pub threshold: f32,
+    /// Whether every class gets as many images as the others.
+    pub balance: bool,
+}
+
+/// Stage 3: an equal or larger net on labels and pseudo-labels, under noise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StudentConfig {
+    /// The net; not smaller than the teacher's.
+    pub net: NetChoice,
+    /// Training.
+    pub fit: FitConfig,
+    /// Changes to its images.
+    pub augment: Augment,
+    /// Unlabeled images of a batch for each labeled one.
+    pub unlabeled_ratio: usize,
+}
+
+/// Stage 4: the net for the chip, taught by the student on all images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistillConfig {
+    /// The net.
+    pub net: NetChoice,
+    /// Training.
+    pub fit: FitConfig,
+    /// Changes to its images; the student sees the same changed image.
+    pub augment: Augment,
+    /// Softens both answers (arXiv 1503.02531).
+    pub temperature: f32,
+    /// Training of the same net on the labels alone, the baseline of the final table.
+    pub labels_only: FitConfig,
+    /// Changes to the baseline's images.
+    pub labels_only_augment: Augment,
+}
+
+/// Stage 5: int8.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuantizeConfig {
+    /// Training images whose activations set the ranges.
+    pub calibration_images: usize,
+    /// Share of each activation's values that the range leaves out at either end.
+    pub clip: f64,
+    /// Most points of validation accuracy that int8 may lose; more is reported with exit code 1.
+    pub max_drop: f64,
+}
+
+const WIDE: NetChoice = NetChoice { width: 2.0, depth: 1.0, activation: Activation::Silu };
+
+const FIT: FitConfig = FitConfig {
+    steps: 1500,
+    batch: 64,
+    learning_rate: 4e-3,
+    weight_decay: 0.02,
+    ema: 0.995,
+    label_smoothing: 0.1,
+    dropout: 0.2,
+    drop_path: 0.0,
+};
+
+const WEAK: Augment = Augment::Weak { shift: 2, flip: true };
+
+const STRONG: Augment = Augment::Strong {
+    shift: 2,
+    flip: true,
+    rand_augment: RandAugment { operations: 2, magnitude: (1.0, 10.0) },
+    cutout: 8,
+};
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            data: DataSource::Auto,
+            teacher: TeacherConfig::default(),
+            pseudo_labels: PseudoLabelsConfig::default(),
+            student: StudentConfig::default(),
+            distill: DistillConfig::default(),
+            quantize: QuantizeConfig::default(),
+        }
+    }
+}
+
+impl Default for TeacherConfig {
+    fn default() -> Self {
+        Self { net: WIDE, fit: FIT, augment: STRONG }
+    }
+}
+
+impl Default for PseudoLabelsConfig {
+    fn default() -> Self {
+        Self { threshold: 0.3, balance: true }
+    }
+}
+
+impl Default for StudentConfig {
+    fn default() -> Self {
+        Self {
+            net: WIDE,
+            fit: FitConfig { steps: 2000, ..FIT },
+            augment: STRONG,
+            unlabeled_ratio: 3,
+        }
+    }
+}
+
+impl Default for DistillConfig {
+    fn default() -> Self {
+        let fit = FitConfig { steps: 2500, dropout: 0.0, label_smoothing: 0.0, ..FIT };
+        Self {
+            net: NetChoice { width: 1.0, ..WIDE },
+            fit,
+            augment: WEAK,
+            temperature: 2.0,
+            labels_only: FitConfig { steps: 2500, ..FIT },
+            labels_only_augment: STRONG,
+        }
+    }
+}
+
+impl Default for QuantizeConfig {
+    fn default() -> Self {
+        Self { calibration_images: 500, clip: 1e-4, max_drop: 1.0 }
+    }
+}
+
+impl Default for NetChoice {
+    fn default() -> Self {
+        WIDE
+    }
+}

@@ -1,0 +1,137 @@
+//! Augmentation of u8 images: none, weak, or strong (RandAugment and cutout).
+
+mod filter;
+mod geometry;
+mod rand_augment;
+mod tone;
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+pub use rand_augment::{Operation, RandAugment};
+
+/// One image being augmented: u8, HWC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Height.
+    pub h: usize,
+    /// Width.
+    pub w: usize,
+    /// Channels: 1 grey, 3 RGB.
+    pub c: usize,
+    /// Row-major bytes.
+    pub pixels: Vec<u8>,
+}
+
+/// How a training image is changed before the net sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Augment {
+    /// As it is.
+    None,
+    /// Shifted by up to `shift` pixels, mirrored with probability one half where `flip`.
+    Weak {
+        /// Most pixels in each direction.
+        shift: usize,
+        /// Whether left and right may be exchanged.
+        flip: bool,
+    },
+    /// Weak, then RandAugment, then a square of `cutout` pixels a side blanked.
+    Strong {
+        /// Most pixels of shift in each direction.
+        shift: usize,
+        /// Whether left and right may be exchanged.
+        flip: bool,
+        /// The operations.
+        rand_augment: RandAugment,
+        /// Side of the blanked square; 0 for none.
+        cutout: usize,
+    },
+}
+
+impl Augment {
+    /// Changes `picture`; new area is filled with `fill`.
+    pub fn apply(&self, picture: &mut Picture, fill: u8, rng: &mut ChaCha8Rng) {
+        match *self {
+            Self::None => {}
+            Self::Weak { shift, flip } => weak(picture, shift, flip, fill, rng),
+            Self::Strong { shift, flip, rand_augment, cutout } => {
+                weak(picture, shift, flip, fill, rng);
+                rand_augment.apply(picture, fill, rng);
+                if cutout > 0 {
+                    blank_square(picture, cutout, fill, rng);
+                }
+            }
+        }
+    }
+}
+
+fn weak(picture: &mut Picture, shift: usize, flip: bool, fill: u8, rng: &mut ChaCha8Rng) {
+    if flip && rng.next_u32() & 1 == 1 {
+        geometry::mirror(picture);
+    }
+    let most = shift as i32;
+    if most > 0 {
+        let (dy, dx) = (rng.random_range(-most..=most), rng.random_range(-most..=most));
+        geometry::shift(picture, dy, dx, fill);
+    }
+}
+
+/// Blanks a square of `side` pixels around a random center; parts may lie outside (arXiv
+/// 1708.04552).
+fn blank_square(picture: &mut Picture, side: usize, fill: u8, rng: &mut ChaCha8Rng) {
+    let (cy, cx) = (rng.random_range(0..picture.h), rng.random_range(0..picture.w));
+    let rows = cy.saturating_sub(side / 2)..(cy + side.div_ceil(2)).min(picture.h);
+    let columns = cx.saturating_sub(side / 2)..(cx + side.div_ceil(2)).min(picture.w);
+    for y in rows {
+        let row = y * picture.w;
+        picture.pixels[(row + columns.start) * picture.c..(row + columns.end) * picture.c].fill(fill);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    fn picture() -> Picture {
+        Picture { h: 9, w: 7, c: 1, pixels: (0..63).map(|i| i * 4).collect() }
+    }
+
+    #[test]
+    fn a_stream_fixes_the_result() {
+        let strong = Augment::Strong {
+            shift: 2,
+            flip: true,
+            rand_augment: RandAugment { operations: 2, magnitude: (1.0, 10.0) },
+            cutout: 4,
+        };
+        let run = |seed| {
+            let mut p = picture();
+            strong.apply(&mut p, 128, &mut ChaCha8Rng::seed_from_u64(seed));
+            p
+        };
+        assert_eq!(run(1), run(1));
+        assert!((0..20).any(|s| run(s) != run(s + 1)));
+        assert!((0..200).all(|s| run(s).pixels.len() == 63));
+    }
+
+    #[test]
+    fn none_changes_nothing_and_draws_nothing() {
+        let (mut p, mut rng) = (picture(), ChaCha8Rng::seed_from_u64(3));
+        Augment::None.apply(&mut p, 0, &mut rng);
+        assert_eq!(p, picture());
+        assert_eq!(rng, ChaCha8Rng::seed_from_u64(3));
+    }
+
+    #[test]
+    fn a_blank_square_is_at_most_its_side() {
+        for seed in 0..50 {
+            let mut p = Picture { h: 9, w: 9, c: 1, pixels: vec![9; 81] };
+            blank_square(&mut p, 4, 0, &mut ChaCha8Rng::seed_from_u64(seed));
+            let blanked = p.pixels.iter().filter(|v| **v == 0).count();
+            assert!((4..=16).contains(&blanked), "{blanked}");
+        }
+    }
+}

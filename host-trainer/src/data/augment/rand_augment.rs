@@ -1,0 +1,200 @@
+//! RandAugment (arXiv 1909.13719) with the arithmetic of the Noisy Student reference code.
+//!
+//! `operations` draws with replacement from sixteen; a magnitude M gives the level L = M / 10.
+//! Magnitudes above 10 would push posterize and solarize out of range: there they do nothing.
+
+use core::f32::consts::PI;
+
+use nalgebra::{Matrix2, Vector2};
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::{Picture, blank_square, filter, geometry, tone};
+
+/// How many operations, and the range that each one's magnitude is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RandAugment {
+    /// Operations in a row.
+    pub operations: usize,
+    /// Least and greatest magnitude; drawn uniformly for each operation.
+    pub magnitude: (f32, f32),
+}
+
+/// One of RandAugment's operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Full range in each channel.
+    AutoContrast,
+    /// Flat histogram in each channel.
+    Equalize,
+    /// 255 − v.
+    Invert,
+    /// By ±30 L degrees.
+    Rotate,
+    /// The upper ⌊4 L⌋ bits stay.
+    Posterize,
+    /// Values from ⌊256 L⌋ on are inverted.
+    Solarize,
+    /// ⌊110 L⌋ is added to values below 128.
+    SolarizeAdd,
+    /// Saturation by 1.8 L + 0.1.
+    Color,
+    /// Contrast by 1.8 L + 0.1.
+    Contrast,
+    /// Brightness by 1.8 L + 0.1.
+    Brightness,
+    /// Sharpness by 1.8 L + 0.1.
+    Sharpness,
+    /// Horizontal shear by ±0.3 L.
+    ShearX,
+    /// Vertical shear by ±0.3 L.
+    ShearY,
+    /// Horizontal shift by ±L/8 of the width (4 pixels of 32).
+    TranslateX,
+    /// Vertical shift by ±L/8 of the height.
+    TranslateY,
+    /// A blank square of half-side L/8 of the width.
+    Cutout,
+}
+
+/// All operations, drawn with equal probability.
+pub const OPERATIONS: [Operation; 16] = [
+    Operation::AutoContrast,
+    Operation::Equalize,
+    Operation::Invert,
+    Operation::Rotate,
+    Operation::Posterize,
+    Operation::Solarize,
+    Operation::SolarizeAdd,
+    Operation::Color,
+    Operation::Contrast,
+    Operation::Brightness,
+    Operation::Sharpness,
+    Operation::ShearX,
+    Operation::ShearY,
+    Operation::TranslateX,
+    Operation::TranslateY,
+    Operation::Cutout,
+];
+
+impl RandAugment {
+    /// Applies the drawn operations in turn.
+    pub fn apply(&self, picture: &mut Picture, fill: u8, rng: &mut ChaCha8Rng) {
+        for _ in 0..self.operations {
+            let operation = OPERATIONS[rng.random_range(0..OPERATIONS.len())];
+            let (least, greatest) = self.magnitude;
+            let uniform = (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
+            operation.apply(picture, least + (greatest - least) * uniform, fill, rng);
+        }
+    }
+}
+
+impl Operation {
+    /// Applies the operation at `magnitude`; directions are drawn from `rng`.
+    pub fn apply(self, picture: &mut Picture, magnitude: f32, fill: u8, rng: &mut ChaCha8Rng) {
+        let level = magnitude / 10.0;
+        let factor = 1.8 * level + 0.1;
+        let mut signed = |x: f32| if rng.next_u32() & 1 == 1 { -x } else { x };
+        let still = Vector2::zeros();
+        match self {
+            Self::AutoContrast => tone::auto_contrast(picture),
+            Self::Equalize => tone::equalize(picture),
+            Self::Invert => tone::map(picture, |v| 255 - v),
+            Self::Rotate => {
+                let (sin, cos) = signed(30.0 * level * PI / 180.0).sin_cos();
+                geometry::affine(picture, Matrix2::new(cos, -sin, sin, cos), still, fill);
+            }
+            Self::Posterize => {
+                let bits = (4.0 * level) as u32;
+                if bits < 8 {
+                    let mask = if bits == 0 { 0 } else { 0xffu8 << (8 - bits) };
+                    tone::map(picture, |v| v & mask);
+                }
+            }
+            Self::Solarize => {
+                let threshold = 256.0 * level;
+                tone::map(picture, |v| if f32::from(v) < threshold.floor() { v } else { 255 - v });
+            }
+            Self::SolarizeAdd => {
+                let added = (110.0 * level) as u32;
+                tone::map(picture, |v| {
+                    if v < 128 { (u32::from(v) + added).min(255) as u8 } else { v }
+                });
+            }
+            Self::Color => tone::saturation(picture, factor),
+            Self::Contrast => {
+                let mean = tone::mean_luminance(picture);
+                tone::map(picture, |v| tone::blend(v, mean, factor));
+            }
+            Self::Brightness => tone::map(picture, |v| tone::blend(v, 0.0, factor)),
+            Self::Sharpness => filter::sharpness(picture, factor),
+            Self::ShearX => {
+                let shear = Matrix2::new(1.0, signed(0.3 * level), 0.0, 1.0);
+                geometry::affine(picture, shear, still, fill);
+            }
+            Self::ShearY => {
+                let shear = Matrix2::new(1.0, 0.0, signed(0.3 * level), 1.0);
+                geometry::affine(picture, shear, still, fill);
+            }
+            Self::TranslateX => {
+                let by = Vector2::new(signed(level * picture.w as f32 / 8.0), 0.0);
+                geometry::affine(picture, Matrix2::identity(), by, fill);
+            }
+            Self::TranslateY => {
+                let by = Vector2::new(0.0, signed(level * picture.h as f32 / 8.0));
+                geometry::affine(picture, Matrix2::identity(), by, fill);
+            }
+            Self::Cutout => {
+                let side = 2 * (level * picture.w as f32 / 8.0) as usize;
+                if side > 0 {
+                    blank_square(picture, side, fill, rng);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    fn run(operation: Operation, magnitude: f32, pixels: &[u8]) -> Vec<u8> {
+        let mut p = Picture { h: 1, w: pixels.len(), c: 1, pixels: pixels.to_vec() };
+        operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(1));
+        p.pixels
+    }
+
+    #[test]
+    fn levels_follow_the_reference_arithmetic() {
+        // M = 5: posterize keeps 2 bits, solarize from 128, solarize-add 55, factors 1.0.
+        assert_eq!(run(Operation::Posterize, 5.0, &[0x7f, 0xff]), [0x40, 0xc0]);
+        assert_eq!(run(Operation::Solarize, 5.0, &[127, 128]), [127, 127]);
+        assert_eq!(run(Operation::SolarizeAdd, 5.0, &[127, 128]), [182, 128]);
+        for same in [Operation::Brightness, Operation::Contrast, Operation::Color] {
+            assert_eq!(run(same, 5.0, &[3, 77, 200]), [3, 77, 200], "{same:?}");
+        }
+        assert_eq!(run(Operation::Brightness, 10.0, &[10, 200]), [19, 255]);
+        assert_eq!(run(Operation::Invert, 1.0, &[0, 200]), [255, 55]);
+    }
+
+    #[test]
+    fn magnitudes_above_ten_leave_posterize_and_solarize_without_effect() {
+        assert_eq!(run(Operation::Posterize, 20.0, &[0x7f, 0xff]), [0x7f, 0xff]);
+        assert_eq!(run(Operation::Solarize, 20.0, &[0, 128, 255]), [0, 128, 255]);
+    }
+
+    #[test]
+    fn every_operation_runs_on_one_pixel_and_on_color() {
+        for operation in OPERATIONS {
+            for (h, w, c) in [(1, 1, 1), (5, 3, 3), (2, 9, 1)] {
+                for magnitude in [0.0, 1.0, 10.0, 27.0] {
+                    let mut p = Picture { h, w, c, pixels: vec![77; h * w * c] };
+                    operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(2));
+                    assert_eq!(p.pixels.len(), h * w * c, "{operation:?}");
+                }
+            }
+        }
+    }
+}

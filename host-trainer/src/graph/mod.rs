@@ -1,0 +1,80 @@
+//! The trained net as a plain list of operators, batch norm folded in: what is calibrated,
+//! quantized and packed. It runs in f32 here and in int8 in core.
+
+pub mod calibrate;
+pub mod float;
+pub mod fold;
+
+/// One tensor: height, width, channels.
+pub type Dims = [usize; 3];
+
+/// Operators in order; tensor 0 is the input, operator i writes tensor i + 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Dimensions of every tensor.
+    pub tensors: Vec<Dims>,
+    /// The operators.
+    pub nodes: Vec<Node>,
+}
+
+/// One operator, the tensors it reads, and its name in reports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// "stem", "block 2 depthwise", …
+    pub name: String,
+    /// Tensors read.
+    pub inputs: Vec<usize>,
+    /// What it computes.
+    pub op: Op,
+}
+
+/// What a node computes. Convolutions pad like TensorFlow's SAME.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Weights `[out_ch][kernel][kernel][in_ch]`.
+    Conv(Filter),
+    /// Weights `[kernel][kernel][ch]`.
+    Depthwise(Filter),
+    /// Weights `[out][in]`; the input is flat.
+    Dense(Filter),
+    /// Mean over height and width.
+    Mean,
+    /// Gate computed from the input's own mean.
+    SqueezeExcite {
+        /// `[squeezed][ch]`, then its activation.
+        reduce: Filter,
+        /// `[ch][squeezed]`, then the sigmoid.
+        expand: Filter,
+    },
+    /// Sum of two tensors.
+    Add,
+}
+
+/// Weights with batch norm folded in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// Kernel height and width; 1 for dense layers.
+    pub kernel: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Row-major, in the order that the operator names.
+    pub weights: Vec<f32>,
+    /// One per output channel.
+    pub bias: Vec<f32>,
+    /// Behind it.
+    pub act: crate::nn::Activation,
+}
+
+impl Graph {
+    /// An empty graph on one input.
+    pub fn new(input: Dims) -> Self {
+        Self { tensors: vec![input], nodes: Vec::new() }
+    }
+
+    /// Appends an operator that writes a tensor of `dims`; returns the tensor.
+    pub fn push(&mut self, name: String, inputs: &[usize], op: Op, dims: Dims) -> usize {
+        self.nodes.push(Node { name, inputs: inputs.to_vec(), op });
+        self.tensors.push(dims);
+        self.tensors.len() - 1
+    }
+}

@@ -1,0 +1,13 @@
+//! Pupil's trainer.
+#![recursion_limit = "256"]
+pub mod checkpoint;
+pub mod config;
+pub mod data;
+pub mod graph;
+pub mod model;
+pub mod nn;
+pub mod progress;
+pub mod random;
+pub mod run_dir;
+pub mod stages;
+pub mod train;

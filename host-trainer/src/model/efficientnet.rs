@@ -1,0 +1,147 @@
+//! EfficientNet (arXiv 1905.11946): stem, MBConv blocks, 1x1 head, pooling, classifier.
+//!
+//! One configuration type describes teacher, student and the student for the chip. Maps are
+//! NHWC, padding is TensorFlow's SAME.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::scaling::CompoundScaling;
+use crate::nn::activation::Activation;
+use crate::nn::conv::{ConvBnAct, Pointwise};
+use crate::nn::init::Init;
+use crate::nn::mbconv::{MbConv, MbConvConfig};
+use crate::nn::noise::Pass;
+use crate::nn::ops::global_pool;
+
+/// A whole net, resolved to channel counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EfficientNetConfig {
+    /// Input height, width and channels.
+    pub input: [usize; 3],
+    /// Classes.
+    pub classes: usize,
+    /// Channels of the stem.
+    pub stem_ch: usize,
+    /// Stride of the 3x3 stem.
+    pub stem_stride: usize,
+    /// The MBConv blocks in order.
+    pub blocks: Vec<MbConvConfig>,
+    /// Channels of the 1x1 head.
+    pub head_ch: usize,
+    /// Everywhere but after projections.
+    pub act: Activation,
+}
+
+/// A stage of the tiny family at width 1: repeats, kernel, stride, expand ratio, channels.
+const TINY_STAGES: [(usize, usize, usize, usize, usize); 4] =
+    [(1, 3, 1, 4, 16), (1, 5, 2, 4, 24), (1, 3, 2, 4, 40), (1, 5, 1, 4, 40)];
+
+impl EfficientNetConfig {
+    /// The tiny family for inputs of 28 to 96 pixels: a stride-2 stem and four stages; at width
+    /// 1 and depth 1, 46,410 parameters and 1.4 MMAC at 28x28x1 with ten classes.
+    pub fn tiny(input: [usize; 3], classes: usize, scaling: CompoundScaling, act: Activation) -> Self {
+        let channels = |ch| scaling.channels(ch, 8);
+        let stem_ch = channels(16);
+        let mut in_ch = stem_ch;
+        let mut blocks = Vec::new();
+        for (repeats, kernel, stride, expand_ratio, ch) in TINY_STAGES {
+            for i in 0..scaling.repeats(repeats) {
+                let out_ch = channels(ch);
+                blocks.push(MbConvConfig {
+                    in_ch,
+                    out_ch,
+                    kernel,
+                    stride: if i == 0 { stride } else { 1 },
+                    expand_ratio,
+                    squeezed_ch: (in_ch / 4).max(1),
+                    act,
+                });
+                in_ch = out_ch;
+            }
+        }
+        Self { input, classes, stem_ch, stem_stride: 2, blocks, head_ch: channels(160), act }
+    }
+
+    /// A net with weights from `init`.
+    pub fn init(&self, init: &mut Init<'_>) -> EfficientNet {
+        let last = self.blocks.last().map_or(self.stem_ch, |b| b.out_ch);
+        EfficientNet {
+            stem: ConvBnAct::new((self.input[2], self.stem_ch), 3, self.stem_stride, self.act, init),
+            blocks: self.blocks.iter().map(|b| b.init(init)).collect(),
+            head: Pointwise::new((last, self.head_ch), self.act, init),
+            classifier: init.uniform([self.head_ch, self.classes], self.classes),
+            classifier_bias: init.constant([self.classes], 0.0),
+        }
+    }
+
+    /// Trained parameters: weights, biases, γ and β; running statistics are not counted.
+    pub fn parameters(&self) -> usize {
+        let norm = |ch: usize| 2 * ch;
+        let blocks: usize = self
+            .blocks
+            .iter()
+            .map(|b| {
+                let e = b.expanded_ch();
+                let expand = if b.expand_ratio > 1 { b.in_ch * e + norm(e) } else { 0 };
+                let s = b.squeezed_ch;
+                let squeeze = if s > 0 { 2 * e * s + e + s } else { 0 };
+                expand + b.kernel * b.kernel * e + norm(e) + squeeze + e * b.out_ch + norm(b.out_ch)
+            })
+            .sum();
+        let last = self.blocks.last().map_or(self.stem_ch, |b| b.out_ch);
+        9 * self.input[2] * self.stem_ch
+            + norm(self.stem_ch)
+            + blocks
+            + last * self.head_ch
+            + norm(self.head_ch)
+            + self.head_ch * self.classes
+            + self.classes
+    }
+
+    /// Multiply-accumulates of one image: convolutions, squeeze-and-excitation and classifier.
+    pub fn macs(&self) -> usize {
+        let [mut h, mut w, c] = self.input;
+        (h, w) = (h.div_ceil(self.stem_stride), w.div_ceil(self.stem_stride));
+        let mut macs = h * w * 9 * c * self.stem_ch;
+        for b in &self.blocks {
+            let e = b.expanded_ch();
+            if b.expand_ratio > 1 {
+                macs += h * w * b.in_ch * e;
+            }
+            (h, w) = (h.div_ceil(b.stride), w.div_ceil(b.stride));
+            macs += h * w * (b.kernel * b.kernel * e + e * b.out_ch) + 2 * e * b.squeezed_ch;
+        }
+        let last = self.blocks.last().map_or(self.stem_ch, |b| b.out_ch);
+        macs + h * w * last * self.head_ch + self.head_ch * self.classes
+    }
+}
+
+/// The net.
+#[derive(Module, Debug)]
+pub struct EfficientNet {
+    /// 3x3 convolution on the image.
+    pub stem: ConvBnAct,
+    /// MBConv blocks.
+    pub blocks: Vec<MbConv>,
+    /// 1x1 convolution before pooling.
+    pub head: Pointwise,
+    /// `[head_ch, classes]`.
+    pub classifier: Param<Tensor<2>>,
+    /// `[classes]`.
+    pub classifier_bias: Param<Tensor<1>>,
+}
+
+impl EfficientNet {
+    /// Images `[n, h, w, c]` to logits `[n, classes]`.
+    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
+        let mut x = self.stem.forward(x, pass);
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, pass, i, self.blocks.len());
+        }
+        let pooled = global_pool(self.head.forward(x, pass));
+        let features = pass.dropout(pooled);
+        features.matmul(self.classifier.val()) + self.classifier_bias.val().unsqueeze()
+    }
+}

@@ -1,0 +1,15 @@
+//! Neural network parts: burn modules over NHWC maps, with fused training operators.
+
+pub mod activation;
+pub mod conv;
+pub mod init;
+pub mod mbconv;
+pub mod noise;
+pub mod ops;
+pub mod squeeze_excite;
+pub mod values;
+
+pub use activation::Activation;
+pub use conv::{ConvBnAct, Pointwise};
+pub use mbconv::{MbConv, MbConvConfig};
+pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};

@@ -1,0 +1,64 @@
+//! The noise inside a net: dropout and stochastic depth, from one random stream.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// Strength of the model noise of Noisy Student (arXiv 1911.04252, section 3) and its stream.
+pub struct Noise {
+    /// Probability that dropout zeroes a feature before the classifier.
+    pub dropout: f32,
+    /// Stochastic depth: the drop probability that the last block would have; block i of L is
+    /// dropped with `drop_path * i / L`.
+    pub drop_path: f32,
+    /// Source of the masks.
+    pub rng: ChaCha8Rng,
+}
+
+/// How a net is run.
+pub enum Pass<'a> {
+    /// Running statistics, no noise, no random numbers.
+    Evaluate,
+    /// Batch statistics and the given noise.
+    Train(&'a mut Noise),
+}
+
+impl Pass<'_> {
+    /// Inverted dropout on `x [n, c]`.
+    pub fn dropout(&mut self, x: Tensor<2>) -> Tensor<2> {
+        let Self::Train(noise) = self else { return x };
+        if noise.dropout <= 0.0 {
+            return x;
+        }
+        let mask = noise.mask(x.dims(), noise.dropout, &x.device());
+        x * mask
+    }
+
+    /// Stochastic depth on a residual branch `x [n, h, w, c]`: whole samples are dropped, kept
+    /// ones divided by the keep probability (arXiv 1603.09382).
+    pub fn drop_path(&mut self, x: Tensor<4>, index: usize, blocks: usize) -> Tensor<4> {
+        let Self::Train(noise) = self else { return x };
+        let drop = noise.drop_path * index as f32 / blocks.max(1) as f32;
+        if drop <= 0.0 {
+            return x;
+        }
+        let n = x.dims()[0];
+        let mask = noise.mask([n, 1, 1, 1], drop, &x.device());
+        x * mask
+    }
+}
+
+impl Noise {
+    /// 0 with probability `drop`, else 1 / (1 − drop).
+    fn mask<const D: usize>(&mut self, dims: [usize; D], drop: f32, device: &Device) -> Tensor<D> {
+        let keep = 1.0 - drop;
+        let count = dims.iter().product();
+        let values: Vec<f32> = (0..count)
+            .map(|_| {
+                let uniform = (self.rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
+                if uniform < drop { 0.0 } else { 1.0 / keep }
+            })
+            .collect();
+        Tensor::from_data(TensorData::new(values, dims), device)
+    }
+}

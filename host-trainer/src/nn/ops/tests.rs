@@ -1,0 +1,220 @@
+//! Each fused operator against the same function composed of burn's stock operators: outputs
+//! and all gradients, on odd sizes, short channels and both strides.
+
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::{ConvOptions, PadMode};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+use pupil_core::shape::same_padding;
+use rand::Rng;
+
+use super::*;
+use crate::nn::Activation;
+use crate::random::stream;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+/// Values in −1..1 from a stream of its own.
+fn random<const D: usize>(dims: [usize; D], counter: u64) -> Tensor<D> {
+    let mut rng = stream(9, "operator tests", counter);
+    let count = dims.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|_| (rng.next_u32() >> 8) as f32 / (1u32 << 23) as f32 - 1.0)
+        .collect();
+    Tensor::from_data(TensorData::new(values, dims), &device()).require_grad()
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_to_vec().unwrap()
+}
+
+/// Largest difference, relative to the largest value.
+fn assert_close(name: &str, fused: &[f32], stock: &[f32]) {
+    assert_eq!(fused.len(), stock.len(), "{name}");
+    let largest = stock.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    let worst = fused.iter().zip(stock).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+    // f32 sums of some thousand terms in another order.
+    assert!(worst / largest < 2e-5, "{name}: differs by {worst} of {largest}");
+}
+
+/// Compares outputs and the gradients of `inputs` for a loss that weighs every output.
+fn compare<const D: usize>(
+    name: &str,
+    fused: Tensor<D>,
+    stock: Tensor<D>,
+    fused_inputs: &[Tensor<1>],
+    stock_inputs: &[Tensor<1>],
+) {
+    assert_close(name, &values(fused.clone().inner()), &values(stock.clone().inner()));
+    let weights = random(fused.dims(), 1000).detach();
+    let fused_grads = (fused * weights.clone()).sum().backward();
+    let stock_grads = (stock * weights).sum().backward();
+    for (i, (a, b)) in fused_inputs.iter().zip(stock_inputs).enumerate() {
+        let a = values(a.grad(&fused_grads).expect("a gradient"));
+        let b = values(b.grad(&stock_grads).expect("a gradient"));
+        assert_close(&format!("{name}, gradient {i}"), &a, &b);
+    }
+}
+
+/// Leaf tensors as flat vectors, so that one list holds several ranks.
+fn leaf<const D: usize>(dims: [usize; D], counter: u64) -> (Tensor<1>, Tensor<D>) {
+    let flat = random([dims.iter().product()], counter);
+    (flat.clone(), flat.reshape(dims))
+}
+
+/// Stock convolution of an NHWC map with SAME padding; weights `[out, in/groups, k, k]`.
+fn stock_conv(x: Tensor<4>, w: Tensor<4>, stride: usize, groups: usize) -> Tensor<4> {
+    let [_, h, width, _] = x.dims();
+    let kernel = w.dims()[2];
+    let (top, bottom) = same_padding(h, kernel, stride);
+    let (left, right) = same_padding(width, kernel, stride);
+    let x = x.permute([0, 3, 1, 2]).pad((left, right, top, bottom), PadMode::Constant(0.0));
+    let options = ConvOptions::new([stride, stride], [0, 0], [1, 1], groups);
+    conv2d(x, w, None, options).permute([0, 2, 3, 1])
+}
+
+#[test]
+fn depthwise_equals_grouped_convolution() {
+    for (dims, kernel, stride) in [
+        ([3, 7, 6, 5], 3, 1),
+        ([2, 8, 8, 16], 3, 2),
+        ([9, 5, 7, 11], 5, 2),
+        ([1, 1, 1, 8], 5, 1),
+        ([2, 1, 9, 3], 3, 2),
+        ([2, 9, 9, 8], 9, 1),
+    ] {
+        let c = dims[3];
+        let ((fx, x), (fw, w)) = (leaf(dims, 1), leaf([kernel * kernel, c], 2));
+        let ((sx, x2), (sw, w2)) = (leaf(dims, 1), leaf([kernel * kernel, c], 2));
+        let w2 = w2.permute([1, 0]).reshape([c, 1, kernel, kernel]);
+        compare(
+            &format!("depthwise {dims:?} k{kernel} s{stride}"),
+            depthwise(x, w, kernel, stride),
+            stock_conv(x2, w2, stride, c),
+            &[fx, fw],
+            &[sx, sw],
+        );
+    }
+}
+
+#[test]
+fn patches_times_weights_equal_convolution() {
+    for (dims, kernel, stride, out) in
+        [([3, 7, 6, 2], 3, 1, 4), ([2, 8, 8, 1], 3, 2, 5), ([2, 5, 1, 3], 5, 2, 2)]
+    {
+        let [n, h, w, c] = dims;
+        let rows = kernel * kernel * c;
+        let ((fx, x), (fw, weight)) = (leaf(dims, 3), leaf([rows, out], 4));
+        let ((sx, x2), (sw, weight2)) = (leaf(dims, 3), leaf([rows, out], 4));
+        let (oh, ow) = (h.div_ceil(stride), w.div_ceil(stride));
+        let fused = patches(x, kernel, stride).reshape([n * oh * ow, rows]).matmul(weight);
+        let weight2 = weight2.reshape([kernel, kernel, c, out]).permute([3, 2, 0, 1]);
+        compare(
+            &format!("patches {dims:?} k{kernel} s{stride}"),
+            fused.reshape([n, oh, ow, out]),
+            stock_conv(x2, weight2, stride, 1),
+            &[fx, fw],
+            &[sx, sw],
+        );
+    }
+}
+
+/// Batch norm and activation from stock operators.
+fn stock_batch_norm_act(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, act: Activation) -> Tensor<4> {
+    let [n, h, w, c] = x.dims();
+    let rows = x.reshape([n * h * w, c]);
+    let mean = rows.clone().mean_dim(0);
+    let centered = rows - mean;
+    let variance = centered.clone().powi_scalar(2).mean_dim(0);
+    let inverse = (variance + batch_norm_act::EPSILON).sqrt().recip();
+    let z = centered * inverse * gamma.unsqueeze() + beta.unsqueeze();
+    let y = match act {
+        Activation::Linear => z,
+        Activation::Relu => activation::relu(z),
+        Activation::Relu6 => z.clamp(0.0, 6.0),
+        Activation::Silu => activation::silu(z),
+        Activation::HardSwish => z.clone() * (z + 3.0).clamp(0.0, 6.0) / 6.0,
+        Activation::Sigmoid => activation::sigmoid(z),
+    };
+    y.reshape([n, h, w, c])
+}
+
+#[test]
+fn batch_norm_act_equals_its_composition() {
+    for act in [
+        Activation::Linear,
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::Silu,
+        Activation::HardSwish,
+        Activation::Sigmoid,
+    ] {
+        for dims in [[4, 5, 3, 6], [16, 4, 4, 8], [2, 1, 1, 3]] {
+            let c = dims[3];
+            let ((fx, x), (fg, g), (fb, b)) = (leaf(dims, 5), leaf([c], 6), leaf([c], 7));
+            let ((sx, x2), (sg, g2), (sb, b2)) = (leaf(dims, 5), leaf([c], 6), leaf([c], 7));
+            compare(
+                &format!("batch norm {act:?} {dims:?}"),
+                batch_norm_act(x, g, b, act).0,
+                stock_batch_norm_act(x2, g2, b2, act),
+                &[fx, fg, fb],
+                &[sx, sg, sb],
+            );
+        }
+    }
+}
+
+#[test]
+fn batch_statistics_are_the_mean_and_the_biased_variance() {
+    let x = random([8, 3, 3, 4], 8) * 3.0 + 50.0;
+    let ones = Tensor::ones([4], &device());
+    let (_, mean, variance) = batch_norm_act(x.clone(), ones.clone(), ones, Activation::Linear);
+    let rows = x.inner().reshape([72, 4]);
+    let expected = rows.clone().mean_dim(0);
+    assert_close("mean", &values(mean), &values(expected.clone()));
+    let squares = (rows - expected).powi_scalar(2).mean_dim(0);
+    for (a, b) in values(variance).iter().zip(values(squares)) {
+        assert!((a - b).abs() / b < 1e-4, "{a} {b}"); // through 1/√(σ² + ε) in f32
+    }
+}
+
+#[test]
+fn pooling_and_gate_equal_their_compositions() {
+    for dims in [[3, 5, 4, 7], [2, 1, 1, 8], [9, 3, 2, 16]] {
+        let [n, _, _, c] = dims;
+        let ((fx, x), (sx, x2)) = (leaf(dims, 10), leaf(dims, 10));
+        let stock = x2.mean_dim(1).mean_dim(2).reshape([n, c]);
+        compare(&format!("pool {dims:?}"), global_pool(x), stock, &[fx], &[sx]);
+        let ((fx, x), (fs, s)) = (leaf(dims, 11), leaf([n, c], 12));
+        let ((sx, x2), (ss, s2)) = (leaf(dims, 11), leaf([n, c], 12));
+        let stock = x2 * s2.reshape([n, 1, 1, c]);
+        compare(&format!("gate {dims:?}"), gate(x, s), stock, &[fx, fs], &[sx, ss]);
+    }
+}
+
+#[test]
+fn evaluation_applies_the_given_scale_and_shift() {
+    let (x, a, b) = (random([2, 3, 3, 5], 13), random([5], 14), random([5], 15));
+    let y = scale_shift_act(x.clone(), a.clone(), b.clone(), Activation::Silu);
+    let stock = activation::silu(x * a.unsqueeze() + b.unsqueeze());
+    assert_close("scale and shift", &values(y), &values(stock.inner()));
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let (flat, x) = leaf([11, 6, 6, 12], 16);
+            let (weights, w) = leaf([9, 12], 17);
+            let ones = Tensor::ones([12], &device());
+            let y = depthwise(x, w, 3, 1);
+            let (y, _, _) = batch_norm_act(y, ones.clone(), ones, Activation::Silu);
+            let grads = (y.clone() * y).sum().backward();
+            (values(flat.grad(&grads).unwrap()), values(weights.grad(&grads).unwrap()))
+        })
+    };
+    assert_eq!(run(1), run(2));
+    assert_eq!(run(1), run(5));
+}

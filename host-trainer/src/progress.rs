@@ -1,0 +1,130 @@
+//! Progress on stderr: a bar on a terminal, a plain line per epoch elsewhere, both with the time
+//! that is left for all stages.
+
+use std::cell::Cell;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::run_dir::Stage;
+use crate::train::Epoch;
+
+/// Work of a run in multiply-accumulates, and how much of it is done.
+pub struct Progress {
+    total: f64,
+    done: Cell<f64>,
+    /// Work done and time when this process began to measure its speed.
+    start: Cell<(f64, Instant)>,
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Progress {
+    /// For `total` work; `quiet` prints nothing.
+    pub fn new(total: f64, quiet: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal() && !quiet;
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
+            let colored = std::env::var_os("NO_COLOR").is_none();
+            let style = if colored { "  {bar:30.cyan} {msg}" } else { "  {bar:30} {msg}" };
+            bar.with_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()))
+        });
+        Self { total, done: Cell::new(0.0), start: Cell::new((0.0, Instant::now())), bar, quiet }
+    }
+
+    /// Counts work of a stage that an earlier run has done.
+    pub fn skip(&self, work: f64) {
+        self.done.set(self.done.get() + work);
+        self.start.set((self.done.get(), Instant::now()));
+    }
+
+    /// Counts work just done.
+    pub fn advance(&self, work: f64) {
+        self.done.set(self.done.get() + work);
+        if let Some(bar) = &self.bar {
+            bar.set_position((1000.0 * self.done.get() / self.total.max(1.0)) as u64);
+        }
+    }
+
+    /// The time left at the speed so far; none in the first two seconds.
+    fn left(&self) -> Option<Duration> {
+        let (before, since) = self.start.get();
+        let (worked, time) = (self.done.get() - before, since.elapsed().as_secs_f64());
+        if time < 2.0 || worked <= 0.0 {
+            return None;
+        }
+        let rest = (self.total - self.done.get()).max(0.0) * time / worked;
+        Some(Duration::from_secs_f64(rest))
+    }
+
+    /// A line about the run or a stage.
+    pub fn say(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// The beginning of a stage.
+    pub fn stage(&self, stage: Stage, what: &str) {
+        self.say(&format!("{} {:<14} {what}", stage.number(), stage.word()));
+    }
+
+    /// The end of an epoch of training.
+    pub fn epoch(&self, name: &str, epoch: &Epoch, steps: u64) {
+        let left = self.left().map_or(String::new(), |l| format!("   about {} left", minutes(l)));
+        let line = format!(
+            "  {name} step {}/{steps}   loss {:.3}   validation {:.1} %{left}",
+            epoch.step,
+            epoch.loss,
+            100.0 * epoch.validation
+        );
+        match &self.bar {
+            Some(bar) => bar.set_message(line.trim_start().to_owned()),
+            None => self.say(&line),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// "45 s", "3 min 20 s".
+pub fn minutes(time: Duration) -> String {
+    let seconds = time.as_secs_f64().round() as u64;
+    if seconds < 60 {
+        format!("{seconds} s")
+    } else {
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        assert_eq!(minutes(Duration::from_secs_f64(59.4)), "59 s");
+        assert_eq!(minutes(Duration::from_secs(200)), "3 min 20 s");
+    }
+
+    #[test]
+    fn skipped_work_does_not_count_as_speed() {
+        let p = Progress::new(100.0, true);
+        p.skip(90.0);
+        assert!(p.left().is_none());
+        p.start.set((90.0, Instant::now() - Duration::from_secs(10)));
+        p.advance(5.0);
+        let left = p.left().unwrap().as_secs_f64();
+        assert!((left - 10.0).abs() < 0.5, "{left}");
+    }
+}

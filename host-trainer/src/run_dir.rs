@@ -1,0 +1,279 @@
+//! The run directory: one folder per stage, every file whole or absent.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+/// The six stages in order; their words are the same in commands, folders and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// A net on the labeled images.
+    Teacher,
+    /// The teacher's answers for the unlabeled images.
+    PseudoLabels,
+    /// A noised net on labels and pseudo-labels.
+    Student,
+    /// The net for the chip, taught by the student.
+    Distill,
+    /// Ranges and int8 accuracy.
+    Quantize,
+    /// `student.pupil`.
+    Pack,
+}
+
+impl Stage {
+    /// All six, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Teacher, Self::PseudoLabels, Self::Student, Self::Distill, Self::Quantize, Self::Pack];
+
+    /// The stage's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Teacher => "teacher",
+            Self::PseudoLabels => "pseudo-labels",
+            Self::Student => "student",
+            Self::Distill => "distill",
+            Self::Quantize => "quantize",
+            Self::Pack => "pack",
+        }
+    }
+
+    /// 1 to 6.
+    pub fn number(self) -> usize {
+        self as usize + 1
+    }
+
+    /// The stage's folder: `1-teacher` to `6-pack`.
+    pub fn folder(self) -> String {
+        format!("{}-{}", self.number(), self.word())
+    }
+}
+
+/// Trouble with a file of the run directory.
+#[derive(Debug, Error)]
+pub enum RunDirError {
+    /// It can't be created or written.
+    #[error("{path}: {source}\n  why:   the run directory must be writable\n  do:    choose another with --run-dir DIR")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It can't be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It is no longer what this program wrote.
+    #[error("{path}: damaged: {why}\n  do:    delete the file and run again: the stage that made it is repeated")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not parse.
+        why: String,
+    },
+    /// Another process works in it.
+    #[error("{path} is in use by another run\n  do:    wait for it, or choose another directory with --run-dir DIR")]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
+}
+
+/// A run directory that exists and is held by this process.
+#[derive(Debug)]
+pub struct RunDir {
+    root: PathBuf,
+    _lock: std::fs::File,
+}
+
+impl RunDir {
+    /// Opens `root`, creating it where needed, and takes its lock. With `fresh`, what earlier
+    /// runs left is deleted first.
+    ///
+    /// # Errors
+    /// An unwritable directory, or one in use.
+    pub fn open(root: &Path, fresh: bool) -> Result<Self, RunDirError> {
+        let write = |path: PathBuf| move |source| RunDirError::Write { path, source };
+        std::fs::create_dir_all(root).map_err(write(root.to_owned()))?;
+        let path = root.join(".lock");
+        let lock = std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(write(path))?;
+        if lock.try_lock().is_err() {
+            return Err(RunDirError::Busy { path: root.to_owned() });
+        }
+        let dir = Self { root: root.to_owned(), _lock: lock };
+        if fresh {
+            for stage in Stage::ALL {
+                dir.remove(&stage.folder())?;
+            }
+            for file in ["run.toml", "provenance.json", "report.html"] {
+                dir.remove(file)?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A stage's file; the stage's folder is created.
+    ///
+    /// # Errors
+    /// An unwritable directory.
+    pub fn file(&self, stage: Stage, name: &str) -> Result<PathBuf, RunDirError> {
+        let folder = self.root.join(stage.folder());
+        std::fs::create_dir_all(&folder)
+            .map_err(|source| RunDirError::Write { path: folder.clone(), source })?;
+        Ok(folder.join(name))
+    }
+
+    /// Whether the stage has ended: its last act is to write `done.json`.
+    pub fn is_done(&self, stage: Stage) -> bool {
+        self.root.join(stage.folder()).join("done.json").is_file()
+    }
+
+    /// Writes the stage's summary, which marks it done.
+    ///
+    /// # Errors
+    /// An unwritable directory.
+    pub fn finish<T: Serialize>(&self, stage: Stage, summary: &T) -> Result<(), RunDirError> {
+        self.write_json(&self.file(stage, "done.json")?, summary)
+    }
+
+    /// The summary of a stage that is done.
+    ///
+    /// # Errors
+    /// A missing or damaged file.
+    pub fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
+        let path = self.root.join(stage.folder()).join("done.json");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| RunDirError::Read { path: path.clone(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|e| RunDirError::Damaged { path, why: e.to_string() })
+    }
+
+    /// Forgets a stage and all after it.
+    ///
+    /// # Errors
+    /// A folder that can't be deleted.
+    pub fn forget_from(&self, stage: Stage) -> Result<(), RunDirError> {
+        for later in Stage::ALL.into_iter().filter(|s| *s >= stage) {
+            self.remove(&later.folder())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a value as JSON, whole or not at all.
+    ///
+    /// # Errors
+    /// An unwritable directory.
+    pub fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), RunDirError> {
+        let mut text = serde_json::to_vec_pretty(value)
+            .map_err(|e| RunDirError::Damaged { path: path.to_owned(), why: e.to_string() })?;
+        text.push(b'\n');
+        self.write(path, &text)
+    }
+
+    /// Writes bytes, whole or not at all.
+    ///
+    /// # Errors
+    /// An unwritable directory.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+        write_atomic(path, bytes)
+            .map_err(|source| RunDirError::Write { path: path.to_owned(), source })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        let path = self.root.join(name);
+        let outcome =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match outcome {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(RunDirError::Write { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Temporary file beside the target, fsync, rename: a reader finds the old file or the new one.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut file = std::fs::File::create(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    // The rename itself must reach the disk; not every file system lets a folder be opened.
+    if let Some(Ok(folder)) = path.parent().map(std::fs::File::open) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_written_file_is_never_taken_for_a_whole_one() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(root.path(), false).unwrap();
+        let done = dir.file(Stage::Teacher, "done.json").unwrap();
+        std::fs::write(done.with_file_name("done.json.part"), b"{\"x\":").unwrap();
+        assert!(!dir.is_done(Stage::Teacher));
+        dir.finish(Stage::Teacher, &7).unwrap();
+        assert!(dir.is_done(Stage::Teacher));
+        assert_eq!(dir.summary::<u8>(Stage::Teacher).unwrap(), 7);
+        std::fs::write(&done, b"[").unwrap();
+        let text = dir.summary::<u8>(Stage::Teacher).unwrap_err().to_string();
+        assert!(text.contains("damaged") && text.contains("do:"), "{text}");
+    }
+
+    #[test]
+    fn one_process_at_a_time_and_fresh_starts_over() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(root.path(), false).unwrap();
+        dir.finish(Stage::Pack, &1).unwrap();
+        assert!(matches!(RunDir::open(root.path(), false), Err(RunDirError::Busy { .. })));
+        drop(dir);
+        assert!(RunDir::open(root.path(), false).unwrap().is_done(Stage::Pack));
+        assert!(!RunDir::open(root.path(), true).unwrap().is_done(Stage::Pack));
+    }
+
+    #[test]
+    fn an_unwritable_place_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let text = RunDir::open(&file.join("run"), false).unwrap_err().to_string();
+        assert!(text.contains("file/run") && text.contains("--run-dir"), "{text}");
+    }
+
+    #[test]
+    fn forgetting_a_stage_forgets_what_follows() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(root.path(), false).unwrap();
+        for stage in Stage::ALL {
+            dir.finish(stage, &0).unwrap();
+        }
+        dir.forget_from(Stage::Distill).unwrap();
+        let left: Vec<_> = Stage::ALL.into_iter().filter(|s| dir.is_done(*s)).collect();
+        assert_eq!(left, [Stage::Teacher, Stage::PseudoLabels, Stage::Student]);
+    }
+}

@@ -1,0 +1,104 @@
+//! Stage 4: the net for the chip learns the student's answers on all images (Hinton et al.,
+//! arXiv 1503.02531); the student sees the same changed image as the small net.
+//!
+//! Beside it the same net is trained on the labels alone, strongly augmented, for as many steps:
+//! the baseline of the final table.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, StageError, Trained, thousands, training_work};
+use super::teacher::supervised;
+use crate::config::RunConfig;
+use crate::data::batch::{AugmentStream, BatchSampler, batch};
+use crate::data::{Dataset, Images};
+use crate::model::EfficientNet;
+use crate::nn::noise::Pass;
+use crate::run_dir::Stage;
+use crate::train::loss::distillation;
+
+/// The stage's two nets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Taught by the student.
+    pub distilled: Trained,
+    /// The same net on the labels alone.
+    pub labels_only: Trained,
+}
+
+/// Work per image: training the small net, and the student's forward pass.
+fn work_per_image(config: &RunConfig, data: &Dataset) -> (f64, f64) {
+    let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
+    let small = training_work(&resolve(&config.distill.net));
+    (small, resolve(&config.student.net).macs() as f64)
+}
+
+/// Work of the whole stage.
+pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+    let (small, student) = work_per_image(config, data);
+    let images = |fit: &crate::train::FitConfig| fit.batch as f64 * fit.steps as f64;
+    (small + student) * images(&config.distill.fit) + small * images(&config.distill.labels_only)
+}
+
+/// Trains the net for the chip and its baseline.
+///
+/// # Errors
+/// See [`StageError`].
+pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+    let config = &ctx.config.distill;
+    let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
+    let pool = pool(ctx.data);
+    ctx.progress.stage(
+        Stage::Distill,
+        &format!(
+            "width {}, {} parameters, {:.2} MMAC, on all {} images",
+            config.net.width,
+            thousands(net_config.parameters()),
+            net_config.macs() as f64 / 1e6,
+            thousands(pool.len())
+        ),
+    );
+    let (_, student) = ctx.load(Stage::Student, "student")?;
+    let student = student.valid();
+    let device = ctx.device();
+    let seed = ctx.seed("distill");
+    let mut sampler = BatchSampler::new(seed, "all", pool.len());
+    let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
+        let indices = sampler.next(config.fit.batch);
+        let from = AugmentStream { seed, step };
+        let x =
+            batch(&pool, &indices, &config.augment, &ctx.normalization, from, &Device::flex());
+        let taught = student.forward(x.clone(), &mut Pass::Evaluate);
+        let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
+        let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);
+        distillation(net.forward(x, pass), taught, config.temperature)
+    };
+    let (small, student_work) = work_per_image(ctx.config, ctx.data);
+    let (_, distilled) = ctx.train(
+        Stage::Distill,
+        "distilled",
+        &net_config,
+        &config.fit,
+        small + student_work,
+        objective,
+    )?;
+    let (_, labels_only) = supervised(
+        ctx,
+        Stage::Distill,
+        "labels-only",
+        &net_config,
+        &config.labels_only,
+        &config.labels_only_augment,
+    )?;
+    let summary = Summary { distilled, labels_only };
+    ctx.dir.finish(Stage::Distill, &summary)?;
+    Ok(summary)
+}
+
+/// Labeled and unlabeled images together.
+pub fn pool(data: &Dataset) -> Images {
+    let mut pool = data.labeled.images.clone();
+    pool.pixels.extend_from_slice(&data.unlabeled.pixels);
+    pool
+}

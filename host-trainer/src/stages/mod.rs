@@ -1,0 +1,11 @@
+//! The six stages: each reads what earlier ones left in the run directory and adds its folder.
+
+pub mod context;
+pub mod distill;
+pub mod pack;
+pub mod pseudo_labels;
+pub mod quantize;
+pub mod student;
+pub mod teacher;
+
+pub use context::{Context, StageError};

@@ -1,0 +1,201 @@
+//! Stage 2: the teacher's answers for the unlabeled images (Noisy Student step 2).
+//!
+//! The teacher is not noised and sees unchanged images. Images below the confidence threshold
+//! are left out; then each class gets the same number: the most confident ones where there are
+//! too many, repeated ones where there are too few (arXiv 1911.04252, section 3.2; repeats by
+//! largest remainder, so that the result does not depend on a draw).
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, StageError};
+use crate::data::Dataset;
+use crate::run_dir::Stage;
+use crate::run_dir::RunDirError;
+use crate::train::evaluate::{argmax, probabilities};
+
+/// Numbers of the stage, per class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Unlabeled images.
+    pub images: usize,
+    /// Images whose most probable class passes the threshold.
+    pub confident: usize,
+    /// Confident images of each class.
+    pub before: Vec<usize>,
+    /// Entries of each class after balancing, repeats counted.
+    pub after: Vec<usize>,
+    /// Different images that remain.
+    pub unique: usize,
+}
+
+/// Images to train on, with the teacher's probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PseudoLabels {
+    /// Index of the unlabeled image; repeated where balancing repeats.
+    pub indices: Vec<usize>,
+    /// Soft labels of all unlabeled images, `[images, classes]`.
+    pub probabilities: Vec<f32>,
+}
+
+/// Work of the stage: one forward pass over the unlabeled images.
+pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
+    let net = config.teacher.net.resolve(data.dims(), data.classes.len());
+    net.macs() as f64 * data.unlabeled.len() as f64
+}
+
+/// Labels the unlabeled images.
+///
+/// # Errors
+/// See [`StageError`]; an unsure teacher ends in [`StageError::NothingKept`].
+pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+    ctx.progress.stage(
+        Stage::PseudoLabels,
+        &format!("{} unlabeled images", super::context::thousands(ctx.data.unlabeled.len())),
+    );
+    let (_, teacher) = ctx.load(Stage::Teacher, "teacher")?;
+    let all = probabilities(&teacher, &ctx.data.unlabeled, &ctx.normalization);
+    ctx.progress.advance(work(ctx.config, ctx.data));
+    let config = &ctx.config.pseudo_labels;
+    let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
+    if indices.is_empty() {
+        return Err(StageError::NothingKept(unsure(&all, ctx.classes(), config.threshold)));
+    }
+    save(ctx, &PseudoLabels { indices, probabilities: all })?;
+    ctx.dir.finish(Stage::PseudoLabels, &summary)?;
+    Ok(summary)
+}
+
+/// Filters by confidence and balances; deterministic, without random numbers.
+pub fn select(all: &[f32], classes: usize, threshold: f32, balance: bool) -> (Vec<usize>, Summary) {
+    let mut members: Vec<Vec<(f32, usize)>> = vec![Vec::new(); classes];
+    for (i, row) in all.chunks_exact(classes).enumerate() {
+        let class = argmax(row);
+        if row[class] >= threshold {
+            members[class].push((row[class], i));
+        }
+    }
+    let before: Vec<usize> = members.iter().map(Vec::len).collect();
+    let confident: usize = before.iter().sum();
+    let target = confident.div_ceil(classes);
+    let mut indices = Vec::new();
+    let mut after = vec![0; classes];
+    for (class, list) in members.iter_mut().enumerate() {
+        // Most confident first; equal confidence in image order.
+        list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let wanted = if balance && !list.is_empty() { target } else { list.len() };
+        // Copies by largest remainder: the first (most confident) images get one more.
+        indices.extend((0..wanted).map(|k| list[k % list.len()].1));
+        after[class] = wanted;
+    }
+    indices.sort_unstable();
+    let mut unique = indices.clone();
+    unique.dedup();
+    let summary =
+        Summary { images: all.len() / classes, confident, before, after, unique: unique.len() };
+    (indices, summary)
+}
+
+/// What to say when no image is confident enough: how sure the teacher is, and the threshold
+/// that would keep a tenth.
+fn unsure(all: &[f32], classes: usize, threshold: f32) -> String {
+    let mut sure: Vec<f32> = all.chunks_exact(classes).map(|row| row[argmax(row)]).collect();
+    sure.sort_by(|a, b| b.total_cmp(a));
+    let tenth = sure.get(sure.len() / 10).copied().unwrap_or(0.0);
+    format!(
+        "no pseudo-label is kept: of {} unlabeled images none has a class with probability ≥ {threshold}\n  \
+         why:   the teacher's most confident answer is {:.3}; a tenth of them reach {tenth:.3}\n  \
+         do:    set pseudo_labels.threshold = {tenth:.2} in run.toml, or label more images",
+        sure.len(),
+        sure.first().copied().unwrap_or(0.0)
+    )
+}
+
+fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
+    let path = ctx.dir.file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
+    let damaged = |why: String| RunDirError::Damaged { path: path.clone(), why };
+    let indices: Vec<u8> =
+        labels.indices.iter().flat_map(|i| (*i as u32).to_le_bytes()).collect();
+    let values: Vec<u8> = labels.probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+    let rows = labels.probabilities.len() / ctx.classes();
+    let view = |dtype, dims, bytes| {
+        TensorView::new(dtype, dims, bytes).map_err(|e| damaged(e.to_string()))
+    };
+    let file = safetensors::serialize(
+        [
+            ("indices", view(Dtype::U32, vec![labels.indices.len()], &indices)?),
+            ("probabilities", view(Dtype::F32, vec![rows, ctx.classes()], &values)?),
+        ],
+        None,
+    )
+    .map_err(|e| damaged(e.to_string()))?;
+    Ok(ctx.dir.write(&path, &file)?)
+}
+
+/// What the stage has saved.
+///
+/// # Errors
+/// A missing or damaged file.
+pub fn load(ctx: &Context<'_>) -> Result<PseudoLabels, StageError> {
+    let path = ctx.dir.file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
+    let file = std::fs::read(&path)
+        .map_err(|source| RunDirError::Read { path: path.clone(), source })?;
+    let damaged = |why: String| RunDirError::Damaged { path: path.clone(), why };
+    let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
+    let words = |name: &str| -> Result<Vec<[u8; 4]>, RunDirError> {
+        let tensor = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
+        Ok(tensor.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect())
+    };
+    let indices: Vec<usize> =
+        words("indices")?.into_iter().map(|b| u32::from_le_bytes(b) as usize).collect();
+    let probabilities: Vec<f32> =
+        words("probabilities")?.into_iter().map(f32::from_le_bytes).collect();
+    let images = ctx.data.unlabeled.len();
+    if probabilities.len() != images * ctx.classes() || indices.iter().any(|i| *i >= images) {
+        return Err(damaged(format!("it is not about these {images} images")).into());
+    }
+    Ok(PseudoLabels { indices, probabilities })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of two classes with the given probability of class 1.
+    fn rows(p: &[f32]) -> Vec<f32> {
+        p.iter().flat_map(|p| [1.0 - p, *p]).collect()
+    }
+
+    #[test]
+    fn kept_images_reach_the_threshold_and_classes_get_equally_many() {
+        let all = rows(&[0.1, 0.2, 0.45, 0.05, 0.3, 0.9, 0.8]);
+        let (indices, summary) = select(&all, 2, 0.7, true);
+        // Class 0: images 0, 1, 3, 4 confident; class 1: 5, 6; three each.
+        assert_eq!(summary.before, [4, 2]);
+        assert_eq!(summary.after, [3, 3]);
+        // The most confident three of class 0; both of class 1, the surer one twice.
+        assert_eq!(indices, [0, 1, 3, 5, 5, 6]);
+        assert_eq!(summary.unique, 5);
+    }
+
+    #[test]
+    fn without_balancing_every_confident_image_stays_once() {
+        let all = rows(&[0.1, 0.9, 0.2, 0.5]);
+        assert_eq!(select(&all, 2, 0.7, false).0, [0, 1, 2]);
+        assert_eq!(select(&all, 2, 0.0, false).0, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_class_nobody_belongs_to_stays_empty() {
+        let (indices, summary) = select(&rows(&[0.1, 0.2]), 2, 0.5, true);
+        assert_eq!((indices, summary.after), (vec![0], vec![1, 0]));
+    }
+
+    #[test]
+    fn an_unsure_teacher_is_told_a_threshold() {
+        let all = rows(&[0.5; 20]);
+        assert!(select(&all, 2, 0.6, true).0.is_empty());
+        let text = unsure(&all, 2, 0.6);
+        assert!(text.contains("threshold = 0.50"), "{text}");
+    }
+}

@@ -1,0 +1,129 @@
+//! One training run: steps, optimizer, average, epochs.
+
+use burn::optim::{AdamWConfig, GradientsParams};
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::ema::Ema;
+use super::schedule::CosineSchedule;
+use crate::model::EfficientNet;
+use crate::nn::noise::{Noise, Pass};
+use crate::nn::values::{assign, collect};
+use crate::random::stream;
+
+/// What every training stage sets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FitConfig {
+    /// Updates of the weights.
+    pub steps: u64,
+    /// Images of a step, labeled and unlabeled together.
+    pub batch: usize,
+    /// Peak of the cosine schedule, after a warm-up of 5 % of the steps.
+    pub learning_rate: f64,
+    /// AdamW's decoupled weight decay (arXiv 1711.05101).
+    pub weight_decay: f64,
+    /// Decay of the weights' moving average.
+    pub ema: f64,
+    /// Share of label mass spread over all classes.
+    pub label_smoothing: f32,
+    /// Dropout before the classifier.
+    pub dropout: f32,
+    /// Stochastic depth of the last block.
+    pub drop_path: f32,
+}
+
+/// Steps between two looks at validation images, metrics lines and progress lines.
+pub const EPOCH_STEPS: u64 = 200;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Steps done.
+    pub step: u64,
+    /// Mean training loss since the last epoch.
+    pub loss: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Accuracy of the averaged weights on the validation images, 0 to 1.
+    pub validation: f64,
+}
+
+/// Why training stopped early.
+#[derive(Debug, Error)]
+pub enum FitError {
+    /// The loss is no number any more.
+    #[error("the loss became {loss} at step {step}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml")]
+    NotFinite {
+        /// The step.
+        step: u64,
+        /// NaN or an infinity.
+        loss: f32,
+        /// The configured peak rate.
+        rate: f64,
+    },
+}
+
+/// Trains `net` and returns it with averaged weights.
+///
+/// `objective(net, step, pass)` is the loss of one step; `epoch(net, …)` is called with the
+/// averaged net every [`EPOCH_STEPS`] steps and at the end and returns validation accuracy for
+/// the record; `tick(step)` follows each step.
+///
+/// # Errors
+/// A loss that is no number.
+pub fn fit(
+    mut net: EfficientNet,
+    config: &FitConfig,
+    (seed, name): (u64, &str),
+    mut objective: impl FnMut(&EfficientNet, u64, &mut Pass<'_>) -> Tensor<1>,
+    mut validate: impl FnMut(&EfficientNet) -> f64,
+    mut report: impl FnMut(u64, Option<&Epoch>),
+) -> Result<EfficientNet, FitError> {
+    let schedule = CosineSchedule {
+        peak: config.learning_rate,
+        warmup: config.steps / 20,
+        steps: config.steps,
+    };
+    let mut optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init();
+    let mut noise =
+        Noise { dropout: config.dropout, drop_path: config.drop_path, rng: stream(seed, name, 0) };
+    let mut ema = Ema::new(config.ema, collect(&net));
+    let (mut sum, mut count) = (0.0, 0u32);
+    for step in 0..config.steps {
+        let rate = schedule.rate(step);
+        let loss = objective(&net, step, &mut Pass::Train(&mut noise));
+        let value = loss.clone().into_scalar::<f32>();
+        if !value.is_finite() {
+            return Err(FitError::NotFinite { step, loss: value, rate: config.learning_rate });
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &net);
+        net = optimizer.step(rate, net, gradients);
+        ema.update(&collect(&net));
+        (sum, count) = (sum + f64::from(value), count + 1);
+        let done = step + 1;
+        if done % EPOCH_STEPS == 0 || done == config.steps {
+            let averaged = averaged(&net, &ema);
+            let epoch = Epoch {
+                step: done,
+                loss: sum / f64::from(count),
+                learning_rate: rate,
+                validation: validate(&averaged),
+            };
+            (sum, count) = (0.0, 0);
+            report(done, Some(&epoch));
+        } else {
+            report(done, None);
+        }
+    }
+    Ok(averaged(&net, &ema))
+}
+
+/// A copy of `net` with the averaged numbers; the copy shares nothing with `net`.
+fn averaged(net: &EfficientNet, ema: &Ema) -> EfficientNet {
+    use burn::module::Module;
+    // `valid` and `train` detach the running statistics, which plain clones share.
+    let copy = net.valid().train();
+    assign(copy, ema.values()).expect("the average has the net's entries")
+}

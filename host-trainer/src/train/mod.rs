@@ -1,0 +1,11 @@
+//! The training loop that every stage shares, and its parts.
+
+pub mod ema;
+pub mod evaluate;
+pub mod fit;
+pub mod loss;
+pub mod schedule;
+
+pub use ema::Ema;
+pub use evaluate::{accuracy, probabilities};
+pub use fit::{Epoch, FitConfig, FitError, fit};
