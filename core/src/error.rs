@@ -1,0 +1,188 @@
+//! What can be wrong with a packed model, an arena or a frame, with the numbers.
+
+use core::fmt;
+
+/// Why bytes are not a packed model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The first four bytes are not `PUPL`.
+    NotAModel {
+        /// The first bytes, zeros where there are none.
+        found: [u8; 4],
+    },
+    /// A format that this build does not know.
+    NewerFormat {
+        /// Version of the file.
+        found: u16,
+        /// Greatest version that this build reads.
+        newest: u16,
+    },
+    /// A version that never existed.
+    UnknownFormat {
+        /// Version of the file.
+        found: u16,
+    },
+    /// The file has another length than its header says.
+    WrongLength {
+        /// Bytes that the header announces.
+        needed: u32,
+        /// Bytes that are there.
+        got: u32,
+    },
+    /// The bytes are not those that were written.
+    Damaged {
+        /// CRC-32 in the header.
+        expected: u32,
+        /// CRC-32 of the bytes.
+        found: u32,
+    },
+    /// A header field that no packer writes.
+    Header {
+        /// Offset of the field.
+        offset: u16,
+    },
+    /// A label is cut off or is not UTF-8.
+    Label {
+        /// Which class.
+        class: u16,
+    },
+    /// A tensor without values, beyond the arena, or with a scale that is no positive number.
+    Tensor {
+        /// Which tensor.
+        tensor: u16,
+    },
+    /// A layer of an operator that this build does not know.
+    UnknownOperator {
+        /// Which layer.
+        layer: u16,
+        /// Its operator code.
+        code: u8,
+    },
+    /// A layer whose tensors do not fit its operator, or whose numbers are out of range.
+    Layer {
+        /// Which layer.
+        layer: u16,
+        /// What does not fit.
+        what: LayerFault,
+    },
+    /// A layer's output lies on a tensor that is still needed.
+    Overlap {
+        /// The layer.
+        layer: u16,
+        /// The tensor that it would destroy.
+        tensor: u16,
+    },
+}
+
+/// What is wrong with one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum LayerFault {
+    /// It reads a tensor that no earlier layer writes.
+    Input,
+    /// Input and output sizes contradict its window or operator.
+    Shape,
+    /// Weights, channels or table lie outside the file or have another length.
+    Weights,
+    /// A multiplier's shift or mantissa.
+    Multiplier,
+    /// Sums that could exceed 32 bits.
+    Accumulator,
+    /// Lower clamp above the upper one.
+    Clamp,
+}
+
+impl fmt::Display for LayerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Input => "it reads a tensor that no earlier layer writes",
+            Self::Shape => "its input and output sizes do not belong together",
+            Self::Weights => "its weights, channel records or table are cut off or misplaced",
+            Self::Multiplier => "a multiplier is out of range",
+            Self::Accumulator => "its sums could exceed 32 bits",
+            Self::Clamp => "its lower clamp is above the upper one",
+        })
+    }
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NotAModel { found } => {
+                write!(f, "not a packed model: it starts with {found:02x?}, not \"PUPL\"")
+            }
+            Self::NewerFormat { found, newest } => {
+                write!(f, "packed model is format {found}, this build reads up to {newest}")
+            }
+            Self::UnknownFormat { found } => write!(f, "packed model has unknown format {found}"),
+            Self::WrongLength { needed, got } => {
+                write!(f, "packed model has {got} bytes, its header says {needed}")
+            }
+            Self::Damaged { expected, found } => write!(
+                f,
+                "packed model is damaged: CRC-32 is {found:08x}, the header says {expected:08x}"
+            ),
+            Self::Header { offset } => write!(f, "header field at byte {offset} is invalid"),
+            Self::Label { class } => write!(f, "label {class} is cut off or not UTF-8"),
+            Self::Tensor { tensor } => write!(f, "tensor {tensor} is empty or beyond the arena"),
+            Self::UnknownOperator { layer, code } => {
+                write!(f, "layer {layer} has operator code {code}, which this build does not know")
+            }
+            Self::Layer { layer, what } => write!(f, "layer {layer}: {what}"),
+            Self::Overlap { layer, tensor } => {
+                write!(f, "layer {layer} would overwrite tensor {tensor}, which is still needed")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ModelError {}
+
+/// Why an interpreter can't work in an arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ArenaError {
+    /// Fewer bytes than the model's plan takes.
+    ArenaTooSmall {
+        /// Bytes of the plan.
+        needed: usize,
+        /// Bytes given.
+        got: usize,
+    },
+}
+
+impl fmt::Display for ArenaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::ArenaTooSmall { needed, got } = self;
+        write!(f, "arena too small: needs {needed} bytes, got {got}")
+    }
+}
+
+impl core::error::Error for ArenaError {}
+
+/// Why a frame can't be classified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FrameError {
+    /// Another number of bytes than height x width x channels.
+    WrongSize {
+        /// Bytes of the model's input.
+        needed: usize,
+        /// Bytes of the frame.
+        got: usize,
+    },
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::WrongSize { needed, got } = self;
+        write!(f, "frame has {got} bytes, the model reads {needed} (height x width x channels)")
+    }
+}
+
+impl core::error::Error for FrameError {}

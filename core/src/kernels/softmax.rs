@@ -1,0 +1,61 @@
+//! Softmax in fixed point (TensorFlow Lite's int8 SOFTMAX): output scale 1/256, zero point −128.
+
+use crate::fixed_point::{exp_on_negative, one_over_one_plus};
+use crate::quant::{Multiplier, rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+
+/// Parameters of a softmax.
+#[derive(Clone, Copy, Debug)]
+pub struct SoftmaxParams {
+    /// Input scale in Q5.26; its shift is not negative.
+    pub multiplier: Multiplier,
+    /// Differences below this count as probability 0.
+    pub diff_min: i32,
+}
+
+impl SoftmaxParams {
+    /// The parameters for logits of this scale.
+    #[cfg(feature = "std")]
+    pub fn new(scale: f32) -> Self {
+        let real = (f64::from(scale) * f64::from(1 << 26)).min(f64::from(i32::MAX));
+        let multiplier = Multiplier::from_real(real);
+        let radius = (31i64 << 26) as f64 / 2f64.powi(multiplier.shift);
+        let diff_min = -(radius.floor().min(255.0) as i32);
+        Self { multiplier, diff_min }
+    }
+
+    #[inline(always)]
+    fn exponential(&self, difference: i32) -> i32 {
+        let scaled = difference.wrapping_shl(self.multiplier.shift as u32);
+        exp_on_negative(
+            saturating_rounding_doubling_high_mul(scaled, self.multiplier.mantissa),
+            5,
+        )
+    }
+}
+
+/// `input [c]` to `output [c]`.
+pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
+    const SUM_INTEGER_BITS: u32 = 12;
+    let most = input.iter().copied().max().map_or(0, i32::from);
+    let mut sum = 0i32;
+    for x in input {
+        let difference = i32::from(*x) - most;
+        if difference >= p.diff_min {
+            let e = rounding_divide_by_pot(p.exponential(difference), SUM_INTEGER_BITS);
+            sum = sum.wrapping_add(e);
+        }
+    }
+    let headroom = sum.leading_zeros();
+    let normalized = ((sum as u32) << headroom.min(31)).wrapping_sub(1 << 31) as i32;
+    let scale = one_over_one_plus(normalized);
+    let exponent = (SUM_INTEGER_BITS + 23).saturating_sub(headroom).min(31);
+    for (y, x) in output.iter_mut().zip(input) {
+        let difference = i32::from(*x) - most;
+        *y = if difference >= p.diff_min {
+            let product = saturating_rounding_doubling_high_mul(scale, p.exponential(difference));
+            (rounding_divide_by_pot(product, exponent) - 128).clamp(-128, 127) as i8
+        } else {
+            -128
+        };
+    }
+}

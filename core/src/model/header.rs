@@ -1,0 +1,211 @@
+//! Header, labels and tensor table of a packed model.
+
+use super::bytes::{crc32, f32_at, part, u8_at, u16_at, u32_at};
+use super::layer::Layer;
+use super::{FORMAT_VERSION, check};
+use crate::error::ModelError;
+use crate::quant::Affine;
+use crate::shape::Shape;
+
+pub(crate) const MAGIC: [u8; 4] = *b"PUPL";
+pub(crate) const HEADER_BYTES: usize = 48;
+pub(crate) const TENSOR_BYTES: usize = 16;
+pub(crate) const LAYER_BYTES: usize = 32;
+/// First byte that the checksum covers.
+pub(crate) const CRC_START: usize = 16;
+
+/// How a frame's bytes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum PixelFormat {
+    /// One byte a pixel, 0 black to 255 white.
+    Grey8,
+    /// Red, green, blue, a byte each.
+    Rgb888,
+}
+
+impl PixelFormat {
+    /// Bytes of a pixel.
+    pub const fn channels(self) -> usize {
+        match self {
+            Self::Grey8 => 1,
+            Self::Rgb888 => 3,
+        }
+    }
+
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Grey8 => 1,
+            Self::Rgb888 => 2,
+        }
+    }
+
+    pub(crate) const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Grey8),
+            2 => Some(Self::Rgb888),
+            _ => None,
+        }
+    }
+}
+
+/// What a model reads. The int8 input is `pixel - 128`, so that the real value of a pixel is
+/// `scale * (pixel - 128 - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct InputSpec {
+    /// Height, width, channels.
+    pub shape: Shape,
+    /// How bytes become channels.
+    pub format: PixelFormat,
+    /// Real value of the int8 input.
+    pub affine: Affine,
+}
+
+/// One tensor of the model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TensorInfo {
+    /// Height, width, channels.
+    pub shape: Shape,
+    /// Real values.
+    pub affine: Affine,
+    /// First byte in the arena.
+    pub offset: usize,
+}
+
+impl TensorInfo {
+    /// Its bytes in the arena.
+    pub fn range(&self) -> core::ops::Range<usize> {
+        self.offset..self.offset + self.shape.len()
+    }
+}
+
+/// A checked packed model over its bytes, which stay where they are (in flash).
+///
+/// Tensor 0 is the input; layer i writes tensor i + 1. Copying copies a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Model<'a> {
+    /// Checks `bytes` and reads them in place.
+    ///
+    /// Time: one pass for the checksum, and layers times tensors for the memory plan.
+    ///
+    /// # Errors
+    /// Whatever is wrong first; see [`ModelError`].
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let found = [0, 1, 2, 3].map(|i| u8_at(bytes, i));
+        if found != MAGIC {
+            return Err(ModelError::NotAModel { found });
+        }
+        match u16_at(bytes, 4) {
+            FORMAT_VERSION => {}
+            0 => return Err(ModelError::UnknownFormat { found: 0 }),
+            found => return Err(ModelError::NewerFormat { found, newest: FORMAT_VERSION }),
+        }
+        let needed = u32_at(bytes, 8);
+        if needed as usize != bytes.len() || bytes.len() < HEADER_BYTES {
+            return Err(ModelError::WrongLength { needed, got: bytes.len() as u32 });
+        }
+        let (expected, found) = (u32_at(bytes, 12), crc32(part(bytes, CRC_START, bytes.len() - CRC_START).unwrap_or(&[])));
+        if expected != found {
+            return Err(ModelError::Damaged { expected, found });
+        }
+        let model = Self { bytes };
+        check::check(&model)?;
+        Ok(model)
+    }
+
+    /// The packed bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// What a frame must look like.
+    pub fn input(&self) -> InputSpec {
+        let tensor = self.tensor(0);
+        let format = PixelFormat::from_code(u8_at(self.bytes, 20)).unwrap_or(PixelFormat::Grey8);
+        InputSpec { shape: tensor.shape, format, affine: tensor.affine }
+    }
+
+    /// Number of classes: length of the last tensor.
+    pub fn class_count(&self) -> usize {
+        usize::from(u16_at(self.bytes, 16))
+    }
+
+    /// Number of layers.
+    pub fn layer_count(&self) -> usize {
+        usize::from(u16_at(self.bytes, 18))
+    }
+
+    /// Number of tensors: one more than layers.
+    pub fn tensor_count(&self) -> usize {
+        self.layer_count() + 1
+    }
+
+    /// Bytes of RAM that the interpreter works in.
+    pub fn arena_len(&self) -> usize {
+        u32_at(self.bytes, 40) as usize
+    }
+
+    /// Multiply-accumulates of one image.
+    pub fn macs(&self) -> u32 {
+        u32_at(self.bytes, 44)
+    }
+
+    /// Names of the classes, in order.
+    pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let (bytes, mut at) = (self.bytes, u32_at(self.bytes, 24) as usize);
+        (0..self.class_count()).map(move |_| {
+            let len = usize::from(u8_at(bytes, at));
+            let text = part(bytes, at + 1, len).and_then(|b| core::str::from_utf8(b).ok());
+            at += 1 + len;
+            text.unwrap_or("")
+        })
+    }
+
+    /// Name of class `index`.
+    pub fn label(&self, index: usize) -> Option<&'a str> {
+        self.labels().nth(index)
+    }
+
+    /// Tensor `index`; an empty one beyond the last.
+    pub fn tensor(&self, index: usize) -> TensorInfo {
+        let at = (u32_at(self.bytes, 28) as usize).saturating_add(index * TENSOR_BYTES);
+        let record = if index < self.tensor_count() {
+            part(self.bytes, at, TENSOR_BYTES).unwrap_or(&[])
+        } else {
+            &[]
+        };
+        let side = |at| usize::from(u16_at(record, at));
+        TensorInfo {
+            shape: Shape::new(side(0), side(2), side(4)),
+            affine: Affine { zero_point: u8_at(record, 6) as i8, scale: f32_at(record, 8) },
+            offset: u32_at(record, 12) as usize,
+        }
+    }
+
+    /// Layer `index`, decoded; none beyond the last.
+    pub fn layer(&self, index: usize) -> Option<Layer<'a>> {
+        Layer::decode(self, index).ok()
+    }
+
+    /// The layers in order.
+    pub fn layers(&self) -> impl Iterator<Item = Layer<'a>> + use<'a> {
+        let model = *self;
+        (0..model.layer_count()).filter_map(move |i| model.layer(i))
+    }
+
+    /// Weights, channel records and tables: layer records point into it.
+    pub(crate) fn weights(&self) -> &'a [u8] {
+        self.bytes.get(u32_at(self.bytes, 36) as usize..).unwrap_or(&[])
+    }
+
+    /// The record of layer `index`.
+    pub(crate) fn record(&self, index: usize) -> Option<&'a [u8]> {
+        let at = (u32_at(self.bytes, 32) as usize).checked_add(index.checked_mul(LAYER_BYTES)?)?;
+        part(self.bytes, at, LAYER_BYTES).filter(|_| index < self.layer_count())
+    }
+}

@@ -1,0 +1,24 @@
+//! The packed model: `FORMAT.md` describes it byte by byte.
+//!
+//! [`Model::parse`] checks everything once; after that every accessor and the interpreter work
+//! without errors or panics, whatever the bytes were.
+
+#[cfg(feature = "std")]
+mod builder;
+mod bytes;
+mod check;
+mod header;
+mod layer;
+
+#[cfg(feature = "std")]
+pub use builder::{
+    BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId,
+};
+pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
+pub use layer::{Layer, Operator};
+
+/// Format version that this build writes, and the greatest that it reads.
+pub const FORMAT_VERSION: u16 = 1;
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

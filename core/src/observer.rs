@@ -1,0 +1,18 @@
+//! Looking at a run from outside: profile, dump, range check.
+
+use crate::model::Layer;
+
+/// Sees every layer before and after it runs. `()` sees nothing and costs nothing.
+pub trait Observer {
+    /// Layer `index` is about to run.
+    fn before(&mut self, index: usize, layer: &Layer<'_>) {
+        let _ = (index, layer);
+    }
+
+    /// Layer `index` has written `output`.
+    fn after(&mut self, index: usize, layer: &Layer<'_>, output: &[i8]) {
+        let _ = (index, layer, output);
+    }
+}
+
+impl Observer for () {}

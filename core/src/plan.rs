@@ -1,0 +1,181 @@
+//! The memory plan: where each tensor lies in the arena, and the exact peak.
+//!
+//! Tensors that an operator may replace share their place. Places are laid out greedily, largest
+//! first, each at the lowest offset that is free during its life.
+
+use core::fmt;
+use std::vec::Vec;
+
+use crate::model::Model;
+
+/// Offsets are multiples of this.
+pub const ALIGNMENT: usize = 4;
+
+/// What the planner needs to know of one tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// Bytes.
+    pub len: usize,
+    /// Layer that writes it; the input counts as written by layer 0.
+    pub first: usize,
+    /// Last layer that reads it.
+    pub last: usize,
+    /// Tensor whose place it takes over, value by value.
+    pub replaces: Option<usize>,
+}
+
+/// Offsets of all tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// One entry a tensor.
+    pub entries: Vec<Entry>,
+    /// Bytes of the arena.
+    pub peak: usize,
+}
+
+/// One tensor's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// First byte.
+    pub offset: usize,
+    /// Bytes.
+    pub len: usize,
+    /// First layer of its life.
+    pub first: usize,
+    /// Last layer of its life.
+    pub last: usize,
+}
+
+impl Plan {
+    /// Lays out tensors with the given demands.
+    pub fn new(demands: &[Demand]) -> Self {
+        // A place is a chain of tensors that replace one another.
+        let mut place_of: Vec<usize> = Vec::new();
+        let mut places: Vec<Entry> = Vec::new();
+        for demand in demands {
+            let Demand { len, first, last, replaces } = *demand;
+            match replaces.and_then(|t| place_of.get(t).copied()) {
+                Some(place) if places[place].len == len => {
+                    places[place].last = places[place].last.max(last);
+                    place_of.push(place);
+                }
+                _ => {
+                    place_of.push(places.len());
+                    places.push(Entry { offset: 0, len, first, last });
+                }
+            }
+        }
+        let mut order: Vec<usize> = (0..places.len()).collect();
+        order.sort_by_key(|i| (core::cmp::Reverse(places[*i].len), *i));
+        let mut laid: Vec<Entry> = Vec::new();
+        for i in order {
+            let mut place = places[i];
+            let mut busy: Vec<&Entry> = laid
+                .iter()
+                .filter(|other| place.first <= other.last && other.first <= place.last)
+                .collect();
+            busy.sort_by_key(|other| other.offset);
+            for other in busy {
+                if place.offset + place.len <= other.offset {
+                    break;
+                }
+                place.offset =
+                    place.offset.max((other.offset + other.len).next_multiple_of(ALIGNMENT));
+            }
+            places[i] = place;
+            laid.push(place);
+        }
+        let peak = places.iter().map(|p| p.offset + p.len).max().unwrap_or(0);
+        let entries = demands
+            .iter()
+            .zip(place_of)
+            .map(|(d, place)| Entry {
+                offset: places[place].offset,
+                len: d.len,
+                first: d.first,
+                last: d.last,
+            })
+            .collect();
+        Self { entries, peak: peak.next_multiple_of(ALIGNMENT) }
+    }
+
+    /// The plan that a packed model records.
+    pub fn of(model: &Model<'_>) -> Self {
+        let layers = model.layer_count();
+        let entries = (0..model.tensor_count())
+            .map(|t| {
+                let info = model.tensor(t);
+                let readers = model.layers().enumerate().filter(|(_, l)| l.reads(t));
+                let last = readers.map(|(i, _)| i).last().unwrap_or(layers - 1);
+                let first = t.saturating_sub(1);
+                Entry { offset: info.offset, len: info.shape.len(), first, last }
+            })
+            .collect();
+        Self { entries, peak: model.arena_len() }
+    }
+
+    /// Bytes in use while layer `layer` runs.
+    pub fn in_use(&self, layer: usize) -> usize {
+        let alive = self.entries.iter().filter(|e| (e.first..=e.last).contains(&layer));
+        let mut ranges: Vec<(usize, usize)> = alive.map(|e| (e.offset, e.offset + e.len)).collect();
+        ranges.sort_unstable();
+        let (mut sum, mut end) = (0, 0);
+        for (from, to) in ranges {
+            sum += to.saturating_sub(from.max(end));
+            end = end.max(to);
+        }
+        sum
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "tensor   offset     size   layers")?;
+        for (t, e) in self.entries.iter().enumerate() {
+            writeln!(f, "{t:>6} {:>8} {:>8}   {}..{}", e.offset, e.len, e.first, e.last)?;
+        }
+        write!(f, "arena: {} bytes", self.peak)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn demand(len: usize, first: usize, last: usize, replaces: Option<usize>) -> Demand {
+        Demand { len, first, last, replaces }
+    }
+
+    #[test]
+    fn a_chain_needs_its_largest_neighbors_and_in_place_costs_nothing() {
+        let chain = [demand(100, 0, 0, None), demand(40, 0, 1, None), demand(60, 1, 2, None)];
+        assert_eq!(Plan::new(&chain).peak, 140);
+        let replaced = [demand(100, 0, 0, None), demand(100, 0, 1, Some(0))];
+        let plan = Plan::new(&replaced);
+        assert_eq!((plan.peak, plan.entries[1].offset), (100, plan.entries[0].offset));
+        assert_eq!(plan.in_use(0), 100);
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_living_tensors_overlap(
+            sizes in prop::collection::vec((1usize..500, 0usize..4), 1..40)
+        ) {
+            let demands: Vec<Demand> = sizes
+                .iter()
+                .enumerate()
+                .map(|(t, (len, life))| demand(*len, t.saturating_sub(1), t + life, None))
+                .collect();
+            let plan = Plan::new(&demands);
+            for (i, a) in plan.entries.iter().enumerate() {
+                prop_assert!(a.offset % ALIGNMENT == 0 && a.offset + a.len <= plan.peak);
+                for b in &plan.entries[..i] {
+                    let together = a.first <= b.last && b.first <= a.last;
+                    let apart = a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
+                    prop_assert!(!together || apart);
+                }
+            }
+        }
+    }
+}
