@@ -1,13 +1,28 @@
-//! Pupil's trainer.
+//! Pupil's trainer: from a few labeled and many unlabeled images to a packed int8 student.
+//!
+//! The way of the data is six stages, each a module of [`stages`], a sub-command, and a folder of
+//! the run directory: teacher, pseudo-labels, student, distill, quantize, pack.
+//!
+//! - [`data`]: readers, the published split, augmentation, batches
+//! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family
+//! - [`train`]: the loop that every stage shares
+//! - [`graph`]: the trained net as a list of operators; calibration and int8
+//! - [`config`], [`run_dir`], [`checkpoint`], [`pipeline`]: what was asked, what is done
+//! - [`report`], [`inspect`], [`progress`], [`cli`]: what people see
 #![recursion_limit = "256"]
+
 pub mod checkpoint;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod graph;
+pub mod inspect;
 pub mod model;
 pub mod nn;
+pub mod pipeline;
 pub mod progress;
 pub mod random;
+pub mod report;
 pub mod run_dir;
 pub mod stages;
 pub mod train;

@@ -1,20 +1,70 @@
-//! x
-#![recursion_limit = "256"]
-use pupil::{*, data::*, stages::*, train::*};
-#[global_allocator] static A: mimalloc::MiMalloc = mimalloc::MiMalloc;
-fn main(){
- let mut c = config::RunConfig::default(); c.seed = std::env::args().nth(2).map_or(0, |s| s.parse().unwrap());
- if let Ok(t) = std::env::var("CFG") { c = toml::from_str(&t).unwrap(); }
- let data = fashion_mnist::bundled().unwrap();
- let dir = run_dir::RunDir::open(std::path::Path::new(&std::env::args().nth(1).unwrap()), false).unwrap();
- let w = teacher::work(&c,&data)+pseudo_labels::work(&c,&data)+student::work(&c,&data)+distill::work(&c,&data);
- let p = progress::Progress::new(w, false);
- let ctx = Context{config:&c, dir:&dir, data:&data, normalization: batch::Normalization::around(data.mean_pixel()), progress:&p};
- let t = std::time::Instant::now();
- use run_dir::Stage;
- let test = |n:&str, s: Stage| { let (_,net)=ctx.load(s,n).unwrap(); println!("{n} TEST {:.2}  at {:.0}s", 100.*accuracy(&net,&data.test,&ctx.normalization), t.elapsed().as_secs_f64()); };
- if !dir.is_done(Stage::Teacher) { println!("{:?}", teacher::run(&ctx).unwrap()); } test("teacher", Stage::Teacher);
- if !dir.is_done(Stage::PseudoLabels) { println!("{:?}", pseudo_labels::run(&ctx).unwrap()); }
- if !dir.is_done(Stage::Student) { println!("{:?}", student::run(&ctx).unwrap()); } test("student", Stage::Student);
- if !dir.is_done(Stage::Distill) { println!("{:?}", distill::run(&ctx).unwrap()); } test("distilled", Stage::Distill); test("labels-only", Stage::Distill);
+//! The `pupil` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pupil::cli::{Cli, Command, RunOptions};
+use pupil::pipeline::{self, Which};
+use pupil::{inspect, report};
+
+/// Freed tensors stay with the process: the training loop allocates the same sizes each step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Every file is written whole or not at all, so stopping needs no more than a last word.
+    let handler = ctrlc::set_handler(|| {
+        eprintln!("\nstopped; the same command continues at the first unfinished stage");
+        std::process::exit(130);
+    });
+    if let Err(error) = handler {
+        eprintln!("warning: Ctrl-C will stop without a word: {error}");
+    }
+    match execute(&cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        None => run(None, &cli.options, Which::All),
+        Some(Command::Run { config, options }) => run(config.as_deref(), options, Which::All),
+        Some(Command::Inspect { file, json }) => {
+            print!("{}", inspect::describe(file, *json)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(command) => match command.stage() {
+            Some((stage, o)) => run(o.config.as_deref(), &o.options, Which::Only(stage)),
+            None => Ok(ExitCode::SUCCESS),
+        },
+    }
+}
+
+fn run(
+    config: Option<&std::path::Path>,
+    options: &RunOptions,
+    which: Which,
+) -> anyhow::Result<ExitCode> {
+    let Some((root, config, summary)) = pipeline::run(config, options, which)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    if options.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        print!("{}", report::table::final_table(&root, &summary));
+    }
+    let drop = summary.drop();
+    if drop > config.quantize.max_drop {
+        eprintln!(
+            "target missed: int8 loses {drop:.2} points on the test images, quantize.max_drop is {}",
+            config.quantize.max_drop
+        );
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -200,9 +200,15 @@ impl Default for StudentConfig {
     fn default() -> Self {
         Self {
             net: WIDE,
-            fit: FitConfig { steps: 2000, ..FIT },
-            augment: STRONG,
-            unlabeled_ratio: 3,
+            // Few steps allow less noise than the paper's: one operation, little dropout.
+            fit: FitConfig { steps: 2000, batch: 96, ema: 0.998, dropout: 0.1, ..FIT },
+            augment: Augment::Strong {
+                shift: 2,
+                flip: true,
+                rand_augment: RandAugment { operations: 1, magnitude: (1.0, 10.0) },
+                cutout: 0,
+            },
+            unlabeled_ratio: 5,
         }
     }
 }

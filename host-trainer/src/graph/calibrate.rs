@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::Graph;
 use super::float::{self, Place};
@@ -13,7 +14,7 @@ use crate::data::batch::Normalization;
 const SKIP: usize = 5;
 
 /// Least and greatest value at a place, outliers clipped; 0 lies always within.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// Not above 0.
     pub min: f32,

@@ -1,11 +1,13 @@
 //! The graph in f32, one image at a time: what int8 is compared with and calibrated on.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Dims, Filter, Graph, Op};
 use crate::nn::Activation;
 use pupil_core::shape::same_padding;
 
 /// A place whose values calibration watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Place {
     /// What operator `0` has written.
     Output(usize),

@@ -4,6 +4,7 @@
 pub mod calibrate;
 pub mod float;
 pub mod fold;
+pub mod int8;
 
 /// One tensor: height, width, channels.
 pub type Dims = [usize; 3];

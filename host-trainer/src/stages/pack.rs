@@ -1,1 +1,164 @@
-//! x
+//! Stage 6: `student.pupil`, and every net measured on the test images, once.
+
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, StageError, Trained};
+use super::{distill, quantize};
+use crate::config::RunConfig;
+use crate::data::Dataset;
+use crate::graph::fold::fold;
+use crate::graph::int8;
+use crate::run_dir::Stage;
+use crate::train::evaluate::{argmax, probabilities};
+use pupil_core::model::Model;
+use pupil_core::plan::Plan;
+
+/// Test accuracy of one net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// "labels only", "distilled, int8", …
+    pub name: String,
+    /// Share of right answers, 0 to 1.
+    pub accuracy: f64,
+    /// 95 % interval (Wilson).
+    pub interval: (f64, f64),
+    /// Parameters of the net.
+    pub parameters: usize,
+}
+
+/// The run's result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Test images.
+    pub test_images: usize,
+    /// One row a net, in the order of the table.
+    pub rows: Vec<Measured>,
+    /// Bytes of `student.pupil`: flash.
+    pub flash: usize,
+    /// Bytes of the arena: RAM.
+    pub arena: usize,
+    /// Multiply-accumulates of one image.
+    pub macs: u32,
+    /// SHA-256 of `student.pupil`.
+    pub sha256: String,
+    /// Rows: true class; columns: class that int8 answers.
+    pub confusion: Vec<Vec<usize>>,
+    /// Memory map of the arena.
+    pub plan: String,
+}
+
+impl Summary {
+    /// Accuracy of a row, 0 to 1.
+    pub fn accuracy(&self, name: &str) -> Option<f64> {
+        self.rows.iter().find(|r| r.name == name).map(|r| r.accuracy)
+    }
+
+    /// Points of test accuracy that int8 loses; negative where it gains.
+    pub fn drop(&self) -> f64 {
+        match (self.accuracy(FLOAT), self.accuracy(INT8)) {
+            (Some(float), Some(int8)) => 100.0 * (float - int8),
+            _ => 0.0,
+        }
+    }
+}
+
+/// The packed net's twin on labels alone.
+pub const LABELS_ONLY: &str = "labels only, same net";
+/// The packed student.
+pub const INT8: &str = "distilled, int8 (host = chip)";
+/// The float net that was packed.
+pub const FLOAT: &str = "distilled, float";
+
+/// Work of the stage: five nets on the test images.
+pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+    let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
+    let wide = resolve(&config.teacher.net).macs() + resolve(&config.student.net).macs();
+    let small = resolve(&config.distill.net).macs();
+    data.test.labels.len() as f64 * (wide + 6 * small) as f64
+}
+
+/// Packs and measures.
+///
+/// # Errors
+/// See [`StageError`].
+pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+    let (net_config, net) = ctx.load(Stage::Distill, "distilled")?;
+    let graph = fold(&net_config, &net);
+    let ranges = quantize::load(ctx)?;
+    let bytes = int8::build(&graph, &ranges, &ctx.normalization, &ctx.data.classes)
+        .map_err(|e| StageError::Build(e.to_string()))?;
+    let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
+    ctx.dir.write(&ctx.dir.file(Stage::Pack, "student.pupil")?, &bytes)?;
+    ctx.progress.stage(Stage::Pack, &format!("student.pupil, {} bytes", bytes.len()));
+
+    let test = &ctx.data.test;
+    let answers = int8::classes(&int8::scores(&model, &test.images), ctx.classes());
+    let trained: distill::Summary = ctx.dir.summary(Stage::Distill)?;
+    let mut rows = Vec::new();
+    for (name, stage, file, parameters) in [
+        (LABELS_ONLY, Stage::Distill, "labels-only", trained.labels_only.parameters),
+        ("teacher, labels only", Stage::Teacher, "teacher", summary_of(ctx, Stage::Teacher)?),
+        ("student, with unlabeled", Stage::Student, "student", summary_of(ctx, Stage::Student)?),
+        (FLOAT, Stage::Distill, "distilled", trained.distilled.parameters),
+    ] {
+        let (_, net) = ctx.load(stage, file)?;
+        let p = probabilities(&net, &test.images, &ctx.normalization);
+        let found: Vec<u8> = p.chunks_exact(ctx.classes()).map(|r| argmax(r) as u8).collect();
+        rows.push(measured(name, &found, &test.labels, parameters));
+    }
+    rows.push(measured(INT8, &answers, &test.labels, trained.distilled.parameters));
+    let mut confusion = vec![vec![0; ctx.classes()]; ctx.classes()];
+    for (truth, answer) in test.labels.iter().zip(&answers) {
+        confusion[usize::from(*truth)][usize::from(*answer)] += 1;
+    }
+    let summary = Summary {
+        test_images: test.labels.len(),
+        rows,
+        flash: bytes.len(),
+        arena: model.arena_len(),
+        macs: model.macs(),
+        sha256: crate::data::dataset::sha256(&bytes),
+        confusion,
+        plan: Plan::of(&model).to_string(),
+    };
+    ctx.progress.advance(work(ctx.config, ctx.data));
+    ctx.dir.finish(Stage::Pack, &summary)?;
+    Ok(summary)
+}
+
+fn summary_of(ctx: &Context<'_>, stage: Stage) -> Result<usize, StageError> {
+    Ok(ctx.dir.summary::<Trained>(stage)?.parameters)
+}
+
+fn measured(name: &str, found: &[u8], labels: &[u8], parameters: usize) -> Measured {
+    let accuracy = quantize::share_equal(found, labels);
+    Measured {
+        name: name.to_owned(),
+        accuracy,
+        interval: wilson(accuracy, labels.len()),
+        parameters,
+    }
+}
+
+/// 95 % interval of a share measured on `n` images (Wilson 1927).
+pub fn wilson(share: f64, n: usize) -> (f64, f64) {
+    const Z: f64 = 1.959_963_984_540_054;
+    let n = n.max(1) as f64;
+    let center = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    ((center - half).max(0.0), (center + half).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_intervals_match_published_values() {
+        // 8 of 10: 0.4902 to 0.9433; 0 of 10: 0 to 0.2775.
+        let (low, high) = wilson(0.8, 10);
+        assert!((low - 0.4902).abs() < 5e-4 && (high - 0.9433).abs() < 5e-4, "{low} {high}");
+        let (low, high) = wilson(0.0, 10);
+        assert!(low < 1e-12 && (high - 0.2775).abs() < 5e-4);
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: what was typed, nothing more.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::run_dir::Stage;
+
+/// Trains an int8 image classifier for a microcontroller from few labeled and many unlabeled
+/// images.
+///
+/// Without a command: all six stages on the bundled Fashion-MNIST images, ending in
+/// runs/quickstart/6-pack/student.pupil. Run again, it continues at the first unfinished stage.
+#[derive(Debug, Parser)]
+#[command(name = "pupil", version, about, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of the main job, when no command is given.
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+const EXIT_CODES: &str = "Results go to stdout, progress to stderr.\n\
+    Exit codes: 0 done, 1 a stated target was missed, 2 usage or I/O error.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// All six stages, continuing where an earlier run stopped.
+    Run {
+        /// Configuration; what it leaves out takes its default. None: the quickstart's.
+        config: Option<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        options: RunOptions,
+    },
+    /// Stage 1: a net on the labeled images.
+    Teacher(StageOptions),
+    /// Stage 2: the teacher's answers for the unlabeled images.
+    PseudoLabels(StageOptions),
+    /// Stage 3: a noised net on labels and pseudo-labels.
+    Student(StageOptions),
+    /// Stage 4: the net for the chip, taught by the student.
+    Distill(StageOptions),
+    /// Stage 5: int8 ranges and accuracy.
+    Quantize(StageOptions),
+    /// Stage 6: student.pupil and the final table.
+    Pack(StageOptions),
+    /// What a packed student holds: input, layers, flash, memory map.
+    Inspect {
+        /// A student.pupil.
+        file: PathBuf,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Options of a run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Where stages leave their results [default: runs/NAME of the configuration, or
+    /// runs/quickstart].
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// "bundled", or a folder with the four Fashion-MNIST files (IDX, plain or .gz) [default: the
+    /// full set where Debian's dataset-fashion-mnist is installed, else the bundled part].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Fixes every random choice.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Delete what earlier runs left in the run directory.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Options of one stage's command.
+#[derive(Args, Clone, Debug)]
+pub struct StageOptions {
+    /// Configuration, as for `run`.
+    pub config: Option<PathBuf>,
+    /// Options; `--fresh` repeats this stage and forgets those after it.
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+impl Command {
+    /// The stage that the command is about.
+    pub fn stage(&self) -> Option<(Stage, &StageOptions)> {
+        match self {
+            Self::Teacher(o) => Some((Stage::Teacher, o)),
+            Self::PseudoLabels(o) => Some((Stage::PseudoLabels, o)),
+            Self::Student(o) => Some((Stage::Student, o)),
+            Self::Distill(o) => Some((Stage::Distill, o)),
+            Self::Quantize(o) => Some((Stage::Quantize, o)),
+            Self::Pack(o) => Some((Stage::Pack, o)),
+            Self::Run { .. } | Self::Inspect { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_stage_word_is_a_command() {
+        for stage in Stage::ALL {
+            let cli = Cli::try_parse_from(["pupil", stage.word()]).unwrap();
+            assert_eq!(cli.command.unwrap().stage().unwrap().0, stage);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The graph as a packed int8 model: per-channel symmetric weights, per-tensor affine
+//! activations, TensorFlow Lite's rules for biases and multipliers.
+
+use std::collections::BTreeMap;
+
+use pupil_core::interpreter::Interpreter;
+use pupil_core::model::{
+    BuildError, Channel, Conv, Fused, InputSpec, Model, ModelBuilder, Pad, PixelFormat, TensorId,
+};
+use pupil_core::quant::{Affine, Multiplier};
+use pupil_core::shape::Shape;
+use pupil_core::tables;
+use rayon::prelude::*;
+
+use super::calibrate::Range;
+use super::float::Place;
+use super::{Filter, Graph, Op};
+use crate::data::Images;
+use crate::data::batch::Normalization;
+use crate::nn::Activation;
+
+/// SiLU lies above −0.003 from here down: smaller inputs need no steps of their own.
+const SILU_FLOOR: f32 = -8.0;
+
+/// Packs the graph with the given ranges and class names.
+///
+/// # Errors
+/// A graph that the format can't hold, or a range that calibration has not seen.
+pub fn build(
+    graph: &Graph,
+    ranges: &BTreeMap<Place, Range>,
+    normalization: &Normalization,
+    labels: &[String],
+) -> Result<Vec<u8>, BuildError> {
+    let [h, w, c] = graph.tensors[0];
+    let format = match c {
+        1 => PixelFormat::Grey8,
+        3 => PixelFormat::Rgb888,
+        _ => return Err(BuildError(format!("{c} input channels; 1 (grey) and 3 (RGB) can be packed"))),
+    };
+    let affine = Affine { scale: normalization.scale, zero_point: normalization.zero_point };
+    let input = InputSpec { shape: Shape::new(h, w, c), format, affine };
+    let names: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let mut packer = Packer { builder: ModelBuilder::new(input, &names), ranges };
+    let mut tensors = vec![packer.builder.input()];
+    for (i, node) in graph.nodes.iter().enumerate() {
+        let x = tensors[node.inputs[0]];
+        tensors.push(match &node.op {
+            Op::Conv(f) => {
+                let layer = packer.filter(x, f, Layout::OutputFirst, Site::of(i))?;
+                packer.builder.conv(x, layer)?
+            }
+            Op::Depthwise(f) => {
+                let layer = packer.filter(x, f, Layout::OutputLast, Site::of(i))?;
+                packer.builder.depthwise(x, layer)?
+            }
+            Op::Dense(f) => {
+                let layer = packer.filter(x, f, Layout::OutputFirst, Site::of(i))?;
+                packer.builder.dense(x, layer)?
+            }
+            Op::Mean => {
+                let out = packer.affine(Place::Output(i))?;
+                packer.builder.mean(x, out)?
+            }
+            Op::Add => {
+                let out = packer.affine(Place::Output(i))?;
+                packer.builder.add(x, tensors[node.inputs[1]], out, (-128, 127))?
+            }
+            Op::SqueezeExcite { reduce, expand } => {
+                let squeezed = packer.affine(Place::Squeezed(i))?;
+                let z = packer.builder.mean(x, squeezed)?;
+                let site = Site { before: Place::HiddenBeforeAct(i), after: Place::Hidden(i) };
+                let layer = packer.filter(z, reduce, Layout::OutputFirst, site)?;
+                let z = packer.builder.dense(z, layer)?;
+                // The gate's own range is fixed: 1/256, −128.
+                let site = Site { before: Place::GateBeforeAct(i), after: Place::GateBeforeAct(i) };
+                let layer = packer.filter(z, expand, Layout::OutputFirst, site)?;
+                let gate = packer.builder.dense(z, layer)?;
+                let out = packer.affine(Place::Output(i))?;
+                packer.builder.mul(x, gate, out, (-128, 127))?
+            }
+        });
+    }
+    if let Some(logits) = tensors.last() {
+        packer.builder.softmax(*logits)?;
+    }
+    packer.builder.finish()
+}
+
+/// Which dimension of the weights counts output channels.
+#[derive(Clone, Copy)]
+enum Layout {
+    OutputFirst,
+    OutputLast,
+}
+
+/// Where calibration has watched a layer.
+#[derive(Clone, Copy)]
+struct Site {
+    before: Place,
+    after: Place,
+}
+
+impl Site {
+    fn of(node: usize) -> Self {
+        Self { before: Place::BeforeAct(node), after: Place::Output(node) }
+    }
+}
+
+struct Packer<'a> {
+    builder: ModelBuilder,
+    ranges: &'a BTreeMap<Place, Range>,
+}
+
+impl Packer<'_> {
+    fn range(&self, place: Place) -> Result<Range, BuildError> {
+        let missing = || BuildError(format!("{place:?} was not calibrated"));
+        self.ranges.get(&place).copied().ok_or_else(missing)
+    }
+
+    fn affine(&self, place: Place) -> Result<Affine, BuildError> {
+        let range = self.range(place)?;
+        Ok(Affine::covering(range.min, range.max))
+    }
+
+    /// Quantizes weights and biases; the activation becomes clamps or a table.
+    fn filter(&self, x: TensorId, f: &Filter, layout: Layout, site: Site) -> Result<Conv, BuildError> {
+        let input = self.builder.affine(x);
+        let (out, act, fused) = match f.act {
+            Activation::Linear => (self.affine(site.after)?, (-128, 127), None),
+            Activation::Relu | Activation::Relu6 => {
+                let out = self.affine(site.after)?;
+                let top = if f.act == Activation::Relu6 { out.quantize(6.0) } else { 127 };
+                (out, (out.zero_point, top), None)
+            }
+            Activation::Silu | Activation::HardSwish => {
+                let range = self.range(site.before)?;
+                let before = Affine::covering(range.min.max(SILU_FLOOR), range.max);
+                let after = self.affine(site.after)?;
+                let table = match f.act {
+                    Activation::Silu => tables::silu(before, after),
+                    _ => tables::hard_swish_table(before, after),
+                };
+                (before, (-128, 127), Some(Fused { table, out: after }))
+            }
+            Activation::Sigmoid => {
+                let before = self.affine(site.before)?;
+                let table = tables::logistic_table(before);
+                (before, (-128, 127), Some(Fused { table, out: tables::LOGISTIC_OUTPUT }))
+            }
+        };
+        let channels = f.bias.len();
+        let at = |i: usize| match layout {
+            Layout::OutputFirst => i / (f.weights.len() / channels),
+            Layout::OutputLast => i % channels,
+        };
+        let mut largest = vec![0.0f32; channels];
+        for (i, w) in f.weights.iter().enumerate() {
+            largest[at(i)] = largest[at(i)].max(w.abs());
+        }
+        // A channel of zeros may have any scale; the reference takes 1.
+        let scales: Vec<f32> =
+            largest.iter().map(|m| if *m > 0.0 { m / 127.0 } else { 1.0 }).collect();
+        let weights = f
+            .weights
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (w / scales[at(i)]).round().clamp(-127.0, 127.0) as i8 as u8)
+            .collect();
+        let channels = f
+            .bias
+            .iter()
+            .zip(&scales)
+            .map(|(b, s)| {
+                let step = f64::from(input.scale) * f64::from(*s);
+                let bias = (f64::from(*b) / step).round();
+                Channel {
+                    bias: bias.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32,
+                    multiplier: Multiplier::from_real(step / f64::from(out.scale)),
+                }
+            })
+            .collect();
+        Ok(Conv {
+            kernel: (f.kernel, f.kernel),
+            stride: (f.stride, f.stride),
+            pad: Pad::Same,
+            weights,
+            channels,
+            out,
+            act,
+            fused,
+        })
+    }
+}
+
+/// Int8 scores of every image by core's interpreter, row-major `[images, classes]`.
+pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
+    (0..images.len())
+        .into_par_iter()
+        .map_init(
+            || vec![0i8; model.arena_len()],
+            |arena, i| {
+                if let Ok(mut interpreter) = Interpreter::new(model, arena)
+                    && interpreter.load(images.get(i)).is_ok()
+                {
+                    return interpreter.run(&mut ()).to_vec();
+                }
+                // The images were cut to the model's input: not reached.
+                vec![-128; model.class_count()]
+            },
+        )
+        .flatten()
+        .collect()
+}
+
+/// Class of each row of scores: the greatest, the first of equals, as on the chip.
+pub fn classes(scores: &[i8], count: usize) -> Vec<u8> {
+    scores
+        .chunks_exact(count)
+        .map(|row| pupil_core::classify::top_k::<1>(row).first().map_or(0, |c| c.index as u8))
+        .collect()
+}

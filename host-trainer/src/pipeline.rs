@@ -1,0 +1,198 @@
+//! A run from its options: configuration, data, run directory, stages, result.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::Serialize;
+
+use crate::cli::RunOptions;
+use crate::config::{DataSource, RunConfig, check};
+use crate::data::batch::Normalization;
+use crate::data::{Dataset, fashion_mnist};
+use crate::progress::{Progress, minutes};
+use crate::report;
+use crate::run_dir::{RunDir, Stage};
+use crate::stages::{Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher};
+
+/// Which stages to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All that are not done.
+    All,
+    /// This one; those before it must be done.
+    Only(Stage),
+}
+
+/// Runs stages; returns the final result when the last one is done.
+///
+/// # Errors
+/// Everything that a user can mend, in words.
+pub fn run(
+    config_file: Option<&Path>,
+    options: &RunOptions,
+    which: Which,
+) -> anyhow::Result<Option<(PathBuf, RunConfig, pack::Summary)>> {
+    let config = configuration(config_file, options)?;
+    let root = options.run_dir.clone().unwrap_or_else(|| default_root(config_file));
+    let data = load_data(&config.data)?;
+    let dir = RunDir::open(&root, options.fresh && which == Which::All)?;
+    keep_settings(&dir, &config, &data)?;
+    if let (Which::Only(stage), true) = (which, options.fresh) {
+        dir.forget_from(stage)?;
+    }
+    let progress = Progress::new(Stage::ALL.map(|s| work(s, &config, &data)).iter().sum(), options.quiet);
+    let normalization = Normalization::around(data.mean_pixel());
+    let ctx =
+        Context { config: &config, dir: &dir, data: &data, normalization, progress: &progress };
+    progress.say(&format!(
+        "{}: {} labeled, {} validation, {} unlabeled, {} test images",
+        data.source,
+        data.labeled.labels.len(),
+        data.validation.labels.len(),
+        data.unlabeled.len(),
+        data.test.labels.len()
+    ));
+    let start = std::time::Instant::now();
+    let outcome = run_stages(&ctx, which);
+    progress.clear();
+    outcome?;
+    if !dir.is_done(Stage::Pack) {
+        return Ok(None);
+    }
+    let summary: pack::Summary = dir.summary(Stage::Pack)?;
+    let page = report::html::page(&dir, &config, &data, &summary)?;
+    dir.write(&root.join("report.html"), page.as_bytes())?;
+    progress.say(&format!("done in {}", minutes(start.elapsed())));
+    Ok(Some((root, config, summary)))
+}
+
+fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
+    for stage in Stage::ALL {
+        if ctx.dir.is_done(stage) {
+            ctx.progress.skip(work(stage, ctx.config, ctx.data));
+            if which == Which::All || which == Which::Only(stage) {
+                ctx.progress.stage(stage, "done before");
+            }
+            continue;
+        }
+        match which {
+            Which::Only(wanted) if stage < wanted => {
+                let order = StageError::Order { wanted: wanted.word(), missing: stage.word() };
+                return Err(order.into());
+            }
+            Which::Only(wanted) if stage > wanted => break,
+            _ => run_stage(ctx, stage)?,
+        }
+    }
+    Ok(())
+}
+
+fn run_stage(ctx: &Context<'_>, stage: Stage) -> Result<(), StageError> {
+    match stage {
+        Stage::Teacher => teacher::run(ctx).map(drop),
+        Stage::PseudoLabels => pseudo_labels::run(ctx).map(drop),
+        Stage::Student => student::run(ctx).map(drop),
+        Stage::Distill => distill::run(ctx).map(drop),
+        Stage::Quantize => quantize::run(ctx).map(drop),
+        Stage::Pack => pack::run(ctx).map(drop),
+    }
+}
+
+fn work(stage: Stage, config: &RunConfig, data: &Dataset) -> f64 {
+    match stage {
+        Stage::Teacher => teacher::work(config, data),
+        Stage::PseudoLabels => pseudo_labels::work(config, data),
+        Stage::Student => student::work(config, data),
+        Stage::Distill => distill::work(config, data),
+        Stage::Quantize => quantize::work(config, data),
+        Stage::Pack => pack::work(config, data),
+    }
+}
+
+/// File and options together.
+fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Result<RunConfig> {
+    let mut config = match file {
+        None => RunConfig::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| {
+                format!("{}: can't be read\n  do:    give the path of a run.toml, or none for the quickstart", path.display())
+            })?;
+            check::parse(&path.display().to_string(), &text)?
+        }
+    };
+    if let Some(seed) = options.seed {
+        config.seed = seed;
+    }
+    if let Some(data) = &options.data {
+        config.data = DataSource::try_from(data.clone()).map_err(anyhow::Error::msg)?;
+    }
+    Ok(config)
+}
+
+fn default_root(file: Option<&Path>) -> PathBuf {
+    let name = file.and_then(|f| f.file_stem()).map_or("quickstart".into(), |s| s.to_owned());
+    Path::new("runs").join(name)
+}
+
+fn load_data(source: &DataSource) -> anyhow::Result<Dataset> {
+    let installed = Path::new(fashion_mnist::DEBIAN_FOLDER);
+    let loaded = match source {
+        DataSource::Bundled => fashion_mnist::bundled(),
+        DataSource::Auto if installed.is_dir() => fashion_mnist::folder(installed),
+        DataSource::Auto => fashion_mnist::bundled(),
+        DataSource::Folder(folder) => fashion_mnist::folder(folder),
+    };
+    loaded.map_err(|e| {
+        anyhow::anyhow!(
+            "{e}\n  do:    replace the file, or pass --data bundled for the images that come with pupil"
+        )
+    })
+}
+
+/// What `provenance.json` says.
+#[derive(Serialize)]
+struct Provenance<'a> {
+    version: &'a str,
+    seed: u64,
+    source: &'a str,
+    data_sha256: String,
+    labeled: usize,
+    validation: usize,
+    unlabeled: usize,
+    test: usize,
+}
+
+/// Writes settings and provenance into a new directory; an old one must have been made with
+/// them.
+fn keep_settings(dir: &RunDir, config: &RunConfig, data: &Dataset) -> anyhow::Result<()> {
+    let settings = toml::to_string_pretty(config).context("run.toml can't be written")?;
+    let provenance = serde_json::to_string_pretty(&Provenance {
+        version: env!("CARGO_PKG_VERSION"),
+        seed: config.seed,
+        source: &data.source,
+        data_sha256: data.hash(),
+        labeled: data.labeled.labels.len(),
+        validation: data.validation.labels.len(),
+        unlabeled: data.unlabeled.len(),
+        test: data.test.labels.len(),
+    })? + "\n";
+    for (name, text) in [("run.toml", &settings), ("provenance.json", &provenance)] {
+        let path = dir.root().join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(old) if old != *text => {
+                let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
+                let (old, new) = line.unwrap_or(("its length", "this run's"));
+                bail!(
+                    "{} holds a run with other settings\n  where: {name}: `{}` there, `{}` asked for\n  \
+                     do:    start over with --fresh, or choose another directory with --run-dir DIR",
+                    dir.root().display(),
+                    old.trim(),
+                    new.trim()
+                );
+            }
+            Ok(_) => {}
+            Err(_) => dir.write(&path, text.as_bytes())?,
+        }
+    }
+    Ok(())
+}
