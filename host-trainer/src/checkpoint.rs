@@ -104,7 +104,7 @@ mod tests {
 
     fn small() -> (EfficientNetConfig, EfficientNet) {
         let scaling = CompoundScaling { width: 0.5, depth: 1.0, resolution: 1.0 };
-        let config = EfficientNetConfig::tiny([12, 12, 1], 3, scaling, Activation::Silu);
+        let config = EfficientNetConfig::tiny([12, 12, 1], 3, scaling, 4, Activation::Silu);
         let mut rng = stream(1, "test", 0);
         let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
         (config, net)

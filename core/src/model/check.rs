@@ -19,15 +19,15 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
             return Err(ModelError::Tensor { tensor: i as u16 });
         }
     }
-    if PixelFormat::from_code(u8_at(model.bytes, 20)).is_none_or(|f| f.channels() != model.input().shape.c)
-    {
+    let format = PixelFormat::from_code(u8_at(model.bytes, 20));
+    let channels = model.input().shape.c;
+    if format.is_none_or(|f| f.channels().is_some_and(|c| c != channels)) {
         return Err(ModelError::Header { offset: 20 });
     }
     for i in 0..model.layer_count() {
         Layer::decode(model, i)?;
     }
-    let last = model.tensor(model.layer_count()).shape;
-    if last.h != 1 || last.w != 1 || last.c != model.class_count() {
+    if volume(model, model.layer_count()) != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });
     }
     overlaps(model)

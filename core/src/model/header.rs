@@ -22,21 +22,26 @@ pub enum PixelFormat {
     Grey8,
     /// Red, green, blue, a byte each.
     Rgb888,
+    /// Any number of channels, a byte each: sensors other than cameras.
+    Raw8,
 }
 
 impl PixelFormat {
-    /// Bytes of a pixel.
-    pub const fn channels(self) -> usize {
+    /// Channels of a pixel, where the format fixes them.
+    pub const fn channels(self) -> Option<usize> {
         match self {
-            Self::Grey8 => 1,
-            Self::Rgb888 => 3,
+            Self::Grey8 => Some(1),
+            Self::Rgb888 => Some(3),
+            Self::Raw8 => None,
         }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Grey8 => 1,
             Self::Rgb888 => 2,
+            Self::Raw8 => 3,
         }
     }
 
@@ -44,6 +49,7 @@ impl PixelFormat {
         match code {
             1 => Some(Self::Grey8),
             2 => Some(Self::Rgb888),
+            3 => Some(Self::Raw8),
             _ => None,
         }
     }
@@ -130,7 +136,7 @@ impl<'a> Model<'a> {
         InputSpec { shape: tensor.shape, format, affine: tensor.affine }
     }
 
-    /// Number of classes: length of the last tensor.
+    /// Number of classes: values of the last tensor.
     pub fn class_count(&self) -> usize {
         usize::from(u16_at(self.bytes, 16))
     }

@@ -156,6 +156,18 @@ pub fn check(config: &RunConfig, line: impl Fn(&str) -> Option<usize>) -> Vec<St
             );
         }
     }
+    for (stage, ratio) in [
+        ("teacher", config.teacher.net.expand_ratio),
+        ("student", config.student.net.expand_ratio),
+        ("distill", config.distill.net.expand_ratio),
+    ] {
+        need(
+            (1..=16).contains(&ratio),
+            &format!("{stage}.net.expand_ratio"),
+            ratio.to_string(),
+            "must lie between 1 and 16",
+        );
+    }
     for (path, fit) in [
         ("teacher.fit", &config.teacher.fit),
         ("student.fit", &config.student.fit),

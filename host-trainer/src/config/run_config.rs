@@ -70,6 +70,8 @@ pub struct NetChoice {
     pub width: f64,
     /// Blocks of each stage, relative to the base net.
     pub depth: f64,
+    /// Expanded over input channels in every block.
+    pub expand_ratio: usize,
     /// Non-linearity of convolutions.
     pub activation: Activation,
 }
@@ -78,7 +80,7 @@ impl NetChoice {
     /// The net for these images.
     pub fn resolve(&self, input: [usize; 3], classes: usize) -> EfficientNetConfig {
         let scaling = CompoundScaling { width: self.width, depth: self.depth, resolution: 1.0 };
-        EfficientNetConfig::tiny(input, classes, scaling, self.activation)
+        EfficientNetConfig::tiny(input, classes, scaling, self.expand_ratio, self.activation)
     }
 }
 
@@ -148,7 +150,8 @@ pub struct QuantizeConfig {
     pub max_drop: f64,
 }
 
-const WIDE: NetChoice = NetChoice { width: 2.0, depth: 1.0, activation: Activation::Silu };
+const WIDE: NetChoice =
+    NetChoice { width: 2.0, depth: 1.0, expand_ratio: 4, activation: Activation::Silu };
 
 const FIT: FitConfig = FitConfig {
     steps: 1500,
@@ -201,7 +204,7 @@ impl Default for StudentConfig {
         Self {
             net: WIDE,
             // Few steps allow less noise than the paper's: one operation, little dropout.
-            fit: FitConfig { steps: 2000, batch: 96, ema: 0.998, dropout: 0.1, ..FIT },
+            fit: FitConfig { steps: 1600, batch: 96, ema: 0.998, dropout: 0.1, ..FIT },
             augment: Augment::Strong {
                 shift: 2,
                 flip: true,
@@ -215,13 +218,13 @@ impl Default for StudentConfig {
 
 impl Default for DistillConfig {
     fn default() -> Self {
-        let fit = FitConfig { steps: 2500, dropout: 0.0, label_smoothing: 0.0, ..FIT };
+        let fit = FitConfig { steps: 2200, dropout: 0.0, label_smoothing: 0.0, ..FIT };
         Self {
             net: NetChoice { width: 1.0, ..WIDE },
             fit,
             augment: WEAK,
             temperature: 2.0,
-            labels_only: FitConfig { steps: 2500, ..FIT },
+            labels_only: FitConfig { steps: 2200, ..FIT },
             labels_only_augment: STRONG,
         }
     }

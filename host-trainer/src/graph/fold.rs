@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_folded_graph_answers_as_the_net_does() {
         let scaling = CompoundScaling { width: 0.5, depth: 1.0, resolution: 1.0 };
-        let config = EfficientNetConfig::tiny([14, 14, 1], 4, scaling, Activation::Silu);
+        let config = EfficientNetConfig::tiny([14, 14, 1], 4, scaling, 4, Activation::Silu);
         let device = Device::flex().autodiff();
         let mut rng = stream(3, "test", 0);
         let net = config.init(&mut Init { device: &device, rng: &mut rng });

@@ -34,19 +34,25 @@ pub struct EfficientNetConfig {
     pub act: Activation,
 }
 
-/// A stage of the tiny family at width 1: repeats, kernel, stride, expand ratio, channels.
-const TINY_STAGES: [(usize, usize, usize, usize, usize); 4] =
-    [(1, 3, 1, 4, 16), (1, 5, 2, 4, 24), (1, 3, 2, 4, 40), (1, 5, 1, 4, 40)];
+/// A stage of the tiny family at width 1: repeats, kernel, stride, channels.
+const TINY_STAGES: [(usize, usize, usize, usize); 4] =
+    [(1, 3, 1, 16), (1, 5, 2, 24), (1, 3, 2, 40), (1, 5, 1, 40)];
 
 impl EfficientNetConfig {
     /// The tiny family for inputs of 28 to 96 pixels: a stride-2 stem and four stages; at width
-    /// 1 and depth 1, 46,410 parameters and 1.4 MMAC at 28x28x1 with ten classes.
-    pub fn tiny(input: [usize; 3], classes: usize, scaling: CompoundScaling, act: Activation) -> Self {
+    /// 1, depth 1 and expand ratio 4, 46,658 parameters and 1.46 MMAC at 28x28x1 with ten classes.
+    pub fn tiny(
+        input: [usize; 3],
+        classes: usize,
+        scaling: CompoundScaling,
+        expand_ratio: usize,
+        act: Activation,
+    ) -> Self {
         let channels = |ch| scaling.channels(ch, 8);
         let stem_ch = channels(16);
         let mut in_ch = stem_ch;
         let mut blocks = Vec::new();
-        for (repeats, kernel, stride, expand_ratio, ch) in TINY_STAGES {
+        for (repeats, kernel, stride, ch) in TINY_STAGES {
             for i in 0..scaling.repeats(repeats) {
                 let out_ch = channels(ch);
                 blocks.push(MbConvConfig {
@@ -143,5 +149,56 @@ impl EfficientNet {
         let pooled = global_pool(self.head.forward(x, pass));
         let features = pass.dropout(pooled);
         features.matmul(self.classifier.val()) + self.classifier_bias.val().unsqueeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::stream;
+    use burn::module::Module;
+    use burn::tensor::Device;
+
+    fn tiny(input: [usize; 3], width: f64) -> EfficientNetConfig {
+        let scaling = CompoundScaling { width, depth: 1.0, resolution: 1.0 };
+        EfficientNetConfig::tiny(input, 10, scaling, 4, Activation::Silu)
+    }
+
+    #[test]
+    fn counts_of_the_base_net_are_exact() {
+        let rgb = tiny([32, 32, 3], 1.0);
+        assert_eq!((rgb.parameters(), rgb.macs()), (46_946, 1_846_080));
+        let grey = tiny([28, 28, 1], 1.0);
+        assert_eq!((grey.parameters(), grey.macs()), (46_658, 1_463_232));
+    }
+
+    #[test]
+    fn the_formula_counts_what_the_net_has() {
+        for width in [0.5, 1.0, 1.4, 2.0] {
+            let config = tiny([28, 28, 1], width);
+            let mut rng = stream(0, "test", 0);
+            let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
+            // Running means and variances are as many as betas and gammas: not trained.
+            let norms: usize = crate::nn::values::collect(&net)
+                .iter()
+                .filter(|n| n.name.ends_with("mean") || n.name.ends_with("variance"))
+                .map(|n| n.values.len())
+                .sum();
+            assert_eq!(net.num_params() - norms, config.parameters(), "width {width}");
+        }
+    }
+
+    #[test]
+    fn evaluation_is_deterministic_and_independent_of_the_batch() {
+        let config = tiny([12, 12, 1], 0.5);
+        let mut rng = stream(0, "test", 0);
+        let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
+        let x: Tensor<4> = Tensor::ones([3, 12, 12, 1], &Device::flex());
+        let run = |x| -> Vec<f32> {
+            net.forward(x, &mut Pass::Evaluate).into_data().try_to_vec().unwrap()
+        };
+        let three = run(x.clone());
+        assert_eq!(three, run(x.clone()));
+        assert_eq!(three[..10], run(x.slice([0..1]))[..]);
     }
 }

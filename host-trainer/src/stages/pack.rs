@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::context::{Context, StageError, Trained};
 use super::{distill, quantize};
 use crate::config::RunConfig;
-use crate::data::Dataset;
+use crate::data::{Dataset, Labeled};
 use crate::graph::fold::fold;
 use crate::graph::int8;
 use crate::run_dir::Stage;
@@ -89,6 +89,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         .map_err(|e| StageError::Build(e.to_string()))?;
     let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
     ctx.dir.write(&ctx.dir.file(Stage::Pack, "student.pupil")?, &bytes)?;
+    let images = firmware_images(&ctx.data.test);
+    ctx.dir.write(&ctx.dir.file(Stage::Pack, "images.bin")?, &images)?;
     ctx.progress.stage(Stage::Pack, &format!("student.pupil, {} bytes", bytes.len()));
 
     let test = &ctx.data.test;
@@ -126,6 +128,21 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     Ok(summary)
 }
 
+/// The first 32 test images as the firmware embeds them: `PIMG`, count, height, width, channels
+/// (u16, little endian), then for each image its class and its pixels.
+pub fn firmware_images(test: &Labeled) -> Vec<u8> {
+    let count = test.labels.len().min(32);
+    let mut bytes = b"PIMG".to_vec();
+    for n in [count, test.images.dims[0], test.images.dims[1], test.images.dims[2]] {
+        bytes.extend((n as u16).to_le_bytes());
+    }
+    for i in 0..count {
+        bytes.push(test.labels[i]);
+        bytes.extend_from_slice(test.images.get(i));
+    }
+    bytes
+}
+
 fn summary_of(ctx: &Context<'_>, stage: Stage) -> Result<usize, StageError> {
     Ok(ctx.dir.summary::<Trained>(stage)?.parameters)
 }
@@ -152,6 +169,13 @@ pub fn wilson(share: f64, n: usize) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_committed_firmware_images_are_the_first_test_images() {
+        let data = crate::data::fashion_mnist::bundled().unwrap();
+        let committed = include_bytes!("../../../firmware/model/images.bin");
+        assert!(firmware_images(&data.test) == committed);
+    }
 
     #[test]
     fn wilson_intervals_match_published_values() {

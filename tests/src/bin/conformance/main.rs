@@ -1,0 +1,165 @@
+//! Runs layer vectors through core: `conformance DIR…`, where DIR holds layers.json and data.bin,
+//! or folders that do.
+//!
+//! Prints per operator how many cases passed, failed and were skipped, and last a total line.
+//! Exit codes: 0 all equal, 1 a mismatch, 2 unreadable input. `conformance --generate DIR` writes
+//! the project's own vectors from core's reference.
+
+mod execute;
+mod generate;
+mod vectors;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use vectors::{Layer, Vectors};
+
+/// Passed, failed, skipped.
+type Counts = [usize; 3];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["--generate", folder] => generate::write(Path::new(folder)).map(|()| [0; 3]),
+        [] | ["--help" | "-h"] => Err("usage: conformance DIR…, or conformance --generate DIR".into()),
+        folders => run(folders),
+    };
+    match outcome {
+        Ok([_, 0, _]) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(folders: &[&str]) -> Result<Counts, String> {
+    let mut total: Counts = [0; 3];
+    for folder in find(folders)? {
+        let vectors = Vectors::read(&folder)?;
+        println!("{}", folder.display());
+        let mut table: BTreeMap<&str, Counts> = BTreeMap::new();
+        // A sequence that is for timing only has no expected output.
+        for layer in vectors.layers.iter().filter(|l| !l.timing_only) {
+            let counts = table.entry(&layer.op).or_default();
+            match check(&vectors, layer) {
+                Ok(None) => counts[0] += 1,
+                Ok(Some(difference)) => {
+                    counts[1] += 1;
+                    println!("  {}: {difference}", layer.name);
+                }
+                Err(error) => return Err(format!("{}: {}: {error}", folder.display(), layer.name)),
+            }
+        }
+        println!("  {:<12} passed  failed skipped", "op");
+        for (op, counts) in table {
+            println!("  {op:<12} {:>6} {:>7} {:>7}", counts[0], counts[1], counts[2]);
+            for (sum, n) in total.iter_mut().zip(counts) {
+                *sum += n;
+            }
+        }
+    }
+    println!("{} passed, {} failed, {} skipped", total[0], total[1], total[2]);
+    Ok(total)
+}
+
+/// The folders that hold vectors, sorted.
+fn find(folders: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    for folder in folders {
+        let path = PathBuf::from(folder);
+        let is_one = |p: &Path| p.join("layers.json").is_file();
+        if is_one(&path) {
+            found.push(path);
+            continue;
+        }
+        let entries = std::fs::read_dir(&path)
+            .map_err(|e| format!("{folder}: {e}\n  do:    give a folder with layers.json and data.bin"))?;
+        let before = found.len();
+        found.extend(entries.flatten().map(|e| e.path()).filter(|p| is_one(p)));
+        if found.len() == before {
+            return Err(format!(
+                "{folder}: no layers.json in it or in the folders below\n  \
+                 do:    give a folder with layers.json and data.bin"
+            ));
+        }
+        found[before..].sort();
+    }
+    Ok(found)
+}
+
+/// The first difference between core and the expected output, in words.
+fn check(vectors: &Vectors, layer: &Layer) -> Result<Option<String>, String> {
+    let found = execute::run(vectors, layer)?;
+    let expected = vectors.int8(layer, "y")?;
+    if found.len() != expected.len() {
+        return Ok(Some(format!("{} values, expected {}", found.len(), expected.len())));
+    }
+    let Some(at) = found.iter().zip(&expected).position(|(a, b)| a != b) else { return Ok(None) };
+    let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    let [h, w, c] = layer.dims(&layer.output);
+    let (y, x, k) = (at / (w * c), at / c % w, at % c);
+    let mut text = format!(
+        "first difference at [y={y} x={x} c={k}]: expected {}, got {} ({wrong} of {} differ)",
+        expected[at],
+        found[at],
+        found.len()
+    );
+    text += &format!("\n    channel {k} around it, expected | got");
+    for row in y.saturating_sub(2)..(y + 3).min(h) {
+        let patch = |values: &[i8]| -> String {
+            let columns = x.saturating_sub(2)..(x + 3).min(w);
+            columns.map(|x| format!("{:>5}", values[(row * w + x) * c + k])).collect()
+        };
+        text += &format!("\n    {} |{}", patch(&expected), patch(&found));
+    }
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> String {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/own").into()
+    }
+
+    #[test]
+    fn the_projects_own_vectors_pass() {
+        let [passed, failed, skipped] = run(&[&own()]).unwrap();
+        assert!(passed >= 40 && failed == 0 && skipped == 0, "{passed} {failed} {skipped}");
+    }
+
+    #[test]
+    fn the_committed_vectors_are_the_generated_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        generate::write(folder.path()).unwrap();
+        for name in ["layers.json", "data.bin"] {
+            let read = |p: &Path| std::fs::read(p.join(name)).unwrap();
+            assert!(read(folder.path()) == read(Path::new(&own())), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_is_found_and_shown() {
+        let mut vectors = Vectors::read(Path::new(&own())).unwrap();
+        let layer = vectors.layers.iter().find(|l| l.op == "conv2d").unwrap().clone();
+        let at = layer.tensors["y"].offset + 3;
+        vectors.data[at] ^= 0x40;
+        let text = check(&vectors, &layer).unwrap().unwrap();
+        assert!(text.contains("first difference at") && text.contains("1 of"), "{text}");
+    }
+
+    #[test]
+    fn unreadable_input_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().display().to_string();
+        assert!(run(&[&path]).unwrap_err().contains("no layers.json"));
+        std::fs::write(folder.path().join("layers.json"), "{").unwrap();
+        assert!(run(&[&path]).unwrap_err().contains("layers.json"));
+        assert!(run(&["/nowhere/at/all"]).is_err());
+    }
+}

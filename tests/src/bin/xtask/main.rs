@@ -1,0 +1,47 @@
+//! `cargo xtask`: everything that a developer or CI runs.
+
+mod boards;
+mod command;
+mod qemu;
+mod steps;
+mod toolchain;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask test [STEP…]   all checks, or the named ones; installs what is missing
+cargo xtask test --list    the steps
+cargo xtask setup          QEMU and a compiler for bare-metal targets
+cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEMU
+    --run DIR              with the student of a run directory instead of the committed one
+    --json                 one JSON object a board
+
+Exit codes: 0 done, 1 a check failed or device and host differ, 2 usage or set-up.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(true)
+        }
+        ["setup"] => toolchain::setup().map(|_| true),
+        ["test", "--list"] => {
+            steps::list();
+            Ok(true)
+        }
+        ["test", names @ ..] => steps::test(names),
+        ["qemu", rest @ ..] => qemu::main(rest),
+        ["runner", elf, ..] => qemu::runner(elf),
+        [other, ..] => Err(anyhow::anyhow!("unknown task `{other}`\n  do:    cargo xtask help")),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `cargo xtask test`: a line per step with its time; a failure names the command that repeats
+//! it; last, one line over all tests that ran.
+
+use std::process::Command;
+use std::time::Instant;
+
+use super::boards::{BOARDS, TARGETS};
+use super::command::{capture, command, target_dir};
+use super::{qemu, toolchain};
+
+/// Tests that ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Counts {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// What a step has to say.
+struct Report {
+    counts: Counts,
+    /// Output to show when something failed.
+    text: String,
+}
+
+/// A step: its name, what it does, and the function.
+type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
+
+const STEPS: [Step; 12] = [
+    ("setup", "QEMU and a compiler for bare-metal targets", setup),
+    ("fmt", "formatting", || cargo(&["cargo fmt --all --check"])),
+    ("clippy", "lints, warnings are errors", clippy),
+    ("no-std", "core for every target, with each feature", no_std),
+    ("core", "tests and examples of core", core_tests),
+    ("firmware", "the firmware's application with mocks", || {
+        cargo(&["cargo test --quiet -p pupil-firmware --lib"])
+    }),
+    ("tools", "tests of the task runner and the checker", || {
+        cargo(&["cargo test --quiet -p pupil-tests --lib --bins"])
+    }),
+    ("trainer", "tests of the trainer", || {
+        cargo(&["cargo test --quiet --release -p pupil --lib --bins", "cargo test --quiet --release -p pupil --doc"])
+    }),
+    ("cross", "the real binary: pipeline, resume, bad input", cross),
+    ("conformance", "kernels on the project's own vectors", conformance),
+    ("qemu", "device and host to the byte, on four boards", boards),
+    ("lock", "Cargo.lock is up to date", || cargo(&["cargo metadata --locked --format-version 1"])),
+];
+
+/// Prints the steps.
+pub fn list() {
+    for (name, what, _) in STEPS {
+        println!("{name:<12} {what}");
+    }
+}
+
+/// Runs the named steps, or all; true if everything passed.
+///
+/// # Errors
+/// An unknown step.
+pub fn test(names: &[&str]) -> anyhow::Result<bool> {
+    if let Some(unknown) = names.iter().find(|n| STEPS.iter().all(|s| s.0 != **n)) {
+        anyhow::bail!("unknown step `{unknown}`\n  do:    cargo xtask test --list");
+    }
+    let mut all = Counts::default();
+    for (name, what, run) in STEPS {
+        if !names.is_empty() && !names.contains(&name) {
+            continue;
+        }
+        let start = Instant::now();
+        let report = run().unwrap_or_else(|e| Report {
+            counts: Counts { failed: 1, ..Counts::default() },
+            text: format!("{e:#}\n"),
+        });
+        let failed = report.counts.failed > 0;
+        let mark = if failed { "FAIL" } else { "ok" };
+        let seconds = start.elapsed().as_secs_f64();
+        println!("  {mark:<4} {name:<12} {seconds:>7.1} s   {what}");
+        if failed {
+            let lines: Vec<&str> = report.text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(60)..] {
+                println!("       {line}");
+            }
+            println!("       repeat it alone: cargo xtask test {name}");
+        }
+        all.add(report.counts);
+    }
+    println!("{} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped);
+    Ok(all.failed == 0)
+}
+
+/// Runs commands one after the other; their test results are added up, a command without any
+/// counts as one test.
+fn cargo(lines: &[&str]) -> anyhow::Result<Report> {
+    run_all(lines.iter().map(|l| command(l)))
+}
+
+fn run_all(commands: impl IntoIterator<Item = Command>) -> anyhow::Result<Report> {
+    let mut report = Report { counts: Counts::default(), text: String::new() };
+    for mut command in commands {
+        let output = capture(&mut command)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        let mut counts = read_counts(&text);
+        match (output.status.success(), counts == Counts::default()) {
+            (true, true) => counts.passed = 1,
+            (false, _) => counts.failed = counts.failed.max(1),
+            (true, false) => {}
+        }
+        report.counts.add(counts);
+        report.text += &text;
+    }
+    Ok(report)
+}
+
+/// Sums "test result: …" lines of cargo test and total lines "N passed, N failed, N skipped".
+fn read_counts(text: &str) -> Counts {
+    let mut counts = Counts::default();
+    for line in text.lines() {
+        let rest = match line.strip_prefix("test result:") {
+            Some(rest) => rest.trim_start_matches([' ', '.', 'o', 'k', 'F', 'A', 'I', 'L', 'E', 'D']),
+            None if line.ends_with(" skipped") && line.contains(" passed, ") => line,
+            None => continue,
+        };
+        for part in rest.split([';', ',']) {
+            let mut words = part.split_whitespace();
+            let number = words.next().and_then(|n| n.parse::<usize>().ok());
+            match (number, words.next()) {
+                (Some(n), Some("passed")) => counts.passed += n,
+                (Some(n), Some("failed")) => counts.failed += n,
+                (Some(n), Some("ignored" | "skipped")) => counts.skipped += n,
+                _ => {}
+            }
+        }
+    }
+    counts
+}
+
+fn setup() -> anyhow::Result<Report> {
+    toolchain::setup()?;
+    Ok(Report { counts: Counts { passed: 1, ..Counts::default() }, text: String::new() })
+}
+
+fn clippy() -> anyhow::Result<Report> {
+    cargo(&[
+        // One profile for all that needs the trainer, whose dependencies are slow to build.
+        "cargo clippy --quiet --release --all-targets --features pupil-core/std -- -D warnings",
+        "cargo clippy --quiet --release -p pupil-firmware --all-targets -- -D warnings",
+    ])
+}
+
+fn no_std() -> anyhow::Result<Report> {
+    let toolchain = toolchain::setup()?;
+    let checks = TARGETS.iter().flat_map(|target| {
+        ["", "--features defmt"].map(|features| {
+            let words =
+                format!("cargo check --quiet -p pupil-core --target {target} {features}");
+            let mut check = command(&words);
+            check.env("CARGO_TARGET_DIR", target_dir().join("firmware"));
+            if let Some(rustc) = &toolchain.rustc {
+                check.env("RUSTC", rustc);
+            }
+            check.env("RUSTFLAGS", "-D warnings");
+            check
+        })
+    });
+    run_all(checks)
+}
+
+fn core_tests() -> anyhow::Result<Report> {
+    cargo(&["cargo test --quiet -p pupil-core --features std"])
+}
+
+fn cross() -> anyhow::Result<Report> {
+    let build = command("cargo build --quiet --release -p pupil");
+    let mut test = command("cargo test --quiet --release -p pupil-tests --test cross");
+    test.env("PUPIL_BIN", target_dir().join("release/pupil"));
+    run_all([build, test])
+}
+
+fn conformance() -> anyhow::Result<Report> {
+    cargo(&["cargo run --quiet --release -p pupil-tests --bin conformance -- tests/vectors/own"])
+}
+
+fn boards() -> anyhow::Result<Report> {
+    let toolchain = toolchain::setup()?;
+    let mut report = Report { counts: Counts::default(), text: String::new() };
+    for board in BOARDS {
+        match qemu::run_board(&toolchain, board, None) {
+            Ok(outcome) => {
+                let images = outcome.log.answers.len().max(1);
+                let (agree, first) = outcome.agree;
+                report.counts.passed += agree;
+                report.counts.failed += images - agree.min(images);
+                if let Some(first) = first {
+                    report.text += &format!("{}: first difference at {first}\n", board.name);
+                }
+            }
+            Err(error) => {
+                report.counts.failed += 1;
+                report.text += &format!("{error:#}\n");
+            }
+        }
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added_up_over_all_lines() {
+        let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\nnoise 9 passed\n\
+            test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured\n\
+            10 passed, 1 failed, 2 skipped\n";
+        assert_eq!(read_counts(text), Counts { passed: 15, failed: 5, skipped: 3 });
+        assert_eq!(read_counts("nothing"), Counts::default());
+    }
+
+    #[test]
+    fn step_names_are_unique() {
+        for (i, a) in STEPS.iter().enumerate() {
+            assert!(STEPS[..i].iter().all(|b| a.0 != b.0));
+        }
+    }
+}

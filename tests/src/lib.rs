@@ -1,0 +1,3 @@
+//! What no single crate can test, and the two tools beside it: `xtask` and `conformance`.
+
+pub mod device;
