@@ -16,11 +16,27 @@ struct Board {
 }
 
 const BOARDS: [Board; 4] = [
-    Board { feature: "mps2-an386", flash: (0, 512 << 10), ram: (0x2000_0000, 512 << 10) },
-    Board { feature: "mps3-an547", flash: (0, 512 << 10), ram: (0x2000_0000, 512 << 10) },
-    Board { feature: "microbit", flash: (0, 256 << 10), ram: (0x2000_0000, 16 << 10) },
+    Board {
+        feature: "mps2-an386",
+        flash: (0, 512 << 10),
+        ram: (0x2000_0000, 512 << 10),
+    },
+    Board {
+        feature: "mps3-an547",
+        flash: (0, 512 << 10),
+        ram: (0x2000_0000, 512 << 10),
+    },
+    Board {
+        feature: "microbit",
+        flash: (0, 256 << 10),
+        ram: (0x2000_0000, 16 << 10),
+    },
     // One memory; its first half plays the flash.
-    Board { feature: "virt", flash: (0x8000_0000, 4 << 20), ram: (0x8040_0000, 4 << 20) },
+    Board {
+        feature: "virt",
+        flash: (0x8000_0000, 4 << 20),
+        ram: (0x8040_0000, 4 << 20),
+    },
 ];
 
 /// Flash that code and tables of the firmware itself may take.
@@ -58,8 +74,8 @@ fn configure(chosen: &[&Board]) -> Result<(), String> {
             names.join(", ")
         ));
     };
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no manifest folder")?)
-        .join("model");
+    let folder =
+        PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("no manifest folder")?).join("model");
     let images = env::var_os("PUPIL_IMAGES").map_or(folder.join("images.bin"), PathBuf::from);
     let given = env::var_os("PUPIL_MODEL").map(PathBuf::from);
     let model = match &given {
@@ -87,7 +103,10 @@ fn configure(chosen: &[&Board]) -> Result<(), String> {
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     println!("cargo:rerun-if-changed={}", path.display());
     fs::read(path).map_err(|e| {
-        format!("{}: {e}\n  do:    set PUPIL_MODEL to the path of a student.pupil", path.display())
+        format!(
+            "{}: {e}\n  do:    set PUPIL_MODEL to the path of a student.pupil",
+            path.display()
+        )
     })
 }
 
@@ -96,7 +115,11 @@ fn fits(board: &Board, path: &Path, images: &Path) -> Result<(), String> {
     let bytes = read(path)?;
     let images = read(images)?.len();
     let model = Model::parse(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let check = |memory: &str, needs: usize, has: u32, parts: String, advice: &str| {
         let has = has as usize;
         if needs <= has {
@@ -116,14 +139,20 @@ fn fits(board: &Board, path: &Path, images: &Path) -> Result<(), String> {
         "RAM",
         model.arena_len() + STATICS + STACK,
         board.ram.1,
-        format!("arena {} + statics {STATICS} + stack {STACK} bytes", model.arena_len()),
+        format!(
+            "arena {} + statics {STATICS} + stack {STACK} bytes",
+            model.arena_len()
+        ),
         "train a narrower net (distill.net.width), or choose a board with more RAM",
     )?;
     check(
         "flash",
         bytes.len() + images + CODE,
         board.flash.1,
-        format!("model {} + images {images} + code {CODE} bytes", bytes.len()),
+        format!(
+            "model {} + images {images} + code {CODE} bytes",
+            bytes.len()
+        ),
         "train a narrower net (distill.net.width), or embed fewer images",
     )
 }

@@ -1,0 +1,14 @@
+//! What no single crate can test. A new test goes where its subject is.
+
+// The packed student layer by layer against the slow reference kernels.
+mod bit_exact;
+// What the real binary says to wrong input.
+mod cli;
+// The recorded arena against what a run really touches.
+mod memory_plan;
+// The committed students, damaged in every way.
+mod packed_model;
+// All six stages through the real binary: results, resume, stop, threads.
+mod pipeline;
+// Finding and running the binary.
+mod support;

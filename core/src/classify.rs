@@ -23,13 +23,22 @@ pub struct Class {
 pub fn top_k<const K: usize>(scores: &[i8]) -> Vec<Class, K> {
     let mut best: Vec<Class, K> = Vec::new();
     for (index, score) in scores.iter().enumerate() {
-        let at = best.iter().position(|c| c.score < *score).unwrap_or(best.len());
+        let at = best
+            .iter()
+            .position(|c| c.score < *score)
+            .unwrap_or(best.len());
         if at < K {
             if best.is_full() {
                 best.pop();
             }
             // There is room now: the capacity is K.
-            let _ = best.insert(at, Class { index: index as u16, score: *score });
+            let _ = best.insert(
+                at,
+                Class {
+                    index: index as u16,
+                    score: *score,
+                },
+            );
         }
     }
     best
@@ -68,7 +77,11 @@ pub enum Decision {
 /// The best class, sure where its score reaches `threshold`; none without scores.
 pub fn decide(scores: &[i8], threshold: i8) -> Option<Decision> {
     let best = *top_k::<1>(scores).first()?;
-    Some(if best.score >= threshold { Decision::Sure(best) } else { Decision::Unsure(best) })
+    Some(if best.score >= threshold {
+        Decision::Sure(best)
+    } else {
+        Decision::Unsure(best)
+    })
 }
 
 #[cfg(test)]

@@ -112,10 +112,16 @@ impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NotAModel { found } => {
-                write!(f, "not a packed model: it starts with {found:02x?}, not \"PUPL\"")
+                write!(
+                    f,
+                    "not a packed model: it starts with {found:02x?}, not \"PUPL\""
+                )
             }
             Self::NewerFormat { found, newest } => {
-                write!(f, "packed model is format {found}, this build reads up to {newest}")
+                write!(
+                    f,
+                    "packed model is format {found}, this build reads up to {newest}"
+                )
             }
             Self::UnknownFormat { found } => write!(f, "packed model has unknown format {found}"),
             Self::WrongLength { needed, got } => {
@@ -129,11 +135,17 @@ impl fmt::Display for ModelError {
             Self::Label { class } => write!(f, "label {class} is cut off or not UTF-8"),
             Self::Tensor { tensor } => write!(f, "tensor {tensor} is empty or beyond the arena"),
             Self::UnknownOperator { layer, code } => {
-                write!(f, "layer {layer} has operator code {code}, which this build does not know")
+                write!(
+                    f,
+                    "layer {layer} has operator code {code}, which this build does not know"
+                )
             }
             Self::Layer { layer, what } => write!(f, "layer {layer}: {what}"),
             Self::Overlap { layer, tensor } => {
-                write!(f, "layer {layer} would overwrite tensor {tensor}, which is still needed")
+                write!(
+                    f,
+                    "layer {layer} would overwrite tensor {tensor}, which is still needed"
+                )
             }
         }
     }
@@ -181,7 +193,10 @@ pub enum FrameError {
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::WrongSize { needed, got } = self;
-        write!(f, "frame has {got} bytes, the model reads {needed} (height x width x channels)")
+        write!(
+            f,
+            "frame has {got} bytes, the model reads {needed} (height x width x channels)"
+        )
     }
 }
 

@@ -26,15 +26,19 @@ fn exp_on_quarter(a: i32) -> i32 {
     let x3 = srdhm(x2, x);
     let x4 = srdhm(x2, x2);
     let x4_quarter = rounding_divide_by_pot(x4, 2);
-    let terms = rounding_divide_by_pot(srdhm(x4_quarter.wrapping_add(x3), THIRD).wrapping_add(x2), 1);
+    let terms = rounding_divide_by_pot(
+        srdhm(x4_quarter.wrapping_add(x3), THIRD).wrapping_add(x2),
+        1,
+    );
     EXP_MINUS_EIGHTH.wrapping_add(srdhm(EXP_MINUS_EIGHTH, x.wrapping_add(terms)))
 }
 
 /// e^x for x ≤ 0 with `integer_bits` integer bits; the result is Q0.31.
 pub fn exp_on_negative(x: i32, integer_bits: u32) -> i32 {
     // e^(−2^k) in Q0.31 for k = −2 to 4.
-    const FACTORS: [i32; 7] =
-        [1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242];
+    const FACTORS: [i32; 7] = [
+        1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242,
+    ];
     if x == 0 {
         return i32::MAX;
     }

@@ -49,7 +49,11 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     pub fn new(model: &Model<'m>, arena: &'a mut [i8]) -> Result<Self, ArenaError> {
         let (needed, got) = (model.arena_len(), arena.len());
         match arena.get_mut(..needed) {
-            Some(arena) => Ok(Self { model: *model, arena, next: 0 }),
+            Some(arena) => Ok(Self {
+                model: *model,
+                arena,
+                next: 0,
+            }),
             None => Err(ArenaError::ArenaTooSmall { needed, got }),
         }
     }
@@ -95,14 +99,20 @@ impl<'m, 'a> Interpreter<'m, 'a> {
 
     /// Runs one layer, for schedulers that must yield.
     pub fn step(&mut self, observer: &mut impl Observer) -> Step {
-        let Some(layer) = self.model.layer(self.next) else { return Step::Done };
+        let Some(layer) = self.model.layer(self.next) else {
+            return Step::Done;
+        };
         let index = self.next;
         observer.before(index, &layer);
         self.execute(&layer);
         let output = self.model.tensor(layer.output).range();
         observer.after(index, &layer, self.arena.get(output).unwrap_or(&[]));
         self.next += 1;
-        if self.next < self.model.layer_count() { Step::Ran(index) } else { Step::Done }
+        if self.next < self.model.layer_count() {
+            Step::Ran(index)
+        } else {
+            Step::Done
+        }
     }
 
     /// The last layer's output; scores once all layers have run.

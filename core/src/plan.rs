@@ -53,7 +53,12 @@ impl Plan {
         let mut place_of: Vec<usize> = Vec::new();
         let mut places: Vec<Entry> = Vec::new();
         for demand in demands {
-            let Demand { len, first, last, replaces } = *demand;
+            let Demand {
+                len,
+                first,
+                last,
+                replaces,
+            } = *demand;
             match replaces.and_then(|t| place_of.get(t).copied()) {
                 Some(place) if places[place].len == len => {
                     places[place].last = places[place].last.max(last);
@@ -61,7 +66,12 @@ impl Plan {
                 }
                 _ => {
                     place_of.push(places.len());
-                    places.push(Entry { offset: 0, len, first, last });
+                    places.push(Entry {
+                        offset: 0,
+                        len,
+                        first,
+                        last,
+                    });
                 }
             }
         }
@@ -79,8 +89,9 @@ impl Plan {
                 if place.offset + place.len <= other.offset {
                     break;
                 }
-                place.offset =
-                    place.offset.max((other.offset + other.len).next_multiple_of(ALIGNMENT));
+                place.offset = place
+                    .offset
+                    .max((other.offset + other.len).next_multiple_of(ALIGNMENT));
             }
             places[i] = place;
             laid.push(place);
@@ -96,7 +107,10 @@ impl Plan {
                 last: d.last,
             })
             .collect();
-        Self { entries, peak: peak.next_multiple_of(ALIGNMENT) }
+        Self {
+            entries,
+            peak: peak.next_multiple_of(ALIGNMENT),
+        }
     }
 
     /// The plan that a packed model records.
@@ -108,15 +122,26 @@ impl Plan {
                 let readers = model.layers().enumerate().filter(|(_, l)| l.reads(t));
                 let last = readers.map(|(i, _)| i).last().unwrap_or(layers - 1);
                 let first = t.saturating_sub(1);
-                Entry { offset: info.offset, len: info.shape.len(), first, last }
+                Entry {
+                    offset: info.offset,
+                    len: info.shape.len(),
+                    first,
+                    last,
+                }
             })
             .collect();
-        Self { entries, peak: model.arena_len() }
+        Self {
+            entries,
+            peak: model.arena_len(),
+        }
     }
 
     /// Bytes in use while layer `layer` runs.
     pub fn in_use(&self, layer: usize) -> usize {
-        let alive = self.entries.iter().filter(|e| (e.first..=e.last).contains(&layer));
+        let alive = self
+            .entries
+            .iter()
+            .filter(|e| (e.first..=e.last).contains(&layer));
         let mut ranges: Vec<(usize, usize)> = alive.map(|e| (e.offset, e.offset + e.len)).collect();
         ranges.sort_unstable();
         let (mut sum, mut end) = (0, 0);
@@ -132,7 +157,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "tensor   offset     size   layers")?;
         for (t, e) in self.entries.iter().enumerate() {
-            writeln!(f, "{t:>6} {:>8} {:>8}   {}..{}", e.offset, e.len, e.first, e.last)?;
+            writeln!(
+                f,
+                "{t:>6} {:>8} {:>8}   {}..{}",
+                e.offset, e.len, e.first, e.last
+            )?;
         }
         write!(f, "arena: {} bytes", self.peak)
     }
@@ -144,16 +173,28 @@ mod tests {
     use proptest::prelude::*;
 
     fn demand(len: usize, first: usize, last: usize, replaces: Option<usize>) -> Demand {
-        Demand { len, first, last, replaces }
+        Demand {
+            len,
+            first,
+            last,
+            replaces,
+        }
     }
 
     #[test]
     fn a_chain_needs_its_largest_neighbors_and_in_place_costs_nothing() {
-        let chain = [demand(100, 0, 0, None), demand(40, 0, 1, None), demand(60, 1, 2, None)];
+        let chain = [
+            demand(100, 0, 0, None),
+            demand(40, 0, 1, None),
+            demand(60, 1, 2, None),
+        ];
         assert_eq!(Plan::new(&chain).peak, 140);
         let replaced = [demand(100, 0, 0, None), demand(100, 0, 1, Some(0))];
         let plan = Plan::new(&replaced);
-        assert_eq!((plan.peak, plan.entries[1].offset), (100, plan.entries[0].offset));
+        assert_eq!(
+            (plan.peak, plan.entries[1].offset),
+            (100, plan.entries[0].offset)
+        );
         assert_eq!(plan.in_use(0), 100);
     }
 

@@ -31,7 +31,12 @@ pub enum PreprocessError {
 ///
 /// # Errors
 /// Slices that do not fit their sizes, or a target larger than the source.
-pub fn shrink(source: &[u8], from: Shape, target: &mut [u8], to: Shape) -> Result<(), PreprocessError> {
+pub fn shrink(
+    source: &[u8],
+    from: Shape,
+    target: &mut [u8],
+    to: Shape,
+) -> Result<(), PreprocessError> {
     check(source.len(), from.len(), target.len(), to)?;
     if to.h > from.h || to.w > from.w || to.c != from.c {
         return Err(PreprocessError::Size);
@@ -44,7 +49,10 @@ pub fn shrink(source: &[u8], from: Shape, target: &mut [u8], to: Shape) -> Resul
             let mut sum = count / 2;
             for y in rows.clone() {
                 for x in columns.clone() {
-                    sum += source.get((y * from.w + x) * from.c + k).copied().map_or(0, u32::from);
+                    sum += source
+                        .get((y * from.w + x) * from.c + k)
+                        .copied()
+                        .map_or(0, u32::from);
                 }
             }
             *out = (sum / count.max(1)) as u8;
@@ -57,7 +65,12 @@ pub fn shrink(source: &[u8], from: Shape, target: &mut [u8], to: Shape) -> Resul
 ///
 /// # Errors
 /// Slices that do not fit `h * w` pixels.
-pub fn rgb565_to_grey(source: &[u8], target: &mut [u8], h: usize, w: usize) -> Result<(), PreprocessError> {
+pub fn rgb565_to_grey(
+    source: &[u8],
+    target: &mut [u8],
+    h: usize,
+    w: usize,
+) -> Result<(), PreprocessError> {
     check(source.len(), 2 * h * w, target.len(), Shape::new(h, w, 1))?;
     for (bytes, out) in source.as_chunks::<2>().0.iter().zip(target) {
         let word = u32::from(u16::from_be_bytes(*bytes));
@@ -77,7 +90,10 @@ fn check(got: usize, needed: usize, target: usize, to: Shape) -> Result<(), Prep
         return Err(PreprocessError::Source { needed, got });
     }
     if target != to.len() {
-        return Err(PreprocessError::Target { needed: to.len(), got: target });
+        return Err(PreprocessError::Target {
+            needed: to.len(),
+            got: target,
+        });
     }
     Ok(())
 }
@@ -118,7 +134,10 @@ mod tests {
             shrink(&[0; 3], two, &mut out, two),
             Err(PreprocessError::Source { needed: 4, got: 3 })
         );
-        assert_eq!(shrink(&[0], Shape::new(1, 1, 1), &mut out, two), Err(PreprocessError::Size));
+        assert_eq!(
+            shrink(&[0], Shape::new(1, 1, 1), &mut out, two),
+            Err(PreprocessError::Size)
+        );
         assert!(rgb565_to_grey(&[0; 8], &mut out[..3], 2, 2).is_err());
     }
 

@@ -47,8 +47,11 @@ impl Multiplier {
     /// A left shift wraps as it does on the chip; the packer keeps sums small enough.
     #[inline(always)]
     pub fn apply(self, x: i32) -> i32 {
-        let (left, right) =
-            if self.shift > 0 { (self.shift as u32, 0) } else { (0, -self.shift as u32) };
+        let (left, right) = if self.shift > 0 {
+            (self.shift as u32, 0)
+        } else {
+            (0, -self.shift as u32)
+        };
         let high = saturating_rounding_doubling_high_mul(x.wrapping_shl(left), self.mantissa);
         rounding_divide_by_pot(high, right)
     }
@@ -80,9 +83,15 @@ impl Multiplier {
             return Self::default();
         }
         if shift > 30 {
-            return Self { mantissa: i32::MAX, shift: 30 };
+            return Self {
+                mantissa: i32::MAX,
+                shift: 30,
+            };
         }
-        Self { mantissa: mantissa as i32, shift }
+        Self {
+            mantissa: mantissa as i32,
+            shift,
+        }
     }
 }
 
@@ -94,7 +103,10 @@ pub(crate) fn frexp(x: f64) -> (f64, i32) {
         let (fraction, e) = frexp(x * (1u64 << 54) as f64);
         return (fraction, e - 54);
     }
-    (f64::from_bits((x.to_bits() & !(0x7ff << 52)) | (1022 << 52)), exponent - 1022)
+    (
+        f64::from_bits((x.to_bits() & !(0x7ff << 52)) | (1022 << 52)),
+        exponent - 1022,
+    )
 }
 
 /// Scale and zero point of a tensor: r = scale (q − zero_point).
@@ -142,7 +154,9 @@ pub struct ChannelQuant<'a> {
 impl<'a> ChannelQuant<'a> {
     /// Over records of 12 bytes; a rest shorter than that is not looked at.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { records: bytes.as_chunks().0 }
+        Self {
+            records: bytes.as_chunks().0,
+        }
     }
 
     /// Number of channels.
@@ -173,8 +187,8 @@ impl<'a> ChannelQuant<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::saturating_rounding_doubling_high_mul as srdhm;
+    use super::*;
 
     #[test]
     fn high_multiply_golden_values() {
@@ -194,7 +208,20 @@ mod tests {
 
     #[test]
     fn high_multiply_equals_the_truncating_definition() {
-        let edges = [i32::MIN, i32::MIN + 1, -(1 << 30), -3, -2, -1, 0, 1, 2, 3, 1 << 30, i32::MAX];
+        let edges = [
+            i32::MIN,
+            i32::MIN + 1,
+            -(1 << 30),
+            -3,
+            -2,
+            -1,
+            0,
+            1,
+            2,
+            3,
+            1 << 30,
+            i32::MAX,
+        ];
         let mut state = 1u32;
         let mut next = || {
             state = state.wrapping_mul(1664525).wrapping_add(1013904223);
@@ -207,8 +234,16 @@ mod tests {
                     continue;
                 }
                 let product = i64::from(a) * i64::from(b);
-                let nudge = if product >= 0 { 1i64 << 30 } else { 1 - (1i64 << 30) };
-                assert_eq!(i64::from(srdhm(a, b)), (product + nudge) / (1i64 << 31), "{a} {b}");
+                let nudge = if product >= 0 {
+                    1i64 << 30
+                } else {
+                    1 - (1i64 << 30)
+                };
+                assert_eq!(
+                    i64::from(srdhm(a, b)),
+                    (product + nudge) / (1i64 << 31),
+                    "{a} {b}"
+                );
             }
         }
     }
@@ -247,27 +282,46 @@ mod tests {
             (0.0, 0, 0),
             (1e-12, 0, 0),
         ] {
-            assert_eq!(Multiplier::from_real(real), Multiplier { mantissa, shift }, "{real}");
+            assert_eq!(
+                Multiplier::from_real(real),
+                Multiplier { mantissa, shift },
+                "{real}"
+            );
         }
         assert_eq!(frexp(f64::MIN_POSITIVE / 4.0).0, 0.5);
     }
 
     #[test]
     fn multiply_golden_values() {
-        let m = Multiplier { mantissa: 1319413953, shift: -11 };
-        for (x, expected) in
-            [(0, 0), (1, 0), (-1, 0), (1000, 0), (32512, 10), (-32512, -10), (123457, 37)]
-        {
+        let m = Multiplier {
+            mantissa: 1319413953,
+            shift: -11,
+        };
+        for (x, expected) in [
+            (0, 0),
+            (1, 0),
+            (-1, 0),
+            (1000, 0),
+            (32512, 10),
+            (-32512, -10),
+            (123457, 37),
+        ] {
             assert_eq!(m.apply(x), expected, "{x}");
         }
-        let double = Multiplier { mantissa: 1 << 30, shift: 2 };
+        let double = Multiplier {
+            mantissa: 1 << 30,
+            shift: 2,
+        };
         assert_eq!([double.apply(21), double.apply(-21)], [42, -42]);
     }
 
     #[test]
     fn multiply_is_monotone() {
         for shift in [-31, -12, -1, 0, 3] {
-            let m = Multiplier { mantissa: 1_518_500_250, shift };
+            let m = Multiplier {
+                mantissa: 1_518_500_250,
+                shift,
+            };
             let mut last = i32::MIN;
             for x in -3000..3000 {
                 let y = m.apply(x * 17);
@@ -280,7 +334,13 @@ mod tests {
     #[cfg(feature = "std")]
     #[test]
     fn zero_is_exact_in_every_range() {
-        for (min, max) in [(-1.0, 1.0), (0.0, 6.0), (-0.3, 20.0), (-5.0, 0.0), (0.0, 0.0)] {
+        for (min, max) in [
+            (-1.0, 1.0),
+            (0.0, 6.0),
+            (-0.3, 20.0),
+            (-5.0, 0.0),
+            (0.0, 0.0),
+        ] {
             let a = Affine::covering(min, max);
             assert_eq!(a.dequantize(a.zero_point), 0.0);
             assert_eq!(a.quantize(0.0), a.zero_point);

@@ -79,7 +79,14 @@ impl Window {
 
     /// A window over the whole image, without padding.
     pub const fn global(h: usize, w: usize) -> Self {
-        Self { kernel_h: h, kernel_w: w, stride_h: 1, stride_w: 1, pad_top: 0, pad_left: 0 }
+        Self {
+            kernel_h: h,
+            kernel_w: w,
+            stride_h: 1,
+            stride_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+        }
     }
 
     /// The taps of output row `y` that lie inside an image of `h` rows.

@@ -5,7 +5,10 @@ use crate::fixed_point::logistic;
 use crate::quant::{Affine, Multiplier, frexp, rounding_divide_by_pot};
 
 /// The scale and zero point of a logistic output: 1/256, −128.
-pub const LOGISTIC_OUTPUT: Affine = Affine { scale: 1.0 / 256.0, zero_point: -128 };
+pub const LOGISTIC_OUTPUT: Affine = Affine {
+    scale: 1.0 / 256.0,
+    zero_point: -128,
+};
 
 fn table(value: impl Fn(i8) -> i8) -> [u8; 256] {
     core::array::from_fn(|i| value(i as u8 as i8) as u8)
@@ -104,34 +107,56 @@ mod tests {
     const HARD_SWISH: Runs = &[(-110, 74), (-111, 1), (-112, 2), (-113, 1), (-114, 1), (-115, 2), (-116, 2), (-117, 2), (-118, 2), (-119, 3), (-120, 5), (-121, 7), (-120, 5), (-119, 3), (-118, 2), (-117, 2), (-116, 2), (-115, 2), (-114, 1), (-113, 1), (-112, 2), (-111, 1), (-110, 1), (-109, 1), (-108, 1), (-107, 1), (-106, 1), (-105, 1), (-104, 1), (-103, 1), (-102, 1), (-101, 1), (-100, 1), (-98, 1), (-97, 1), (-96, 1), (-95, 1), (-93, 1), (-92, 1), (-90, 1), (-89, 1), (-88, 1), (-86, 1), (-84, 1), (-83, 1), (-81, 1), (-80, 1), (-78, 1), (-76, 1), (-74, 1), (-73, 1), (-71, 1), (-69, 1), (-67, 1), (-65, 1), (-63, 1), (-61, 1), (-59, 1), (-57, 1), (-55, 1), (-53, 1), (-50, 1), (-48, 1), (-46, 1), (-44, 1), (-41, 1), (-39, 1), (-37, 1), (-34, 1), (-32, 1), (-29, 1), (-27, 1), (-24, 1), (-23, 1), (-21, 1), (-19, 1), (-17, 1), (-16, 1), (-14, 1), (-12, 1), (-11, 1), (-9, 1), (-7, 1), (-5, 1), (-4, 1), (-2, 1), (0, 1), (1, 1), (3, 1), (5, 1), (7, 1), (8, 1), (10, 1), (12, 1), (13, 1), (15, 1), (17, 1), (19, 1), (20, 1), (22, 1), (24, 1), (25, 1), (27, 1), (29, 1), (31, 1), (32, 1), (34, 1), (36, 1), (37, 1), (39, 1), (41, 1), (43, 1), (44, 1), (46, 1), (48, 1), (49, 1), (51, 1), (53, 1), (55, 1), (56, 1), (58, 1), (60, 1), (61, 1), (63, 1), (65, 1), (67, 1), (68, 1), (70, 1), (72, 1), (73, 1), (75, 1), (77, 1), (79, 1), (80, 1), (82, 1), (84, 1), (85, 1), (87, 1), (89, 1), (91, 1), (92, 1), (94, 1), (96, 1), (97, 1), (99, 1), (101, 1), (103, 1), (104, 1), (106, 1), (108, 1), (109, 1), (111, 1), (113, 1), (115, 1), (116, 1)];
 
     fn assert_equal(table: &[u8; 256], expected: Runs) {
-        let expected: Vec<i8> =
-            expected.iter().flat_map(|(v, n)| core::iter::repeat_n(*v, usize::from(*n))).collect();
-        let found: Vec<i8> = (-128..=127i8).map(|q| table[usize::from(q as u8)] as i8).collect();
+        let expected: Vec<i8> = expected
+            .iter()
+            .flat_map(|(v, n)| core::iter::repeat_n(*v, usize::from(*n)))
+            .collect();
+        let found: Vec<i8> = (-128..=127i8)
+            .map(|q| table[usize::from(q as u8)] as i8)
+            .collect();
         assert_eq!(found, expected);
     }
 
     #[test]
     fn logistic_equals_tensorflow_lite() {
-        assert_equal(&logistic_table(Affine { scale: 0.05, zero_point: 3 }), LOGISTIC);
+        assert_equal(
+            &logistic_table(Affine {
+                scale: 0.05,
+                zero_point: 3,
+            }),
+            LOGISTIC,
+        );
     }
 
     #[test]
     fn hard_swish_equals_tensorflow_lite() {
-        let input = Affine { scale: 0.06, zero_point: -5 };
-        let output = Affine { scale: 0.035, zero_point: -110 };
+        let input = Affine {
+            scale: 0.06,
+            zero_point: -5,
+        };
+        let output = Affine {
+            scale: 0.035,
+            zero_point: -110,
+        };
         assert_equal(&hard_swish_table(input, output), HARD_SWISH);
     }
 
     #[test]
     fn silu_is_within_half_a_step() {
-        let input = Affine { scale: 0.05, zero_point: 10 };
+        let input = Affine {
+            scale: 0.05,
+            zero_point: 10,
+        };
         let output = Affine::covering(-0.3, 6.0);
         let table = silu(input, output);
         for q in -128..=127i8 {
             let x = f64::from(input.dequantize(q));
             let y = x / (1.0 + (-x).exp());
             let got = f64::from(output.dequantize(table[usize::from(q as u8)] as i8));
-            assert!((got - y).abs() <= 0.5001 * f64::from(output.scale) || y > 6.0, "{q}");
+            assert!(
+                (got - y).abs() <= 0.5001 * f64::from(output.scale) || y > 6.0,
+                "{q}"
+            );
         }
     }
 }

@@ -50,7 +50,14 @@ pub fn run<C: Camera>(
         let instructions = clock.instructions() - start;
         let best = top_k::<1>(scores);
         let (class, score) = best.first().map_or((0, -128), |c| (c.index, c.score));
-        line(&ImageLine { index, label: frame.label, class, score, instructions, scores });
+        line(&ImageLine {
+            index,
+            label: frame.label,
+            class,
+            score,
+            instructions,
+            scores,
+        });
         index += 1;
     }
     Ok(index)
@@ -75,12 +82,23 @@ mod tests {
 
     /// Two classes: dark and bright.
     fn model() -> Vec<u8> {
-        let affine = Affine { scale: 1.0, zero_point: 0 };
-        let input = InputSpec { shape: Shape::new(1, 2, 1), format: PixelFormat::Grey8, affine };
+        let affine = Affine {
+            scale: 1.0,
+            zero_point: 0,
+        };
+        let input = InputSpec {
+            shape: Shape::new(1, 2, 1),
+            format: PixelFormat::Grey8,
+            affine,
+        };
         let mut b = ModelBuilder::new(input, &["dark", "bright"]);
-        let channel = Channel { bias: 0, multiplier: Multiplier::from_real(0.5) };
+        let channel = Channel {
+            bias: 0,
+            multiplier: Multiplier::from_real(0.5),
+        };
         let weights = vec![255, 255, 1, 1];
-        b.dense(b.input(), Conv::dense(weights, vec![channel; 2], affine)).unwrap();
+        b.dense(b.input(), Conv::dense(weights, vec![channel; 2], affine))
+            .unwrap();
         b.finish().unwrap()
     }
 
@@ -98,7 +116,10 @@ mod tests {
                 return if self.fail { Err("cable") } else { Ok(None) };
             }
             self.current = self.frames.remove(0);
-            Ok(Some(Frame { pixels: &self.current, label: None }))
+            Ok(Some(Frame {
+                pixels: &self.current,
+                label: None,
+            }))
         }
     }
 
@@ -120,11 +141,21 @@ mod tests {
         let bytes = model();
         let model = Model::parse(&bytes).unwrap();
         let mut seen = Vec::new();
-        let mut camera = Mock { frames, fail, current: Vec::new() };
+        let mut camera = Mock {
+            frames,
+            fail,
+            current: Vec::new(),
+        };
         let mut arena = vec![0; arena];
-        let result = run(&model, &mut arena, &mut camera, &mut Counter::default(), &mut |l| {
-            seen.push(l.to_string());
-        });
+        let result = run(
+            &model,
+            &mut arena,
+            &mut camera,
+            &mut Counter::default(),
+            &mut |l| {
+                seen.push(l.to_string());
+            },
+        );
         (result, seen)
     }
 
@@ -133,8 +164,16 @@ mod tests {
         let (result, lines) = lines(vec![vec![0, 0], vec![255, 200]], false, 64);
         assert_eq!(result, Ok(2));
         assert!(lines[0].starts_with("model bytes=") && lines[0].ends_with("classes=2"));
-        assert!(lines[1].contains("index=0 label=-1 class=0"), "{}", lines[1]);
-        assert!(lines[2].contains("index=1 label=-1 class=1"), "{}", lines[2]);
+        assert!(
+            lines[1].contains("index=0 label=-1 class=0"),
+            "{}",
+            lines[1]
+        );
+        assert!(
+            lines[2].contains("index=1 label=-1 class=1"),
+            "{}",
+            lines[2]
+        );
         // One reading before, one at the layer, one after.
         assert!(lines[1].contains("instructions=20"), "{}", lines[1]);
     }
@@ -142,7 +181,10 @@ mod tests {
     #[test]
     fn failures_are_passed_on_with_their_reason() {
         let frame = FrameError::WrongSize { needed: 2, got: 3 };
-        assert_eq!(lines(vec![vec![0; 3]], false, 64).0, Err(AppError::Frame(frame)));
+        assert_eq!(
+            lines(vec![vec![0; 3]], false, 64).0,
+            Err(AppError::Frame(frame))
+        );
         assert_eq!(lines(vec![], true, 64).0, Err(AppError::Camera("cable")));
         assert!(matches!(lines(vec![], false, 1).0, Err(AppError::Arena(_))));
     }

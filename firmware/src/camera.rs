@@ -43,6 +43,9 @@ impl Camera for EmbeddedImages<'_> {
     fn capture(&mut self) -> Result<Option<Frame<'_>>, Self::Error> {
         let frame = self.images.get(self.next);
         self.next += 1;
-        Ok(frame.map(|(label, pixels)| Frame { pixels, label: Some(label) }))
+        Ok(frame.map(|(label, pixels)| Frame {
+            pixels,
+            label: Some(label),
+        }))
     }
 }

@@ -17,7 +17,8 @@ impl<'a> Images<'a> {
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let images = Self { bytes };
         let whole = HEADER_BYTES + images.len() * images.stride();
-        (bytes.starts_with(b"PIMG") && images.stride() > 1 && bytes.len() == whole).then_some(images)
+        (bytes.starts_with(b"PIMG") && images.stride() > 1 && bytes.len() == whole)
+            .then_some(images)
     }
 
     fn word(&self, at: usize) -> usize {
@@ -47,7 +48,11 @@ impl<'a> Images<'a> {
 
     /// Class and pixels of image `index`.
     pub fn get(&self, index: usize) -> Option<(u8, &'a [u8])> {
-        let record = self.bytes.get(HEADER_BYTES..)?.chunks_exact(self.stride()).nth(index)?;
+        let record = self
+            .bytes
+            .get(HEADER_BYTES..)?
+            .chunks_exact(self.stride())
+            .nth(index)?;
         let (label, pixels) = record.split_first()?;
         Some((*label, pixels))
     }

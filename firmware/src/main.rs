@@ -30,12 +30,19 @@ mod device {
     fn run(mut counter: Counter) -> ! {
         paint();
         let model = Model::parse(&MODEL.0).unwrap_or_else(|e| fail(&e));
-        let Some(images) = Images::parse(IMAGES) else { fail(&"images.bin is damaged") };
-        let Some(arena) = take_arena() else { fail(&"the arena is in use") };
+        let Some(images) = Images::parse(IMAGES) else {
+            fail(&"images.bin is damaged")
+        };
+        let Some(arena) = take_arena() else {
+            fail(&"the arena is in use")
+        };
         let mut camera = EmbeddedImages::new(images);
         match app::run(&model, arena, &mut camera, &mut counter, &mut line) {
             Ok(images) => {
-                line(&EndLine { images, stack: high_water() });
+                line(&EndLine {
+                    images,
+                    stack: high_water(),
+                });
                 exit(0)
             }
             Err(app::AppError::Arena(e)) => fail(&e),

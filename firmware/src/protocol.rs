@@ -27,7 +27,11 @@ pub struct ModelLine {
 
 impl fmt::Display for ModelLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "model bytes={} arena={} classes={}", self.bytes, self.arena, self.classes)
+        write!(
+            f,
+            "model bytes={} arena={} classes={}",
+            self.bytes, self.arena, self.classes
+        )
     }
 }
 
@@ -56,8 +60,9 @@ impl fmt::Display for ImageLine<'_> {
             "image index={} label={label} class={} score={} instructions={} scores=",
             self.index, self.class, self.score, self.instructions
         )?;
-        const DIGITS: [char; 16] =
-            ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
         for score in self.scores {
             let byte = usize::from(*score as u8);
             f.write_char(DIGITS[byte >> 4])?;
@@ -84,7 +89,9 @@ impl fmt::Display for EndLine {
 
 /// The value of `key` in a line, up to the next space.
 pub fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    line.split(' ').skip(1).find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    line.split(' ')
+        .skip(1)
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
 }
 
 /// The number behind `key`.
@@ -121,12 +128,29 @@ mod tests {
         .to_string();
         assert!(line.starts_with("image index=3 label=-1 class=2 score=127 "));
         assert_eq!(number(&line, "instructions"), Some(12_345_678_901));
-        let bytes: Vec<i8> = hex_bytes(value(&line, "scores").unwrap()).unwrap().collect();
+        let bytes: Vec<i8> = hex_bytes(value(&line, "scores").unwrap())
+            .unwrap()
+            .collect();
         assert_eq!(bytes, scores);
-        let end = EndLine { images: 32, stack: 99 }.to_string();
-        assert_eq!((number(&end, "images"), number(&end, "stack")), (Some(32), Some(99)));
-        let model = ModelLine { bytes: 5, arena: 6, classes: 7 }.to_string();
-        assert_eq!((number(&model, "arena"), number(&model, "nothing")), (Some(6), None));
+        let end = EndLine {
+            images: 32,
+            stack: 99,
+        }
+        .to_string();
+        assert_eq!(
+            (number(&end, "images"), number(&end, "stack")),
+            (Some(32), Some(99))
+        );
+        let model = ModelLine {
+            bytes: 5,
+            arena: 6,
+            classes: 7,
+        }
+        .to_string();
+        assert_eq!(
+            (number(&model, "arena"), number(&model, "nothing")),
+            (Some(6), None)
+        );
     }
 
     #[test]

@@ -17,7 +17,9 @@ use sha2::{Digest, Sha256};
 
 /// A checkpoint that can't be written or read.
 #[derive(Debug, Error)]
-#[error("{path}: {why}\n  do:    delete the file and run again: the stage that made it is repeated")]
+#[error(
+    "{path}: {why}\n  do:    delete the file and run again: the stage that made it is repeated"
+)]
 pub struct CheckpointError {
     path: std::path::PathBuf,
     why: String,
@@ -27,8 +29,15 @@ pub struct CheckpointError {
 ///
 /// # Errors
 /// An unwritable path.
-pub fn save(path: &Path, config: &EfficientNetConfig, net: &EfficientNet) -> Result<(), CheckpointError> {
-    let fail = |why: String| CheckpointError { path: path.to_owned(), why };
+pub fn save(
+    path: &Path,
+    config: &EfficientNetConfig,
+    net: &EfficientNet,
+) -> Result<(), CheckpointError> {
+    let fail = |why: String| CheckpointError {
+        path: path.to_owned(),
+        why,
+    };
     let list = collect(net);
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = list
         .iter()
@@ -39,8 +48,8 @@ pub fn save(path: &Path, config: &EfficientNetConfig, net: &EfficientNet) -> Res
         .collect();
     let mut views = Vec::new();
     for (name, dims, values) in &bytes {
-        let view = TensorView::new(Dtype::F32, dims.clone(), values)
-            .map_err(|e| fail(e.to_string()))?;
+        let view =
+            TensorView::new(Dtype::F32, dims.clone(), values).map_err(|e| fail(e.to_string()))?;
         views.push((name.as_str(), view));
     }
     let config = serde_json::to_string(config).map_err(|e| fail(e.to_string()))?;
@@ -56,30 +65,49 @@ pub fn save(path: &Path, config: &EfficientNetConfig, net: &EfficientNet) -> Res
 ///
 /// # Errors
 /// A missing, damaged or foreign file.
-pub fn load(path: &Path, device: &Device) -> Result<(EfficientNetConfig, EfficientNet), CheckpointError> {
-    let fail = |why: String| CheckpointError { path: path.to_owned(), why };
+pub fn load(
+    path: &Path,
+    device: &Device,
+) -> Result<(EfficientNetConfig, EfficientNet), CheckpointError> {
+    let fail = |why: String| CheckpointError {
+        path: path.to_owned(),
+        why,
+    };
     let file = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
     let (_, header) =
         SafeTensors::read_metadata(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    let text = metadata.get("net").ok_or_else(|| fail("not a checkpoint of a net".into()))?;
+    let text = metadata
+        .get("net")
+        .ok_or_else(|| fail("not a checkpoint of a net".into()))?;
     let config: EfficientNetConfig = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
     let tensors =
         SafeTensors::deserialize(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
     let mut rng = stream(0, "shape only", 0);
-    let net = config.init(&mut Init { device, rng: &mut rng });
+    let net = config.init(&mut Init {
+        device,
+        rng: &mut rng,
+    });
     let mut list = Vec::new();
     for slot in collect(&net) {
-        let view = tensors.tensor(&slot.name).map_err(|e| fail(format!("{}: {e}", slot.name)))?;
+        let view = tensors
+            .tensor(&slot.name)
+            .map_err(|e| fail(format!("{}: {e}", slot.name)))?;
         let values = view
             .data()
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();
-        list.push(Named { name: slot.name, dims: view.shape().to_vec(), values });
+        list.push(Named {
+            name: slot.name,
+            dims: view.shape().to_vec(),
+            values,
+        });
     }
     if metadata.get("sha256") != Some(&digest(&list)) {
-        return Err(fail("damaged checkpoint: the SHA-256 of its values does not match".into()));
+        return Err(fail(
+            "damaged checkpoint: the SHA-256 of its values does not match".into(),
+        ));
     }
     let net = assign(net, &list).map_err(fail)?;
     Ok((config, net))
@@ -103,10 +131,17 @@ mod tests {
     use crate::nn::Activation;
 
     fn small() -> (EfficientNetConfig, EfficientNet) {
-        let scaling = CompoundScaling { width: 0.5, depth: 1.0, resolution: 1.0 };
+        let scaling = CompoundScaling {
+            width: 0.5,
+            depth: 1.0,
+            resolution: 1.0,
+        };
         let config = EfficientNetConfig::tiny([12, 12, 1], 3, scaling, 4, Activation::Silu);
         let mut rng = stream(1, "test", 0);
-        let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
+        let net = config.init(&mut Init {
+            device: &Device::flex(),
+            rng: &mut rng,
+        });
         (config, net)
     }
 
@@ -139,7 +174,11 @@ mod tests {
             let outcome = load(&path, &Device::flex());
             // A flip inside the JSON's white space or unused text may be harmless: then nothing changed.
             if let Ok((c, n)) = outcome {
-                assert_eq!((c, collect(&n)), (config.clone(), collect(&net)), "flip at {at}");
+                assert_eq!(
+                    (c, collect(&n)),
+                    (config.clone(), collect(&net)),
+                    "flip at {at}"
+                );
             }
         }
     }

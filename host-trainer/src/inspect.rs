@@ -15,9 +15,11 @@ use serde_json::json;
 /// A file that can't be read or is no packed model, with what to do.
 pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     let name = file.display();
-    let bytes = std::fs::read(file)
-        .with_context(|| format!("{name}: can't be read\n  do:    give the path of a student.pupil"))?;
-    let model = Model::parse(&bytes).map_err(|e| anyhow!("{name}: {e}\n  do:    {}", advice(&e)))?;
+    let bytes = std::fs::read(file).with_context(|| {
+        format!("{name}: can't be read\n  do:    give the path of a student.pupil")
+    })?;
+    let model =
+        Model::parse(&bytes).map_err(|e| anyhow!("{name}: {e}\n  do:    {}", advice(&e)))?;
     let plan = Plan::of(&model);
     let input = model.input();
     let shape = input.shape;
@@ -46,12 +48,23 @@ pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     let labels: Vec<&str> = model.labels().collect();
     writeln!(text, "{name}")?;
-    writeln!(text, "  input   {}x{}x{} u8 pixels", shape.h, shape.w, shape.c)?;
+    writeln!(
+        text,
+        "  input   {}x{}x{} u8 pixels",
+        shape.h, shape.w, shape.c
+    )?;
     writeln!(text, "  classes {}: {}", labels.len(), labels.join(", "))?;
     writeln!(text, "  flash   {} bytes", bytes.len())?;
     writeln!(text, "  arena   {} bytes", model.arena_len())?;
-    writeln!(text, "  work    {} multiply-accumulates an image\n", model.macs())?;
-    writeln!(text, "layer  operator         output         MACs  arena in use")?;
+    writeln!(
+        text,
+        "  work    {} multiply-accumulates an image\n",
+        model.macs()
+    )?;
+    writeln!(
+        text,
+        "layer  operator         output         MACs  arena in use"
+    )?;
     for (i, layer) in model.layers().enumerate() {
         let out = model.tensor(layer.output).shape;
         let dims = format!("{}x{}x{}", out.h, out.w, out.c);
@@ -67,7 +80,9 @@ fn advice(error: &ModelError) -> &'static str {
         ModelError::NewerFormat { .. } => {
             "use a pupil as new as the one that packed it, or pack again: pupil pack --fresh"
         }
-        ModelError::NotAModel { .. } => "give the path of a student.pupil, from a run's 6-pack folder",
+        ModelError::NotAModel { .. } => {
+            "give the path of a student.pupil, from a run's 6-pack folder"
+        }
         _ => "copy the file again, or make it anew: pupil pack --fresh",
     }
 }

@@ -12,7 +12,9 @@ use crate::data::{Dataset, fashion_mnist};
 use crate::progress::{Progress, minutes};
 use crate::report;
 use crate::run_dir::{RunDir, Stage};
-use crate::stages::{Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher};
+use crate::stages::{
+    Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher,
+};
 
 /// Which stages to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +35,28 @@ pub fn run(
     which: Which,
 ) -> anyhow::Result<Option<(PathBuf, RunConfig, pack::Summary)>> {
     let config = configuration(config_file, options)?;
-    let root = options.run_dir.clone().unwrap_or_else(|| default_root(config_file));
+    let root = options
+        .run_dir
+        .clone()
+        .unwrap_or_else(|| default_root(config_file));
     let data = load_data(&config.data)?;
     let dir = RunDir::open(&root, options.fresh && which == Which::All)?;
     keep_settings(&dir, &config, &data)?;
     if let (Which::Only(stage), true) = (which, options.fresh) {
         dir.forget_from(stage)?;
     }
-    let progress = Progress::new(Stage::ALL.map(|s| work(s, &config, &data)).iter().sum(), options.quiet);
+    let progress = Progress::new(
+        Stage::ALL.map(|s| work(s, &config, &data)).iter().sum(),
+        options.quiet,
+    );
     let normalization = Normalization::around(data.mean_pixel());
-    let ctx =
-        Context { config: &config, dir: &dir, data: &data, normalization, progress: &progress };
+    let ctx = Context {
+        config: &config,
+        dir: &dir,
+        data: &data,
+        normalization,
+        progress: &progress,
+    };
     progress.say(&format!(
         "{}: {} labeled, {} validation, {} unlabeled, {} test images",
         data.source,
@@ -77,7 +90,10 @@ fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
         }
         match which {
             Which::Only(wanted) if stage < wanted => {
-                let order = StageError::Order { wanted: wanted.word(), missing: stage.word() };
+                let order = StageError::Order {
+                    wanted: wanted.word(),
+                    missing: stage.word(),
+                };
                 return Err(order.into());
             }
             Which::Only(wanted) if stage > wanted => break,
@@ -130,7 +146,9 @@ fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Result<Ru
 }
 
 fn default_root(file: Option<&Path>) -> PathBuf {
-    let name = file.and_then(|f| f.file_stem()).map_or("quickstart".into(), |s| s.to_owned());
+    let name = file
+        .and_then(|f| f.file_stem())
+        .map_or("quickstart".into(), |s| s.to_owned());
     Path::new("runs").join(name)
 }
 

@@ -27,10 +27,22 @@ impl Progress {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
             let colored = std::env::var_os("NO_COLOR").is_none();
-            let style = if colored { "  {bar:30.cyan} {msg}" } else { "  {bar:30} {msg}" };
-            bar.with_style(ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()))
+            let style = if colored {
+                "  {bar:30.cyan} {msg}"
+            } else {
+                "  {bar:30} {msg}"
+            };
+            bar.with_style(
+                ProgressStyle::with_template(style).unwrap_or(ProgressStyle::default_bar()),
+            )
         });
-        Self { total, done: Cell::new(0.0), start: Cell::new((0.0, Instant::now())), bar, quiet }
+        Self {
+            total,
+            done: Cell::new(0.0),
+            start: Cell::new((0.0, Instant::now())),
+            bar,
+            quiet,
+        }
     }
 
     /// Counts work of a stage that an earlier run has done.
@@ -76,7 +88,9 @@ impl Progress {
 
     /// The end of an epoch of training.
     pub fn epoch(&self, name: &str, epoch: &Epoch, steps: u64) {
-        let left = self.left().map_or(String::new(), |l| format!("   about {} left", minutes(l)));
+        let left = self
+            .left()
+            .map_or(String::new(), |l| format!("   about {} left", minutes(l)));
         let line = format!(
             "  {name} step {}/{steps}   loss {:.3}   validation {:.1} %{left}",
             epoch.step,
@@ -122,7 +136,8 @@ mod tests {
         let p = Progress::new(100.0, true);
         p.skip(90.0);
         assert!(p.left().is_none());
-        p.start.set((90.0, Instant::now() - Duration::from_secs(10)));
+        p.start
+            .set((90.0, Instant::now() - Duration::from_secs(10)));
         p.advance(5.0);
         let left = p.left().unwrap().as_secs_f64();
         assert!((left - 10.0).abs() < 0.5, "{left}");

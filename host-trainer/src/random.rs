@@ -23,7 +23,12 @@ mod tests {
     #[test]
     fn streams_differ_by_seed_purpose_and_counter() {
         let first = |s, p, c| stream(s, p, c).next_u64();
-        let all = [first(1, "a", 0), first(2, "a", 0), first(1, "b", 0), first(1, "a", 1)];
+        let all = [
+            first(1, "a", 0),
+            first(2, "a", 0),
+            first(1, "b", 0),
+            first(1, "a", 1),
+        ];
         for i in 0..4 {
             for j in 0..i {
                 assert_ne!(all[i], all[j]);

@@ -26,8 +26,14 @@ pub enum Stage {
 
 impl Stage {
     /// All six, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Teacher, Self::PseudoLabels, Self::Student, Self::Distill, Self::Quantize, Self::Pack];
+    pub const ALL: [Self; 6] = [
+        Self::Teacher,
+        Self::PseudoLabels,
+        Self::Student,
+        Self::Distill,
+        Self::Quantize,
+        Self::Pack,
+    ];
 
     /// The stage's word.
     pub fn word(self) -> &'static str {
@@ -56,7 +62,9 @@ impl Stage {
 #[derive(Debug, Error)]
 pub enum RunDirError {
     /// It can't be created or written.
-    #[error("{path}: {source}\n  why:   the run directory must be writable\n  do:    choose another with --run-dir DIR")]
+    #[error(
+        "{path}: {source}\n  why:   the run directory must be writable\n  do:    choose another with --run-dir DIR"
+    )]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -72,7 +80,9 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// It is no longer what this program wrote.
-    #[error("{path}: damaged: {why}\n  do:    delete the file and run again: the stage that made it is repeated")]
+    #[error(
+        "{path}: damaged: {why}\n  do:    delete the file and run again: the stage that made it is repeated"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -80,7 +90,9 @@ pub enum RunDirError {
         why: String,
     },
     /// Another process works in it.
-    #[error("{path} is in use by another run\n  do:    wait for it, or choose another directory with --run-dir DIR")]
+    #[error(
+        "{path} is in use by another run\n  do:    wait for it, or choose another directory with --run-dir DIR"
+    )]
     Busy {
         /// The directory.
         path: PathBuf,
@@ -111,9 +123,14 @@ impl RunDir {
             .open(&path)
             .map_err(write(path))?;
         if lock.try_lock().is_err() {
-            return Err(RunDirError::Busy { path: root.to_owned() });
+            return Err(RunDirError::Busy {
+                path: root.to_owned(),
+            });
         }
-        let dir = Self { root: root.to_owned(), _lock: lock };
+        let dir = Self {
+            root: root.to_owned(),
+            _lock: lock,
+        };
         if fresh {
             for stage in Stage::ALL {
                 dir.remove(&stage.folder())?;
@@ -136,8 +153,10 @@ impl RunDir {
     /// An unwritable directory.
     pub fn file(&self, stage: Stage, name: &str) -> Result<PathBuf, RunDirError> {
         let folder = self.root.join(stage.folder());
-        std::fs::create_dir_all(&folder)
-            .map_err(|source| RunDirError::Write { path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| RunDirError::Write {
+            path: folder.clone(),
+            source,
+        })?;
         Ok(folder.join(name))
     }
 
@@ -160,10 +179,14 @@ impl RunDir {
     /// A missing or damaged file.
     pub fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
         let path = self.root.join(stage.folder()).join("done.json");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| RunDirError::Read { path: path.clone(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|e| RunDirError::Damaged { path, why: e.to_string() })
+        let text = std::fs::read_to_string(&path).map_err(|source| RunDirError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
+            path,
+            why: e.to_string(),
+        })
     }
 
     /// Forgets a stage and all after it.
@@ -182,8 +205,10 @@ impl RunDir {
     /// # Errors
     /// An unwritable directory.
     pub fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), RunDirError> {
-        let mut text = serde_json::to_vec_pretty(value)
-            .map_err(|e| RunDirError::Damaged { path: path.to_owned(), why: e.to_string() })?;
+        let mut text = serde_json::to_vec_pretty(value).map_err(|e| RunDirError::Damaged {
+            path: path.to_owned(),
+            why: e.to_string(),
+        })?;
         text.push(b'\n');
         self.write(path, &text)
     }
@@ -193,14 +218,19 @@ impl RunDir {
     /// # Errors
     /// An unwritable directory.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
-        write_atomic(path, bytes)
-            .map_err(|source| RunDirError::Write { path: path.to_owned(), source })
+        write_atomic(path, bytes).map_err(|source| RunDirError::Write {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     fn remove(&self, name: &str) -> Result<(), RunDirError> {
         let path = self.root.join(name);
-        let outcome =
-            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        let outcome = if path.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
         match outcome {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(RunDirError::Write { path, source })
@@ -250,10 +280,21 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::open(root.path(), false).unwrap();
         dir.finish(Stage::Pack, &1).unwrap();
-        assert!(matches!(RunDir::open(root.path(), false), Err(RunDirError::Busy { .. })));
+        assert!(matches!(
+            RunDir::open(root.path(), false),
+            Err(RunDirError::Busy { .. })
+        ));
         drop(dir);
-        assert!(RunDir::open(root.path(), false).unwrap().is_done(Stage::Pack));
-        assert!(!RunDir::open(root.path(), true).unwrap().is_done(Stage::Pack));
+        assert!(
+            RunDir::open(root.path(), false)
+                .unwrap()
+                .is_done(Stage::Pack)
+        );
+        assert!(
+            !RunDir::open(root.path(), true)
+                .unwrap()
+                .is_done(Stage::Pack)
+        );
     }
 
     #[test]
@@ -261,8 +302,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         std::fs::write(&file, b"").unwrap();
-        let text = RunDir::open(&file.join("run"), false).unwrap_err().to_string();
-        assert!(text.contains("file/run") && text.contains("--run-dir"), "{text}");
+        let text = RunDir::open(&file.join("run"), false)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("file/run") && text.contains("--run-dir"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -38,7 +38,12 @@ pub struct Log {
 /// # Errors
 /// The line that is missing or says that the firmware failed.
 pub fn parse_log(text: &str) -> Result<Log, String> {
-    let mut log = Log { model_bytes: 0, arena: 0, stack: 0, answers: Vec::new() };
+    let mut log = Log {
+        model_bytes: 0,
+        arena: 0,
+        stack: 0,
+        answers: Vec::new(),
+    };
     let mut ended = false;
     for line in text.lines() {
         let field = |key: &str| {
@@ -67,7 +72,11 @@ pub fn parse_log(text: &str) -> Result<Log, String> {
             _ => {}
         }
     }
-    if ended { Ok(log) } else { Err("the firmware's output ends early".into()) }
+    if ended {
+        Ok(log)
+    } else {
+        Err("the firmware's output ends early".into())
+    }
 }
 
 /// The host's scores of every image.
@@ -100,9 +109,15 @@ pub fn compare(log: &Log, host: &[Vec<i8>]) -> (usize, Option<String>) {
             let class = found.and_then(|f| f.iter().zip(expected).position(|(a, b)| a != b));
             first = Some(match (found, class) {
                 (Some(found), Some(c)) => {
-                    format!("image {i}, class {c}: host {}, device {}", expected[c], found[c])
+                    format!(
+                        "image {i}, class {c}: host {}, device {}",
+                        expected[c], found[c]
+                    )
                 }
-                _ => format!("image {i}: the device has no answer of {} scores", expected.len()),
+                _ => format!(
+                    "image {i}: the device has no answer of {} scores",
+                    expected.len()
+                ),
             });
         }
     }
@@ -119,17 +134,31 @@ mod tests {
     #[test]
     fn a_log_is_read_and_compared() {
         let log = parse_log(TEXT).unwrap();
-        assert_eq!((log.arena, log.stack, log.answers[0].instructions), (8, 100, 77));
+        assert_eq!(
+            (log.arena, log.stack, log.answers[0].instructions),
+            (8, 100, 77)
+        );
         assert_eq!(compare(&log, &[vec![-128, 5]]), (1, None));
         let (agree, first) = compare(&log, &[vec![-128, 6]]);
-        assert_eq!((agree, first.unwrap()), (0, "image 0, class 1: host 6, device 5".into()));
+        assert_eq!(
+            (agree, first.unwrap()),
+            (0, "image 0, class 1: host 6, device 5".into())
+        );
         assert_eq!(compare(&log, &[vec![-128, 5], vec![0, 0]]).0, 1);
     }
 
     #[test]
     fn early_ends_and_errors_are_told() {
-        assert!(parse_log("model bytes=9 arena=8 classes=2\n").unwrap_err().contains("early"));
+        assert!(
+            parse_log("model bytes=9 arena=8 classes=2\n")
+                .unwrap_err()
+                .contains("early")
+        );
         assert!(parse_log("error what=panic").unwrap_err().contains("panic"));
-        assert!(parse_log(&TEXT.replace("=77", "=x")).unwrap_err().contains("instructions"));
+        assert!(
+            parse_log(&TEXT.replace("=77", "=x"))
+                .unwrap_err()
+                .contains("instructions")
+        );
     }
 }

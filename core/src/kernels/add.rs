@@ -59,7 +59,10 @@ impl AddParams {
         };
         // Each term is below 2^28.
         let sum = scaled(a, 0) + scaled(b, 1);
-        let q = self.output_multiplier.apply(sum).saturating_add(self.output_zero_point);
+        let q = self
+            .output_multiplier
+            .apply(sum)
+            .saturating_add(self.output_zero_point);
         q.max(self.min).min(self.max) as i8
     }
 }

@@ -16,7 +16,11 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     let window = &f.window;
     let row_len = window.kernel_w * c;
     let filter_len = window.kernel_h * row_len;
-    for (i, pixel) in output.chunks_exact_mut(out.c).enumerate().take(out.h * out.w) {
+    for (i, pixel) in output
+        .chunks_exact_mut(out.c)
+        .enumerate()
+        .take(out.h * out.w)
+    {
         let (oy, ox) = (i / out.w, i % out.w);
         let (rows, columns) = (window.rows(oy, h), window.columns(ox, w));
         let inside = rows.len() == window.kernel_h && columns.len() == window.kernel_w;

@@ -15,7 +15,11 @@ pub fn depthwise(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     }
     let multiplier = out.c / c;
     let window = &f.window;
-    for (i, pixel) in output.chunks_exact_mut(out.c).enumerate().take(out.h * out.w) {
+    for (i, pixel) in output
+        .chunks_exact_mut(out.c)
+        .enumerate()
+        .take(out.h * out.w)
+    {
         let (oy, ox) = (i / out.w, i % out.w);
         let (rows, columns) = (window.rows(oy, h), window.columns(ox, w));
         for (block, y) in pixel.chunks_mut(BLOCK).enumerate() {

@@ -3,7 +3,11 @@
 /// Σ w x over equally long slices; at most 2^17 values, so that the sum fits.
 #[inline(always)]
 pub fn dot(weights: &[u8], x: &[i8]) -> i32 {
-    weights.iter().zip(x).map(|(w, x)| i32::from(*w as i8) * i32::from(*x)).sum()
+    weights
+        .iter()
+        .zip(x)
+        .map(|(w, x)| i32::from(*w as i8) * i32::from(*x))
+        .sum()
 }
 
 /// [`dot`] of four weight rows, `stride` bytes apart, with one x: each x is loaded once.

@@ -23,9 +23,15 @@ pub struct MeanParams<'a> {
 #[cfg(feature = "std")]
 pub fn mean_multiplier(real: f64, pixels: usize) -> Multiplier {
     let whole = Multiplier::from_real(real);
-    let extra = (pixels.max(1).ilog2() as i32).min(32).min(31 + whole.shift).max(0);
+    let extra = (pixels.max(1).ilog2() as i32)
+        .min(32)
+        .min(31 + whole.shift)
+        .max(0);
     let mantissa = (i64::from(whole.mantissa) << extra) / pixels.max(1) as i64;
-    Multiplier { mantissa: mantissa as i32, shift: whole.shift - extra }
+    Multiplier {
+        mantissa: mantissa as i32,
+        shift: whole.shift - extra,
+    }
 }
 
 /// `input [h, w, c]` to `output [c]`.

@@ -53,7 +53,11 @@ impl Output<'_> {
     /// The int8 of a sum.
     #[inline(always)]
     pub fn finish(&self, sum: i32, multiplier: Multiplier) -> i8 {
-        let q = multiplier.apply(sum).saturating_add(self.zero_point).max(self.min).min(self.max);
+        let q = multiplier
+            .apply(sum)
+            .saturating_add(self.zero_point)
+            .max(self.min)
+            .min(self.max);
         match self.lookup {
             Some(table) => table[usize::from(q as u8)] as i8,
             None => q as i8,

@@ -9,7 +9,10 @@ pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     if input.len() < f.input.len() || output.len() < f.output.len() || in_ch == 0 || out_ch == 0 {
         return;
     }
-    for (x, y) in input.chunks_exact(in_ch).zip(output.chunks_exact_mut(out_ch)) {
+    for (x, y) in input
+        .chunks_exact(in_ch)
+        .zip(output.chunks_exact_mut(out_ch))
+    {
         row(f, x, y);
     }
 }
@@ -30,7 +33,10 @@ pub(super) fn row(f: &Filter<'_>, x: &[i8], y: &mut [i8]) {
     }
     for y in quads.into_remainder() {
         let (bias, multiplier) = f.channels.get(channel);
-        let sum = dot(f.weights.get(channel * n..channel * n + n).unwrap_or(&[]), x);
+        let sum = dot(
+            f.weights.get(channel * n..channel * n + n).unwrap_or(&[]),
+            x,
+        );
         *y = f.out.finish(bias + sum, multiplier);
         channel += 1;
     }

@@ -19,14 +19,32 @@ pub struct PoolParams {
 
 /// Average of each window, ties away from zero (TensorFlow Lite's AVERAGE_POOL_2D).
 pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
-    pool(p, input, output, 0, |sum, x| sum + x, |sum, n| {
-        if sum > 0 { (sum + n / 2) / n } else { (sum - n / 2) / n }
-    });
+    pool(
+        p,
+        input,
+        output,
+        0,
+        |sum, x| sum + x,
+        |sum, n| {
+            if sum > 0 {
+                (sum + n / 2) / n
+            } else {
+                (sum - n / 2) / n
+            }
+        },
+    );
 }
 
 /// Greatest value of each window (TensorFlow Lite's MAX_POOL_2D).
 pub fn max_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
-    pool(p, input, output, -128, |most: i32, x| most.max(x), |most, _| most);
+    pool(
+        p,
+        input,
+        output,
+        -128,
+        |most: i32, x| most.max(x),
+        |most, _| most,
+    );
 }
 
 #[inline(always)]
@@ -43,7 +61,11 @@ fn pool(
         return;
     }
     let window = &p.window;
-    for (i, pixel) in output.chunks_exact_mut(c).enumerate().take(p.output.h * p.output.w) {
+    for (i, pixel) in output
+        .chunks_exact_mut(c)
+        .enumerate()
+        .take(p.output.h * p.output.w)
+    {
         let (oy, ox) = (i / p.output.w, i % p.output.w);
         let (rows, columns) = (window.rows(oy, h), window.columns(ox, w));
         let count = (rows.len() * columns.len()).max(1) as i32;

@@ -52,12 +52,14 @@ pub fn convolution(p: &Convolution<'_>, x: &[i8], depthwise: bool) -> Vec<i8> {
                     for kx in 0..w.kernel_w {
                         let iy = inside(oy, w.stride_h, ky, w.pad_top, p.input.h);
                         let ix = inside(ox, w.stride_w, kx, w.pad_left, p.input.w);
-                        let (Some(iy), Some(ix)) = (iy, ix) else { continue };
+                        let (Some(iy), Some(ix)) = (iy, ix) else {
+                            continue;
+                        };
                         let pixel = (iy * p.input.w + ix) * p.input.c;
                         let tap = ky * w.kernel_w + kx;
                         let mut add = |weight: i8, value: i8| {
-                            sum += i64::from(weight)
-                                * (i64::from(value) - i64::from(p.zero_points.0));
+                            sum +=
+                                i64::from(weight) * (i64::from(value) - i64::from(p.zero_points.0));
                         };
                         if depthwise {
                             let i = o / (p.output.c / p.input.c);
@@ -100,7 +102,14 @@ pub fn dense(
 }
 
 /// AVERAGE_POOL_2D, or MAX_POOL_2D where `max`.
-pub fn pool(input: Shape, output: Shape, w: &Window, act: (i8, i8), x: &[i8], max: bool) -> Vec<i8> {
+pub fn pool(
+    input: Shape,
+    output: Shape,
+    w: &Window,
+    act: (i8, i8),
+    x: &[i8],
+    max: bool,
+) -> Vec<i8> {
     let mut y = Vec::new();
     for oy in 0..output.h {
         for ox in 0..output.w {
@@ -116,8 +125,16 @@ pub fn pool(input: Shape, output: Shape, w: &Window, act: (i8, i8), x: &[i8], ma
                     }
                 }
                 let (sum, n): (i64, i64) = (seen.iter().sum(), seen.len() as i64);
-                let average = if sum > 0 { (sum + n / 2) / n } else { (sum - n / 2) / n };
-                let value = if max { seen.iter().copied().max().unwrap_or(-128) } else { average };
+                let average = if sum > 0 {
+                    (sum + n / 2) / n
+                } else {
+                    (sum - n / 2) / n
+                };
+                let value = if max {
+                    seen.iter().copied().max().unwrap_or(-128)
+                } else {
+                    average
+                };
                 y.push(value.clamp(i64::from(act.0), i64::from(act.1)) as i8);
             }
         }
@@ -126,16 +143,13 @@ pub fn pool(input: Shape, output: Shape, w: &Window, act: (i8, i8), x: &[i8], ma
 }
 
 /// MEAN over height and width.
-pub fn mean(
-    input: Shape,
-    x: &[i8],
-    multiplier: Multiplier,
-    zero_points: (i32, i32),
-) -> Vec<i8> {
+pub fn mean(input: Shape, x: &[i8], multiplier: Multiplier, zero_points: (i32, i32)) -> Vec<i8> {
     (0..input.c)
         .map(|c| {
             let pixels = (input.h * input.w) as i64;
-            let sum: i64 = (0..input.h * input.w).map(|p| i64::from(x[p * input.c + c])).sum();
+            let sum: i64 = (0..input.h * input.w)
+                .map(|p| i64::from(x[p * input.c + c]))
+                .sum();
             let centered = sum - i64::from(zero_points.0) * pixels;
             requantize(centered, multiplier, zero_points.1, (-128, 127))
         })
@@ -151,7 +165,12 @@ pub fn add(
 ) -> i8 {
     let a = multipliers[0].apply((i32::from(values.0) - zero_points[0]) * (1 << 20));
     let b = multipliers[1].apply((i32::from(values.1) - zero_points[1]) * (1 << 20));
-    requantize(i64::from(a) + i64::from(b), multipliers[2], zero_points[2], act)
+    requantize(
+        i64::from(a) + i64::from(b),
+        multipliers[2],
+        zero_points[2],
+        act,
+    )
 }
 
 /// MUL of two values.

@@ -20,7 +20,10 @@ impl SoftmaxParams {
         let multiplier = Multiplier::from_real(real);
         let radius = (31i64 << 26) as f64 / 2f64.powi(multiplier.shift);
         let diff_min = -(radius.floor().min(255.0) as i32);
-        Self { multiplier, diff_min }
+        Self {
+            multiplier,
+            diff_min,
+        }
     }
 
     #[inline(always)]

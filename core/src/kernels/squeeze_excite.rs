@@ -46,14 +46,19 @@ impl MulParams {
     fn one(&self, x: i8, gate: i8) -> i8 {
         let product =
             (i32::from(x) - self.zero_points[0]) * (i32::from(gate) - self.zero_points[1]);
-        let q = self.multiplier.apply(product).saturating_add(self.output_zero_point);
+        let q = self
+            .multiplier
+            .apply(product)
+            .saturating_add(self.output_zero_point);
         q.max(self.min).min(self.max) as i8
     }
 }
 
 /// `output[h, w, c] = map[h, w, c] * gate[c]`.
 pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
-    let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else { return };
+    let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
+        return;
+    };
     for (y, x) in output.chunks_exact_mut(p.ch).zip(map.chunks_exact(p.ch)) {
         for ((y, x), g) in y.iter_mut().zip(x).zip(gate) {
             *y = p.one(*x, *g);
@@ -63,7 +68,9 @@ pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
 
 /// `map[h, w, c] *= gate[c]`.
 pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8]) {
-    let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else { return };
+    let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
+        return;
+    };
     for row in map.chunks_exact_mut(p.ch) {
         for (x, g) in row.iter_mut().zip(gate) {
             *x = p.one(*x, *g);

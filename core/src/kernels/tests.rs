@@ -25,9 +25,13 @@ fn golden_additions() {
         min: -128,
         max: 127,
     };
-    for (a, b, expected) in
-        [(-128, -128, -128), (127, 127, 127), (0, 0, -14), (5, -90, -88), (-77, 33, -13)]
-    {
+    for (a, b, expected) in [
+        (-128, -128, -128),
+        (127, 127, 127),
+        (0, 0, -14),
+        (5, -90, -88),
+        (-77, 33, -13),
+    ] {
         let mut y = [0];
         add(&p, &[a], &[b], &mut y);
         assert_eq!(y, [expected], "{a} {b}");
@@ -42,9 +46,13 @@ fn golden_additions() {
 fn golden_multiplications() {
     let inputs = [affine(0.02, -3), affine(1.0 / 256.0, -128)];
     let p = MulParams::new(1, inputs, affine(0.015, 4), (-128, 127));
-    for (a, b, expected) in
-        [(-128, -128, 4), (127, 127, 127), (0, 0, 6), (5, -90, 6), (-77, 33, -58)]
-    {
+    for (a, b, expected) in [
+        (-128, -128, 4),
+        (127, 127, 127),
+        (0, 0, 6),
+        (5, -90, 6),
+        (-77, 33, -58),
+    ] {
         let mut y = [0];
         mul(&p, &[a], &[b], &mut y);
         assert_eq!(y, [expected], "{a} {b}");
@@ -63,7 +71,13 @@ fn golden_averages() {
     ] {
         let input = Shape::new(1, x.len(), 1);
         let window = Window::global(1, x.len());
-        let p = PoolParams { input, output: Shape::new(1, 1, 1), window, min: -128, max: 127 };
+        let p = PoolParams {
+            input,
+            output: Shape::new(1, 1, 1),
+            window,
+            min: -128,
+            max: 127,
+        };
         let mut y = [0];
         average_pool(&p, x, &mut y);
         assert_eq!(y, [expected], "{x:?}");
@@ -73,15 +87,28 @@ fn golden_averages() {
 #[test]
 fn golden_softmax() {
     let mut y = [0; 10];
-    softmax(&SoftmaxParams::new(0.1), &[-128, -20, 0, 5, 60, 60, 127, 100, -1, 12], &mut y);
-    assert_eq!(y, [-128, -128, -128, -128, -128, -128, 111, -112, -128, -128]);
+    softmax(
+        &SoftmaxParams::new(0.1),
+        &[-128, -20, 0, 5, 60, 60, 127, 100, -1, 12],
+        &mut y,
+    );
+    assert_eq!(
+        y,
+        [-128, -128, -128, -128, -128, -128, 111, -112, -128, -128]
+    );
 }
 
 #[test]
 fn mean_multipliers_divide_as_integers() {
     // 0.5 over 49 pixels: five more bits, then an integer division.
     let m = mean_multiplier(0.5, 49);
-    assert_eq!(m, Multiplier { mantissa: ((1i64 << 35) / 49) as i32, shift: -5 });
+    assert_eq!(
+        m,
+        Multiplier {
+            mantissa: ((1i64 << 35) / 49) as i32,
+            shift: -5
+        }
+    );
 }
 
 #[test]
@@ -94,7 +121,12 @@ fn short_slices_leave_the_output_alone() {
         input_zero_point: 0,
         weights: &[1; 9],
         channels: ChannelQuant::new(&channels),
-        out: Output { zero_point: 0, min: -128, max: 127, lookup: None },
+        out: Output {
+            zero_point: 0,
+            min: -128,
+            max: 127,
+            lookup: None,
+        },
     };
     let mut y = [5; 4];
     conv(&f, &[1; 3], &mut y);
@@ -156,8 +188,10 @@ impl Case {
             pad_top: 0,
             pad_left: 0,
         };
-        let (mut oh, mut ow) =
-            ((h - self.kernel.0.min(h)) / self.stride.0 + 1, (w - self.kernel.1.min(w)) / self.stride.1 + 1);
+        let (mut oh, mut ow) = (
+            (h - self.kernel.0.min(h)) / self.stride.0 + 1,
+            (w - self.kernel.1.min(w)) / self.stride.1 + 1,
+        );
         if self.same {
             use crate::shape::same_padding;
             window.pad_top = same_padding(h, self.kernel.0, self.stride.0).0;
@@ -168,18 +202,28 @@ impl Case {
     }
 
     /// Runs kernel and reference; `channel_multiplier` makes it depthwise.
-    fn compare(&self, depthwise_multiplier: Option<usize>, run: impl Fn(&Filter<'_>, &[i8], &mut [i8])) {
+    fn compare(
+        &self,
+        depthwise_multiplier: Option<usize>,
+        run: impl Fn(&Filter<'_>, &[i8], &mut [i8]),
+    ) {
         let (window, mut output) = self.window();
         let input = Shape::new(self.h, self.w, self.in_ch);
         let taps = self.kernel.0 * self.kernel.1;
-        let per_channel = if depthwise_multiplier.is_some() { taps } else { taps * self.in_ch };
+        let per_channel = if depthwise_multiplier.is_some() {
+            taps
+        } else {
+            taps * self.in_ch
+        };
         if let Some(m) = depthwise_multiplier {
             output.c = self.in_ch * m;
         }
         let mut bytes = Bytes(self.seed);
         let x = bytes.int8(input.len());
         let weights = bytes.int8(per_channel * output.c);
-        let bias: Vec<i32> = (0..output.c).map(|_| (bytes.next() as i32 % 20000) - 10000).collect();
+        let bias: Vec<i32> = (0..output.c)
+            .map(|_| (bytes.next() as i32 % 20000) - 10000)
+            .collect();
         let multipliers: Vec<Multiplier> = (0..output.c)
             .map(|_| Multiplier {
                 mantissa: (1 << 30) + (bytes.next() as i32 & 0xff_ffff) * 63,
@@ -204,11 +248,20 @@ impl Case {
         let records: Vec<u8> = (0..output.c)
             .flat_map(|o| {
                 let sum: i32 = if depthwise_multiplier.is_some() {
-                    (0..taps).map(|t| i32::from(weights[t * output.c + o])).sum()
+                    (0..taps)
+                        .map(|t| i32::from(weights[t * output.c + o]))
+                        .sum()
                 } else {
-                    weights[o * per_channel..][..per_channel].iter().map(|w| i32::from(*w)).sum()
+                    weights[o * per_channel..][..per_channel]
+                        .iter()
+                        .map(|w| i32::from(*w))
+                        .sum()
                 };
-                [bias[o] - zero_point * sum, multipliers[o].mantissa, multipliers[o].shift]
+                [
+                    bias[o] - zero_point * sum,
+                    multipliers[o].mantissa,
+                    multipliers[o].shift,
+                ]
             })
             .flat_map(i32::to_le_bytes)
             .collect();

@@ -6,9 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::bytes::crc32;
-use super::header::{
-    CRC_START, HEADER_BYTES, InputSpec, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES,
-};
+use super::header::{CRC_START, HEADER_BYTES, InputSpec, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
 use super::layer::{NONE, code};
 use super::{FORMAT_VERSION, Operator};
 use crate::error::ModelError;
@@ -153,7 +151,10 @@ impl ModelBuilder {
         Self {
             input,
             labels: labels.iter().map(|l| String::from(*l)).collect(),
-            tensors: vec![Tensor { shape: input.shape, affine: input.affine }],
+            tensors: vec![Tensor {
+                shape: input.shape,
+                affine: input.affine,
+            }],
             records: Vec::new(),
             reads: Vec::new(),
             in_place: Vec::new(),
@@ -195,9 +196,8 @@ impl ModelBuilder {
     pub fn depthwise(&mut self, x: TensorId, layer: Depthwise) -> Result<TensorId, BuildError> {
         let out_ch = layer.channels.len();
         let taps = layer.kernel.0 * layer.kernel.1;
-        let per_channel = |w: &[u8], o: usize| {
-            (0..taps).map(|t| i32::from(w[t * out_ch + o] as i8)).sum()
-        };
+        let per_channel =
+            |w: &[u8], o: usize| (0..taps).map(|t| i32::from(w[t * out_ch + o] as i8)).sum();
         self.filter(code::DEPTHWISE, x, &layer, taps * out_ch, taps, per_channel)
     }
 
@@ -207,7 +207,15 @@ impl ModelBuilder {
     /// As [`ModelBuilder::conv`].
     pub fn dense(&mut self, x: TensorId, layer: Conv) -> Result<TensorId, BuildError> {
         let (taps, out) = (self.shape(x).len(), layer.channels.len());
-        let layer = Conv { pad: Pad::Explicit { top: 0, left: 0, h: 1, w: 1 }, ..layer };
+        let layer = Conv {
+            pad: Pad::Explicit {
+                top: 0,
+                left: 0,
+                h: 1,
+                w: 1,
+            },
+            ..layer
+        };
         let per_channel = |w: &[u8], o: usize| sum(&w[o * taps..][..taps]);
         self.filter(code::DENSE, x, &layer, taps * out, taps, per_channel)
     }
@@ -224,7 +232,9 @@ impl ModelBuilder {
         let name = format!("layer {}", self.records.len());
         if layer.weights.len() != weights_len {
             let got = layer.weights.len();
-            return Err(BuildError(format!("{name}: {got} weights, needs {weights_len}")));
+            return Err(BuildError(format!(
+                "{name}: {got} weights, needs {weights_len}"
+            )));
         }
         let zero_point = i32::from(self.affine(x).zero_point);
         let mut records = Vec::new();
@@ -233,7 +243,11 @@ impl ModelBuilder {
                 - i64::from(zero_point) * i64::from(channel_sum(&layer.weights, o));
             let folded = i32::try_from(folded)
                 .map_err(|_| BuildError(format!("{name}: bias of channel {o} exceeds 32 bits")))?;
-            for word in [folded, channel.multiplier.mantissa, channel.multiplier.shift] {
+            for word in [
+                folded,
+                channel.multiplier.mantissa,
+                channel.multiplier.shift,
+            ] {
                 records.extend(word.to_le_bytes());
             }
         }
@@ -283,7 +297,8 @@ impl ModelBuilder {
         let (input, affine) = (self.shape(x), self.affine(x));
         let real = f64::from(affine.scale) / f64::from(out.scale);
         let m = mean_multiplier(real, input.h * input.w);
-        let mut record = self.record(code::MEAN, &Window::default(), out.zero_point, (-128, 127))?;
+        let mut record =
+            self.record(code::MEAN, &Window::default(), out.zero_point, (-128, 127))?;
         self.constants(&mut record, &[m.mantissa, m.shift]);
         Ok(self.push(record, x, None, Shape::new(1, 1, input.c), out))
     }
@@ -338,8 +353,12 @@ impl ModelBuilder {
     /// # Errors
     /// None; kept for one signature.
     pub fn lookup(&mut self, x: TensorId, fused: &Fused) -> Result<TensorId, BuildError> {
-        let mut record =
-            self.record(code::LOOKUP, &Window::default(), fused.out.zero_point, (-128, 127))?;
+        let mut record = self.record(
+            code::LOOKUP,
+            &Window::default(),
+            fused.out.zero_point,
+            (-128, 127),
+        )?;
         self.section(&mut record, 24, &fused.table);
         Ok(self.push(record, x, None, self.shape(x), fused.out))
     }
@@ -351,7 +370,10 @@ impl ModelBuilder {
     pub fn softmax(&mut self, x: TensorId) -> Result<TensorId, BuildError> {
         let p = SoftmaxParams::new(self.affine(x).scale);
         let mut record = self.record(code::SOFTMAX, &Window::default(), -128, (-128, 127))?;
-        self.constants(&mut record, &[p.multiplier.mantissa, p.multiplier.shift, p.diff_min]);
+        self.constants(
+            &mut record,
+            &[p.multiplier.mantissa, p.multiplier.shift, p.diff_min],
+        );
         Ok(self.push(record, x, None, self.shape(x), LOGISTIC_OUTPUT))
     }
 
@@ -418,7 +440,11 @@ impl ModelBuilder {
         let reads = |t: usize, i: usize| self.reads[i].0 == t || self.reads[i].1 == Some(t);
         let last = |t: usize| {
             let reader = (t..layers).rev().find(|i| reads(t, *i));
-            if t == layers { layers - 1 } else { reader.unwrap_or(t.saturating_sub(1)) }
+            if t == layers {
+                layers - 1
+            } else {
+                reader.unwrap_or(t.saturating_sub(1))
+            }
         };
         (0..self.tensors.len())
             .map(|t| {

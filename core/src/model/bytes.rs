@@ -26,7 +26,11 @@ pub fn f32_at(bytes: &[u8], at: usize) -> f32 {
 }
 
 fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk())
+        .copied()
+        .unwrap_or([0; N])
 }
 
 /// `len` bytes from `at`, if they are all there.
@@ -52,7 +56,11 @@ const fn table() -> [u32; 16] {
         let mut crc = i as u32;
         let mut bit = 0;
         while bit < 4 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xedb8_8320
+            } else {
+                crc >> 1
+            };
             bit += 1;
         }
         table[i] = crc;

@@ -14,7 +14,9 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
         let tensor = model.tensor(i);
         let scale = tensor.affine.scale;
         let end = (tensor.offset as u64).saturating_add(volume(model, i));
-        if volume(model, i) == 0 || end > model.arena_len() as u64 || !(scale > 0.0 && scale.is_finite())
+        if volume(model, i) == 0
+            || end > model.arena_len() as u64
+            || !(scale > 0.0 && scale.is_finite())
         {
             return Err(ModelError::Tensor { tensor: i as u16 });
         }
@@ -73,7 +75,9 @@ fn labels(model: &Model<'_>) -> Result<(), ModelError> {
         let len = usize::from(u8_at(model.bytes, at));
         let text = part(model.bytes, at + 1, len).map(core::str::from_utf8);
         if !matches!(text, Some(Ok(_))) {
-            return Err(ModelError::Label { class: class as u16 });
+            return Err(ModelError::Label {
+                class: class as u16,
+            });
         }
         at += 1 + len;
     }
@@ -89,8 +93,8 @@ fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
         // Tensor t is whole from layer t on (layer t − 1 writes it).
         for i in t..=last.min(layers - 1) {
             let out = model.tensor(i + 1);
-            let apart = out.range().end <= tensor.range().start
-                || tensor.range().end <= out.range().start;
+            let apart =
+                out.range().end <= tensor.range().start || tensor.range().end <= out.range().start;
             if apart {
                 continue;
             }
@@ -103,7 +107,10 @@ fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
                     first || second
                 });
             if !in_place {
-                return Err(ModelError::Overlap { layer: i as u16, tensor: t as u16 });
+                return Err(ModelError::Overlap {
+                    layer: i as u16,
+                    tensor: t as u16,
+                });
             }
         }
     }
@@ -116,10 +123,13 @@ fn last_reader(model: &Model<'_>, t: usize) -> usize {
         return t;
     }
     let reads = |i: &usize| {
-        model.record(*i).is_some_and(|r| {
-            usize::from(u16_at(r, 2)) == t || usize::from(u16_at(r, 4)) == t
-        })
+        model
+            .record(*i)
+            .is_some_and(|r| usize::from(u16_at(r, 2)) == t || usize::from(u16_at(r, 4)) == t)
     };
     // A tensor that nobody reads lives while its writer runs.
-    (t..model.layer_count()).rev().find(reads).unwrap_or(t.saturating_sub(1))
+    (t..model.layer_count())
+        .rev()
+        .find(reads)
+        .unwrap_or(t.saturating_sub(1))
 }

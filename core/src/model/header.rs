@@ -109,13 +109,24 @@ impl<'a> Model<'a> {
         match u16_at(bytes, 4) {
             FORMAT_VERSION => {}
             0 => return Err(ModelError::UnknownFormat { found: 0 }),
-            found => return Err(ModelError::NewerFormat { found, newest: FORMAT_VERSION }),
+            found => {
+                return Err(ModelError::NewerFormat {
+                    found,
+                    newest: FORMAT_VERSION,
+                });
+            }
         }
         let needed = u32_at(bytes, 8);
         if needed as usize != bytes.len() || bytes.len() < HEADER_BYTES {
-            return Err(ModelError::WrongLength { needed, got: bytes.len() as u32 });
+            return Err(ModelError::WrongLength {
+                needed,
+                got: bytes.len() as u32,
+            });
         }
-        let (expected, found) = (u32_at(bytes, 12), crc32(part(bytes, CRC_START, bytes.len() - CRC_START).unwrap_or(&[])));
+        let (expected, found) = (
+            u32_at(bytes, 12),
+            crc32(part(bytes, CRC_START, bytes.len() - CRC_START).unwrap_or(&[])),
+        );
         if expected != found {
             return Err(ModelError::Damaged { expected, found });
         }
@@ -133,7 +144,11 @@ impl<'a> Model<'a> {
     pub fn input(&self) -> InputSpec {
         let tensor = self.tensor(0);
         let format = PixelFormat::from_code(u8_at(self.bytes, 20)).unwrap_or(PixelFormat::Grey8);
-        InputSpec { shape: tensor.shape, format, affine: tensor.affine }
+        InputSpec {
+            shape: tensor.shape,
+            format,
+            affine: tensor.affine,
+        }
     }
 
     /// Number of classes: values of the last tensor.
@@ -188,7 +203,10 @@ impl<'a> Model<'a> {
         let side = |at| usize::from(u16_at(record, at));
         TensorInfo {
             shape: Shape::new(side(0), side(2), side(4)),
-            affine: Affine { zero_point: u8_at(record, 6) as i8, scale: f32_at(record, 8) },
+            affine: Affine {
+                zero_point: u8_at(record, 6) as i8,
+                scale: f32_at(record, 8),
+            },
             offset: u32_at(record, 12) as usize,
         }
     }
@@ -206,7 +224,9 @@ impl<'a> Model<'a> {
 
     /// Weights, channel records and tables: layer records point into it.
     pub(crate) fn weights(&self) -> &'a [u8] {
-        self.bytes.get(u32_at(self.bytes, 36) as usize..).unwrap_or(&[])
+        self.bytes
+            .get(u32_at(self.bytes, 36) as usize..)
+            .unwrap_or(&[])
     }
 
     /// The record of layer `index`.

@@ -111,18 +111,34 @@ impl<'a> Layer<'a> {
         let record = model.record(index).ok_or(fault(LayerFault::Input))?;
         let operator_code = u8_at(record, 0);
         if !(code::CONV..=code::SOFTMAX).contains(&operator_code) {
-            return Err(ModelError::UnknownOperator { layer, code: operator_code });
+            return Err(ModelError::UnknownOperator {
+                layer,
+                code: operator_code,
+            });
         }
         let input = usize::from(u16_at(record, 2));
-        let second = Some(u16_at(record, 4)).filter(|b| *b != NONE).map(usize::from);
+        let second = Some(u16_at(record, 4))
+            .filter(|b| *b != NONE)
+            .map(usize::from);
         let output = index + 1;
         let two = matches!(operator_code, code::ADD | code::MUL);
         if input > index || second.is_some_and(|b| b > index) || second.is_some() != two {
             return Err(fault(LayerFault::Input));
         }
-        let source = Source { model: *model, record, input, second, output };
+        let source = Source {
+            model: *model,
+            record,
+            input,
+            second,
+            output,
+        };
         let operator = source.operator(operator_code).map_err(fault)?;
-        Ok(Self { operator, input, second, output })
+        Ok(Self {
+            operator,
+            input,
+            second,
+            output,
+        })
     }
 }
 
@@ -156,7 +172,10 @@ impl<'a> Source<'a> {
 
     /// Input and output shapes.
     fn shapes(&self) -> (Shape, Shape) {
-        (self.model.tensor(self.input).shape, self.model.tensor(self.output).shape)
+        (
+            self.model.tensor(self.input).shape,
+            self.model.tensor(self.output).shape,
+        )
     }
 
     fn zero_point(&self, tensor: usize) -> i32 {
@@ -179,8 +198,17 @@ impl<'a> Source<'a> {
         let signed = |at| i32::from(u8_at(self.record, at) as i8);
         let (zero_point, min, max) = (signed(12), signed(13), signed(14));
         need(min <= max, LayerFault::Clamp)?;
-        let lookup = if u8_at(self.record, 1) & 1 == 1 { Some(self.table()?) } else { None };
-        Ok(Output { zero_point, min, max, lookup })
+        let lookup = if u8_at(self.record, 1) & 1 == 1 {
+            Some(self.table()?)
+        } else {
+            None
+        };
+        Ok(Output {
+            zero_point,
+            min,
+            max,
+            lookup,
+        })
     }
 
     fn table(&self) -> Result<&'a [u8; 256], LayerFault> {
@@ -237,7 +265,15 @@ impl<'a> Source<'a> {
         }
         let out = self.output()?;
         let input_zero_point = self.zero_point(self.input);
-        Ok(Filter { input, output, window, input_zero_point, weights, channels, out })
+        Ok(Filter {
+            input,
+            output,
+            window,
+            input_zero_point,
+            weights,
+            channels,
+            out,
+        })
     }
 
     fn pool(&self) -> Result<PoolParams, LayerFault> {
@@ -253,14 +289,23 @@ impl<'a> Source<'a> {
             need(!window.columns(x, input.w).is_empty(), LayerFault::Shape)?;
         }
         let out = self.output()?;
-        Ok(PoolParams { input, output, window, min: out.min, max: out.max })
+        Ok(PoolParams {
+            input,
+            output,
+            window,
+            min: out.min,
+            max: out.max,
+        })
     }
 
     fn mean(&self) -> Result<MeanParams<'a>, LayerFault> {
         let (input, output) = self.shapes();
         need(output == Shape::new(1, 1, input.c), LayerFault::Shape)?;
         // |sum| ≤ 255 h w.
-        need(input.h as u64 * input.w as u64 <= 1 << 23, LayerFault::Accumulator)?;
+        need(
+            input.h as u64 * input.w as u64 <= 1 << 23,
+            LayerFault::Accumulator,
+        )?;
         let [mantissa, shift] = self.constants()?;
         Ok(MeanParams {
             input,
@@ -279,14 +324,20 @@ impl<'a> Source<'a> {
         let multiplier = |mantissa, shift| {
             let m = check_multiplier(Multiplier { mantissa, shift })?;
             // Inputs come shifted left by 20: factors above 1 would overflow.
-            need(shift <= 0 || mantissa == 1 << 30 && shift == 1, LayerFault::Multiplier)?;
+            need(
+                shift <= 0 || mantissa == 1 << 30 && shift == 1,
+                LayerFault::Multiplier,
+            )?;
             Ok(m)
         };
         let out = self.output()?;
         Ok(AddParams {
             zero_points: [self.zero_point(self.input), self.zero_point(second)],
             multipliers: [multiplier(m1, s1)?, multiplier(m2, s2)?],
-            output_multiplier: check_multiplier(Multiplier { mantissa: mo, shift: so })?,
+            output_multiplier: check_multiplier(Multiplier {
+                mantissa: mo,
+                shift: so,
+            })?,
             output_zero_point: out.zero_point,
             min: out.min,
             max: out.max,
@@ -297,7 +348,10 @@ impl<'a> Source<'a> {
         let second = self.second.ok_or(LayerFault::Input)?;
         let (input, output) = self.shapes();
         let gate = self.model.tensor(second).shape;
-        need(input == output && gate == Shape::new(1, 1, input.c), LayerFault::Shape)?;
+        need(
+            input == output && gate == Shape::new(1, 1, input.c),
+            LayerFault::Shape,
+        )?;
         let [mantissa, shift] = self.constants()?;
         let out = self.output()?;
         Ok(MulParams {
@@ -312,7 +366,10 @@ impl<'a> Source<'a> {
 
     fn softmax(&self) -> Result<SoftmaxParams, LayerFault> {
         let (input, output) = self.shapes();
-        need(input == output && input.h == 1 && input.w == 1, LayerFault::Shape)?;
+        need(
+            input == output && input.h == 1 && input.w == 1,
+            LayerFault::Shape,
+        )?;
         // 12 integer bits hold the sum of exponentials.
         need(input.c <= 4096, LayerFault::Accumulator)?;
         let [mantissa, shift, diff_min] = self.constants()?;
@@ -322,7 +379,10 @@ impl<'a> Source<'a> {
         // The scaled difference stays in 32 bits down to diff_min.
         let most = u64::from(diff_min.unsigned_abs()) << multiplier.shift;
         need(most <= i32::MAX as u64, LayerFault::Accumulator)?;
-        Ok(SoftmaxParams { multiplier, diff_min })
+        Ok(SoftmaxParams {
+            multiplier,
+            diff_min,
+        })
     }
 }
 

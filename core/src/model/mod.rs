@@ -11,9 +11,7 @@ mod header;
 mod layer;
 
 #[cfg(feature = "std")]
-pub use builder::{
-    BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId,
-};
+pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
 pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
 pub use layer::{Layer, Operator};
 

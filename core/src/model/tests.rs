@@ -40,7 +40,10 @@ fn layer(random: &mut Random, weights: usize, out_ch: usize, kernel: usize, stri
         pad: Pad::Same,
         weights: random.bytes(weights),
         channels: (0..out_ch)
-            .map(|c| Channel { bias: c as i32 * 50 - 100, multiplier: Multiplier::from_real(0.003) })
+            .map(|c| Channel {
+                bias: c as i32 * 50 - 100,
+                multiplier: Multiplier::from_real(0.003),
+            })
             .collect(),
         out: affine(0.05, -10),
         act: (-128, 127),
@@ -61,24 +64,56 @@ fn net() -> Vec<u8> {
         table: tables::silu(from, affine(0.04, -100)),
         out: affine(0.04, -100),
     };
-    let stem = Conv { fused: Some(silu(affine(0.05, -10))), ..layer(&mut r, 4 * 9, 4, 3, 2) };
+    let stem = Conv {
+        fused: Some(silu(affine(0.05, -10))),
+        ..layer(&mut r, 4 * 9, 4, 3, 2)
+    };
     let x = b.conv(b.input(), stem).unwrap();
     let y = b.conv(x, layer(&mut r, 8 * 4, 8, 1, 1)).unwrap();
     let y = b.depthwise(y, layer(&mut r, 9 * 8, 8, 3, 1)).unwrap();
     let z = b.mean(y, affine(0.03, 5)).unwrap();
-    let z = b.dense(z, Conv { act: (0, 127), ..layer(&mut r, 16, 2, 1, 1) }).unwrap();
+    let z = b
+        .dense(
+            z,
+            Conv {
+                act: (0, 127),
+                ..layer(&mut r, 16, 2, 1, 1)
+            },
+        )
+        .unwrap();
     let gate = Fused {
         table: tables::logistic_table(affine(0.05, -10)),
         out: tables::LOGISTIC_OUTPUT,
     };
-    let z = b.dense(z, Conv { fused: Some(gate), ..layer(&mut r, 16, 8, 1, 1) }).unwrap();
+    let z = b
+        .dense(
+            z,
+            Conv {
+                fused: Some(gate),
+                ..layer(&mut r, 16, 8, 1, 1)
+            },
+        )
+        .unwrap();
     let y = b.mul(y, z, affine(0.03, 0), (-128, 127)).unwrap();
     let y = b.conv(y, layer(&mut r, 4 * 8, 4, 1, 1)).unwrap();
     let x = b.add(x, y, affine(0.06, 3), (-128, 127)).unwrap();
     let x = b.lookup(x, &silu(affine(0.06, 3))).unwrap();
-    let pool = Pool { kernel: (2, 2), stride: (1, 1), pad: Pad::Same, act: (-128, 127) };
+    let pool = Pool {
+        kernel: (2, 2),
+        stride: (1, 1),
+        pad: Pad::Same,
+        act: (-128, 127),
+    };
     let x = b.max_pool(x, pool).unwrap();
-    let x = b.average_pool(x, Pool { stride: (2, 2), ..pool }).unwrap();
+    let x = b
+        .average_pool(
+            x,
+            Pool {
+                stride: (2, 2),
+                ..pool
+            },
+        )
+        .unwrap();
     let flat = b.shape(x).len();
     let x = b.dense(x, layer(&mut r, 3 * flat, 3, 1, 1)).unwrap();
     b.softmax(x).unwrap();
@@ -111,13 +146,47 @@ fn a_model_says_what_it_was_built_with() {
     assert_eq!(
         names,
         [
-            "conv", "pointwise", "depthwise", "mean", "dense", "dense", "mul", "pointwise", "add",
-            "lookup", "max pool", "average pool", "dense", "softmax"
+            "conv",
+            "pointwise",
+            "depthwise",
+            "mean",
+            "dense",
+            "dense",
+            "mul",
+            "pointwise",
+            "add",
+            "lookup",
+            "max pool",
+            "average pool",
+            "dense",
+            "softmax"
         ]
     );
     let macs: u64 = model.layers().map(|l| l.operator.macs()).sum();
     assert_eq!(u64::from(model.macs()), macs);
     assert!(model.layer(14).is_none() && model.tensor(99).shape.is_empty());
+}
+
+#[test]
+fn the_readme_lists_every_operator() {
+    let readme = include_str!("../../README.md");
+    let listed: Vec<&str> = readme
+        .lines()
+        .skip_while(|l| !l.starts_with("## Operators"))
+        .filter_map(|l| l.strip_prefix("| ")?.split(" |").next())
+        .filter(|name| *name != "operator")
+        .take(11)
+        .collect();
+    let bytes = net();
+    let model = Model::parse(&bytes).unwrap();
+    for layer in model.layers() {
+        assert!(
+            listed.contains(&layer.operator.name()),
+            "{}",
+            layer.operator.name()
+        );
+    }
+    assert_eq!(listed.len(), 11);
 }
 
 #[test]
@@ -129,12 +198,19 @@ fn in_place_operators_share_memory_and_the_plan_is_recorded() {
     // mul, add and lookup (layers 6, 8, 9) write where they read.
     for i in [6, 8, 9] {
         let l = model.layer(i).unwrap();
-        assert_eq!(model.tensor(l.output).offset, model.tensor(l.input).offset, "layer {i}");
+        assert_eq!(
+            model.tensor(l.output).offset,
+            model.tensor(l.input).offset,
+            "layer {i}"
+        );
     }
     // Peak: stem output 5x4x4, expanded and depthwise maps 5x4x8 each.
     assert_eq!(plan.peak, 80 + 160 + 160);
     assert!(plan.to_string().contains("arena: 400 bytes"));
-    assert_eq!((0..model.layer_count()).map(|i| plan.in_use(i)).max(), Some(400));
+    assert_eq!(
+        (0..model.layer_count()).map(|i| plan.in_use(i)).max(),
+        Some(400)
+    );
 }
 
 #[test]
@@ -144,8 +220,17 @@ fn an_arena_one_byte_too_small_and_a_wrong_frame_are_refused_with_numbers() {
     let needed = model.arena_len();
     let mut arena = Arena::<400>::new();
     let error = Interpreter::new(&model, &mut arena.0[..needed - 1]).unwrap_err();
-    assert_eq!(error, ArenaError::ArenaTooSmall { needed, got: needed - 1 });
-    assert_eq!(error.to_string(), "arena too small: needs 400 bytes, got 399");
+    assert_eq!(
+        error,
+        ArenaError::ArenaTooSmall {
+            needed,
+            got: needed - 1
+        }
+    );
+    assert_eq!(
+        error.to_string(),
+        "arena too small: needs 400 bytes, got 399"
+    );
     let mut interpreter = Interpreter::new(&model, &mut arena.0).unwrap();
     for got in [0, 71, 73] {
         let error = interpreter.load(&vec![0; got]).unwrap_err();
@@ -179,13 +264,19 @@ fn steps_and_a_whole_run_agree_and_observers_see_every_layer() {
     }
     assert_eq!(interpreter.step(&mut count), Step::Done);
     assert_eq!(interpreter.step(&mut count), Step::Done);
-    assert_eq!((count.0, count.1, interpreter.scores()), (14, 14, &expected[..]));
+    assert_eq!(
+        (count.0, count.1, interpreter.scores()),
+        (14, 14, &expected[..])
+    );
     for (q, pixel) in interpreter.input_mut().iter_mut().zip(&frame) {
         *q = (i16::from(*pixel) - 128) as i8;
     }
     assert_eq!(interpreter.run(&mut ()), expected);
     let sum: i32 = expected.iter().map(|q| i32::from(*q) + 128).sum();
-    assert!((250..=262).contains(&sum), "probabilities add up to about 256: {sum}");
+    assert!(
+        (250..=262).contains(&sum),
+        "probabilities add up to about 256: {sum}"
+    );
 }
 
 #[test]
@@ -196,7 +287,8 @@ fn a_tensor_added_to_itself_is_doubled() {
         affine: affine(1.0, 0),
     };
     let mut b = ModelBuilder::new(input, &["r", "g", "b"]);
-    b.add(b.input(), b.input(), affine(1.0, 0), (-128, 127)).unwrap();
+    b.add(b.input(), b.input(), affine(1.0, 0), (-128, 127))
+        .unwrap();
     assert_eq!(scores(&b.finish().unwrap(), &[128, 138, 98]), [0, 20, -60]);
 }
 
@@ -204,12 +296,19 @@ fn a_tensor_added_to_itself_is_doubled() {
 fn every_cut_is_refused() {
     let bytes = net();
     for n in 0..bytes.len() {
-        assert!(Model::parse(&bytes[..n]).is_err(), "{n} of {} bytes", bytes.len());
+        assert!(
+            Model::parse(&bytes[..n]).is_err(),
+            "{n} of {} bytes",
+            bytes.len()
+        );
     }
     let mut long = bytes.clone();
     long.push(0);
     let (needed, got) = (bytes.len() as u32, long.len() as u32);
-    assert_eq!(Model::parse(&long).unwrap_err(), ModelError::WrongLength { needed, got });
+    assert_eq!(
+        Model::parse(&long).unwrap_err(),
+        ModelError::WrongLength { needed, got }
+    );
 }
 
 #[test]
@@ -227,9 +326,21 @@ fn versions_are_named() {
     let mut bytes = net();
     bytes[4] = 3;
     let error = Model::parse(&bytes).unwrap_err();
-    assert_eq!(error, ModelError::NewerFormat { found: 3, newest: FORMAT_VERSION });
-    assert_eq!(error.to_string(), "packed model is format 3, this build reads up to 1");
-    assert_eq!(Model::parse(b"GIF8").unwrap_err(), ModelError::NotAModel { found: *b"GIF8" });
+    assert_eq!(
+        error,
+        ModelError::NewerFormat {
+            found: 3,
+            newest: FORMAT_VERSION
+        }
+    );
+    assert_eq!(
+        error.to_string(),
+        "packed model is format 3, this build reads up to 1"
+    );
+    assert_eq!(
+        Model::parse(b"GIF8").unwrap_err(),
+        ModelError::NotAModel { found: *b"GIF8" }
+    );
     assert!(Model::parse(b"").is_err());
 }
 
@@ -243,7 +354,10 @@ fn a_plan_that_overwrites_a_living_tensor_is_refused() {
     let two: [u8; 4] = good[offset_of(2)..offset_of(2) + 4].try_into().unwrap();
     bytes[offset_of(1)..offset_of(1) + 4].copy_from_slice(&two);
     mend_checksum(&mut bytes);
-    assert!(matches!(Model::parse(&bytes), Err(ModelError::Overlap { .. })));
+    assert!(matches!(
+        Model::parse(&bytes),
+        Err(ModelError::Overlap { .. })
+    ));
 }
 
 #[test]
@@ -261,7 +375,10 @@ fn wrong_weights_and_impossible_sums_are_named() {
     big.channels[0].bias = i32::MAX;
     b.dense(b.input(), big).unwrap();
     let text = b.finish().unwrap_err().to_string();
-    let fault = ModelError::Layer { layer: 0, what: LayerFault::Accumulator };
+    let fault = ModelError::Layer {
+        layer: 0,
+        what: LayerFault::Accumulator,
+    };
     assert_eq!(text, fault.to_string());
 }
 

@@ -33,7 +33,10 @@ impl Counter {
         systick.set_reload(0x00ff_ffff);
         systick.clear_current();
         systick.enable_counter();
-        Self { last: SYST::get_current(), ticks: 0 }
+        Self {
+            last: SYST::get_current(),
+            ticks: 0,
+        }
     }
 }
 

@@ -9,9 +9,9 @@ mod stack;
 
 #[cfg(target_arch = "arm")]
 pub use self::cortex_m::Counter;
+pub use self::memory::{ARENA_LEN, IMAGES, MODEL, take_arena};
 #[cfg(target_arch = "riscv32")]
 pub use self::riscv::Counter;
-pub use self::memory::{ARENA_LEN, IMAGES, MODEL, take_arena};
 pub use self::stack::{high_water, paint};
 
 /// Ends the program with a code that the emulator returns.

@@ -27,7 +27,10 @@ pub struct ConfigError {
 /// All problems at once: TOML syntax, unknown keys with the nearest known one, wrong types,
 /// values out of range.
 pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
-    let fail = |problems| ConfigError { name: name.to_owned(), problems };
+    let fail = |problems| ConfigError {
+        name: name.to_owned(),
+        problems,
+    };
     let document = DeTable::parse(text).map_err(|e| {
         let line = e.span().map_or(1, |s| line_of(text, &s));
         fail(vec![format!("  line {line:<4} {}", e.message())])
@@ -39,23 +42,29 @@ pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
         return Err(fail(problems));
     }
     let user: Table = toml::from_str(text).map_err(|e| fail(vec![format!("  {}", e.message())]))?;
-    let mut all = Table::try_from(RunConfig::default())
-        .map_err(|e| fail(vec![format!("  {e}")]))?;
+    let mut all =
+        Table::try_from(RunConfig::default()).map_err(|e| fail(vec![format!("  {e}")]))?;
     merge(&mut all, user);
     let config: RunConfig = Value::Table(all)
         .try_into()
         .map_err(|e: toml::de::Error| fail(vec![format!("  {}", e.message())]))?;
     let problems = check(&config, |path| line_of_key(text, document.get_ref(), path));
-    if problems.is_empty() { Ok(config) } else { Err(fail(problems)) }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(fail(problems))
+    }
 }
 
 /// The defaults as a table; every augmentation shows all keys that any kind has.
 fn known_keys() -> Table {
     let mut table = Table::try_from(RunConfig::default()).unwrap_or_default();
     let full = table.get("teacher").and_then(|t| t.get("augment")).cloned();
-    for (stage, key) in
-        [("student", "augment"), ("distill", "augment"), ("distill", "labels_only_augment")]
-    {
+    for (stage, key) in [
+        ("student", "augment"),
+        ("distill", "augment"),
+        ("distill", "labels_only_augment"),
+    ] {
         if let (Some(Value::Table(stage)), Some(full)) = (table.get_mut(stage), &full) {
             stage.insert(key.to_owned(), full.clone());
         }
@@ -82,8 +91,9 @@ fn walk(text: &str, table: &DeTable<'_>, known: &Table, at: &str, problems: &mut
                 let (wanted, found) = (expected.type_str(), value.get_ref().type_str());
                 let number = wanted == "float" && found == "integer";
                 if wanted != found && !number {
-                    problems
-                        .push(format!("  line {line:<4} {at}{name} takes a {wanted}, not a {found}"));
+                    problems.push(format!(
+                        "  line {line:<4} {at}{name} takes a {wanted}, not a {found}"
+                    ));
                 }
             }
         }
@@ -102,19 +112,29 @@ fn unknown(line: usize, at: &str, name: &str, known: &Table) -> String {
         }
         None => {
             let keys: Vec<&str> = known.keys().map(String::as_str).collect();
-            format!("  line {line:<4} unknown key `{at}{name}`; known here: {}", keys.join(", "))
+            format!(
+                "  line {line:<4} unknown key `{at}{name}`; known here: {}",
+                keys.join(", ")
+            )
         }
     }
 }
 
 /// 1-based line of a span's start.
 fn line_of(text: &str, span: &Range<usize>) -> usize {
-    text.as_bytes().iter().take(span.start).filter(|b| **b == b'\n').count() + 1
+    text.as_bytes()
+        .iter()
+        .take(span.start)
+        .filter(|b| **b == b'\n')
+        .count()
+        + 1
 }
 
 /// Line of a dotted key, if the file has it.
 fn line_of_key(text: &str, table: &DeTable<'_>, path: &str) -> Option<usize> {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(a, b)| (a, Some(b)));
+    let (first, rest) = path
+        .split_once('.')
+        .map_or((path, None), |(a, b)| (a, Some(b)));
     let (key, value) = table.iter().find(|(k, _)| k.get_ref().as_ref() == first)?;
     match (rest, value.get_ref()) {
         (Some(rest), DeValue::Table(inner)) => line_of_key(text, inner, rest),
@@ -180,7 +200,10 @@ pub fn check(config: &RunConfig, line: impl Fn(&str) -> Option<usize>) -> Vec<St
         ("teacher.augment", &config.teacher.augment),
         ("student.augment", &config.student.augment),
         ("distill.augment", &config.distill.augment),
-        ("distill.labels_only_augment", &config.distill.labels_only_augment),
+        (
+            "distill.labels_only_augment",
+            &config.distill.labels_only_augment,
+        ),
     ] {
         if let Augment::Strong { rand_augment, .. } = augment {
             let (least, most) = rand_augment.magnitude;
@@ -233,7 +256,12 @@ fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, Stri
     let mut field = |holds, key: &str, value: String, rule: &str| {
         need(holds, &format!("{path}.{key}"), value, rule);
     };
-    field(fit.steps > 0, "steps", fit.steps.to_string(), "must be at least 1");
+    field(
+        fit.steps > 0,
+        "steps",
+        fit.steps.to_string(),
+        "must be at least 1",
+    );
     field(
         (2..=4096).contains(&fit.batch),
         "batch",
@@ -254,7 +282,12 @@ fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, Stri
         ("dropout", f64::from(fit.dropout)),
         ("drop_path", f64::from(fit.drop_path)),
     ] {
-        field((0.0..1.0).contains(&value), key, value.to_string(), "must be at least 0, below 1");
+        field(
+            (0.0..1.0).contains(&value),
+            key,
+            value.to_string(),
+            "must be at least 0, below 1",
+        );
     }
 }
 
@@ -278,7 +311,10 @@ mod tests {
         let text = "seed = 3\n[teacher.fit]\nsteps = 7\n[student.augment]\nkind = \"none\"\n";
         let config = parse("run.toml", text).unwrap();
         assert_eq!((config.seed, config.teacher.fit.steps), (3, 7));
-        assert_eq!(config.teacher.fit.batch, RunConfig::default().teacher.fit.batch);
+        assert_eq!(
+            config.teacher.fit.batch,
+            RunConfig::default().teacher.fit.batch
+        );
         assert_eq!(config.student.augment, Augment::None);
     }
 
@@ -287,10 +323,18 @@ mod tests {
         let text = "sede = 1\n\n[teacher.fit]\nlearning_rat = 0.1\nqqqqqqqqqqqqq = 1\n";
         let found = problems(text);
         assert_eq!(found.len(), 3, "{found:?}");
-        assert!(found.iter().any(|p| p.contains("line 1") && p.contains("did you mean `seed`")));
+        assert!(
+            found
+                .iter()
+                .any(|p| p.contains("line 1") && p.contains("did you mean `seed`"))
+        );
         assert!(found.iter().any(|p| p.contains("line 4")
             && p.contains("`teacher.fit.learning_rat`; did you mean `teacher.fit.learning_rate`")));
-        assert!(found.iter().any(|p| p.contains("line 5") && p.contains("known here: batch")));
+        assert!(
+            found
+                .iter()
+                .any(|p| p.contains("line 5") && p.contains("known here: batch"))
+        );
     }
 
     #[test]

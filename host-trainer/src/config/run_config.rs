@@ -79,7 +79,11 @@ pub struct NetChoice {
 impl NetChoice {
     /// The net for these images.
     pub fn resolve(&self, input: [usize; 3], classes: usize) -> EfficientNetConfig {
-        let scaling = CompoundScaling { width: self.width, depth: self.depth, resolution: 1.0 };
+        let scaling = CompoundScaling {
+            width: self.width,
+            depth: self.depth,
+            resolution: 1.0,
+        };
         EfficientNetConfig::tiny(input, classes, scaling, self.expand_ratio, self.activation)
     }
 }
@@ -150,8 +154,12 @@ pub struct QuantizeConfig {
     pub max_drop: f64,
 }
 
-const WIDE: NetChoice =
-    NetChoice { width: 2.0, depth: 1.0, expand_ratio: 4, activation: Activation::Silu };
+const WIDE: NetChoice = NetChoice {
+    width: 2.0,
+    depth: 1.0,
+    expand_ratio: 4,
+    activation: Activation::Silu,
+};
 
 const FIT: FitConfig = FitConfig {
     steps: 1500,
@@ -164,12 +172,18 @@ const FIT: FitConfig = FitConfig {
     drop_path: 0.0,
 };
 
-const WEAK: Augment = Augment::Weak { shift: 2, flip: true };
+const WEAK: Augment = Augment::Weak {
+    shift: 2,
+    flip: true,
+};
 
 const STRONG: Augment = Augment::Strong {
     shift: 2,
     flip: true,
-    rand_augment: RandAugment { operations: 2, magnitude: (1.0, 10.0) },
+    rand_augment: RandAugment {
+        operations: 2,
+        magnitude: (1.0, 10.0),
+    },
     cutout: 8,
 };
 
@@ -189,13 +203,20 @@ impl Default for RunConfig {
 
 impl Default for TeacherConfig {
     fn default() -> Self {
-        Self { net: WIDE, fit: FIT, augment: STRONG }
+        Self {
+            net: WIDE,
+            fit: FIT,
+            augment: STRONG,
+        }
     }
 }
 
 impl Default for PseudoLabelsConfig {
     fn default() -> Self {
-        Self { threshold: 0.3, balance: true }
+        Self {
+            threshold: 0.3,
+            balance: true,
+        }
     }
 }
 
@@ -204,11 +225,20 @@ impl Default for StudentConfig {
         Self {
             net: WIDE,
             // Few steps allow less noise than the paper's: one operation, little dropout.
-            fit: FitConfig { steps: 1600, batch: 96, ema: 0.998, dropout: 0.1, ..FIT },
+            fit: FitConfig {
+                steps: 1600,
+                batch: 96,
+                ema: 0.998,
+                dropout: 0.1,
+                ..FIT
+            },
             augment: Augment::Strong {
                 shift: 2,
                 flip: true,
-                rand_augment: RandAugment { operations: 1, magnitude: (1.0, 10.0) },
+                rand_augment: RandAugment {
+                    operations: 1,
+                    magnitude: (1.0, 10.0),
+                },
                 cutout: 0,
             },
             unlabeled_ratio: 5,
@@ -218,7 +248,12 @@ impl Default for StudentConfig {
 
 impl Default for DistillConfig {
     fn default() -> Self {
-        let fit = FitConfig { steps: 2200, dropout: 0.0, label_smoothing: 0.0, ..FIT };
+        let fit = FitConfig {
+            steps: 2200,
+            dropout: 0.0,
+            label_smoothing: 0.0,
+            ..FIT
+        };
         Self {
             net: NetChoice { width: 1.0, ..WIDE },
             fit,
@@ -232,7 +267,11 @@ impl Default for DistillConfig {
 
 impl Default for QuantizeConfig {
     fn default() -> Self {
-        Self { calibration_images: 500, clip: 1e-4, max_drop: 1.0 }
+        Self {
+            calibration_images: 500,
+            clip: 1e-4,
+            max_drop: 1.0,
+        }
     }
 }
 

@@ -22,7 +22,10 @@ pub struct Normalization {
 impl Normalization {
     /// 1/64 a step around the mean pixel: about unit variance, and zero padding is the mean.
     pub fn around(mean_pixel: u8) -> Self {
-        Self { scale: 1.0 / 64.0, zero_point: (i16::from(mean_pixel) - 128) as i8 }
+        Self {
+            scale: 1.0 / 64.0,
+            zero_point: (i16::from(mean_pixel) - 128) as i8,
+        }
     }
 
     /// Real value of `pixel`.
@@ -49,7 +52,13 @@ pub struct BatchSampler {
 impl BatchSampler {
     /// Over the images 0..len; `name` keeps samplers of one seed apart.
     pub fn new(seed: u64, name: &'static str, len: usize) -> Self {
-        Self { seed, name, order: (0..len).collect(), next: len, epoch: 0 }
+        Self {
+            seed,
+            name,
+            order: (0..len).collect(),
+            next: len,
+            epoch: 0,
+        }
     }
 
     /// The next `count` images; a batch may span two passes.
@@ -58,7 +67,8 @@ impl BatchSampler {
         while batch.len() < count && !self.order.is_empty() {
             if self.next == self.order.len() {
                 self.order.sort_unstable();
-                self.order.shuffle(&mut stream(self.seed, self.name, self.epoch));
+                self.order
+                    .shuffle(&mut stream(self.seed, self.name, self.epoch));
                 (self.next, self.epoch) = (0, self.epoch + 1);
             }
             let take = (count - batch.len()).min(self.order.len() - self.next);
@@ -91,14 +101,23 @@ pub fn batch(
     let table: [f32; 256] = core::array::from_fn(|p| normalization.apply(p as u8));
     let fill = normalization.mean_pixel();
     let mut values = vec![0.0f32; indices.len() * images.stride()];
-    values.par_chunks_mut(images.stride()).zip(indices).enumerate().for_each(|(k, (out, i))| {
-        let mut rng: ChaCha8Rng = stream(from.seed, "augment", from.step << 16 | k as u64);
-        let mut picture = Picture { h, w, c, pixels: images.get(*i).to_vec() };
-        augment.apply(&mut picture, fill, &mut rng);
-        for (o, p) in out.iter_mut().zip(&picture.pixels) {
-            *o = table[usize::from(*p)];
-        }
-    });
+    values
+        .par_chunks_mut(images.stride())
+        .zip(indices)
+        .enumerate()
+        .for_each(|(k, (out, i))| {
+            let mut rng: ChaCha8Rng = stream(from.seed, "augment", from.step << 16 | k as u64);
+            let mut picture = Picture {
+                h,
+                w,
+                c,
+                pixels: images.get(*i).to_vec(),
+            };
+            augment.apply(&mut picture, fill, &mut rng);
+            for (o, p) in out.iter_mut().zip(&picture.pixels) {
+                *o = table[usize::from(*p)];
+            }
+        });
     Tensor::from_data(TensorData::new(values, [indices.len(), h, w, c]), device)
 }
 
@@ -130,10 +149,19 @@ mod tests {
 
     #[test]
     fn a_batch_does_not_depend_on_its_threads() {
-        let images = Images { dims: [8, 8, 1], pixels: (0..640).map(|i| i as u8).collect() };
-        let augment = Augment::Weak { shift: 2, flip: true };
+        let images = Images {
+            dims: [8, 8, 1],
+            pixels: (0..640).map(|i| i as u8).collect(),
+        };
+        let augment = Augment::Weak {
+            shift: 2,
+            flip: true,
+        };
         let make = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| {
                 let n = Normalization::around(100);
                 let from = AugmentStream { seed: 5, step: 3 };
@@ -143,6 +171,10 @@ mod tests {
         };
         let one = make(1);
         assert_eq!(one, make(3));
-        assert_ne!(one[64..128], one[192..256], "equal images get their own augmentation");
+        assert_ne!(
+            one[64..128],
+            one[192..256],
+            "equal images get their own augmentation"
+        );
     }
 }

@@ -43,7 +43,10 @@ impl Images {
         for i in indices {
             pixels.extend_from_slice(self.get(*i));
         }
-        Self { dims: self.dims, pixels }
+        Self {
+            dims: self.dims,
+            pixels,
+        }
     }
 }
 
@@ -119,10 +122,17 @@ pub enum DatasetError {
 /// [`DatasetError::CountMismatch`] or [`DatasetError::UnknownClass`].
 pub fn check_labels(images: &Images, labels: &[u8], classes: usize) -> Result<(), DatasetError> {
     if images.len() != labels.len() {
-        return Err(DatasetError::CountMismatch { images: images.len(), labels: labels.len() });
+        return Err(DatasetError::CountMismatch {
+            images: images.len(),
+            labels: labels.len(),
+        });
     }
     match labels.iter().position(|l| usize::from(*l) >= classes) {
-        Some(index) => Err(DatasetError::UnknownClass { index, label: labels[index], classes }),
+        Some(index) => Err(DatasetError::UnknownClass {
+            index,
+            label: labels[index],
+            classes,
+        }),
         None => Ok(()),
     }
 }
@@ -140,9 +150,17 @@ impl Dataset {
         split: &Split,
         test: Option<Labeled>,
     ) -> Result<Self, DatasetError> {
-        let parts = [&split.labeled, &split.validation, &split.unlabeled, &split.test];
+        let parts = [
+            &split.labeled,
+            &split.validation,
+            &split.unlabeled,
+            &split.test,
+        ];
         if let Some(index) = parts.into_iter().flatten().find(|i| **i >= images.len()) {
-            return Err(DatasetError::IndexOutOfRange { index: *index, images: images.len() });
+            return Err(DatasetError::IndexOutOfRange {
+                index: *index,
+                images: images.len(),
+            });
         }
         Ok(Self {
             source,
@@ -161,7 +179,13 @@ impl Dataset {
 
     /// Mean pixel of all images that training may see, 0 to 255.
     pub fn mean_pixel(&self) -> u8 {
-        let pixels = || self.labeled.images.pixels.iter().chain(&self.unlabeled.pixels);
+        let pixels = || {
+            self.labeled
+                .images
+                .pixels
+                .iter()
+                .chain(&self.unlabeled.pixels)
+        };
         let sum: u64 = pixels().map(|p| u64::from(*p)).sum();
         let count = pixels().count().max(1) as u64;
         ((sum + count / 2) / count) as u8
@@ -195,9 +219,16 @@ mod tests {
     use super::*;
 
     fn pool() -> (Images, Vec<u8>, Split) {
-        let images = Images { dims: [2, 2, 1], pixels: (0..80).collect() };
+        let images = Images {
+            dims: [2, 2, 1],
+            pixels: (0..80).collect(),
+        };
         let labels: Vec<u8> = (0..20).map(|i| i % 2).collect();
-        (images, labels.clone(), Split::balanced(&labels, 2, [4, 2, 10], 7).unwrap())
+        (
+            images,
+            labels.clone(),
+            Split::balanced(&labels, 2, [4, 2, 10], 7).unwrap(),
+        )
     }
 
     fn load(images: &Images, labels: &[u8], split: &Split) -> Dataset {
@@ -213,7 +244,10 @@ mod tests {
             noisy[*i] = (k as u8).wrapping_mul(97);
         }
         assert_ne!(noisy, labels);
-        let (a, b) = (load(&images, &labels, &split), load(&images, &noisy, &split));
+        let (a, b) = (
+            load(&images, &labels, &split),
+            load(&images, &noisy, &split),
+        );
         assert_eq!(a, b);
         assert_eq!(a.hash(), b.hash());
     }
@@ -225,10 +259,20 @@ mod tests {
         assert_eq!(error.to_string(), "20 images but 19 labels");
         assert!(matches!(
             check_labels(&images, &labels, 1),
-            Err(DatasetError::UnknownClass { index: 1, label: 1, classes: 1 })
+            Err(DatasetError::UnknownClass {
+                index: 1,
+                label: 1,
+                classes: 1
+            })
         ));
         split.test[0] = 20;
         let found = Dataset::from_split("".into(), vec![], (&images, &labels), &split, None);
-        assert_eq!(found, Err(DatasetError::IndexOutOfRange { index: 20, images: 20 }));
+        assert_eq!(
+            found,
+            Err(DatasetError::IndexOutOfRange {
+                index: 20,
+                images: 20
+            })
+        );
     }
 }

@@ -69,7 +69,10 @@ fn class_names() -> Vec<String> {
 }
 
 fn to_images(idx: Idx) -> Images {
-    Images { dims: [idx.dims[1], idx.dims[2], 1], pixels: idx.values }
+    Images {
+        dims: [idx.dims[1], idx.dims[2], 1],
+        pixels: idx.values,
+    }
 }
 
 /// The bundled images and their published split.
@@ -80,7 +83,10 @@ pub fn bundled() -> Result<Dataset, LoadError> {
     let (images, labels) = bundled_pool()?;
     let split: Split = serde_json::from_str(SPLIT).map_err(|e| LoadError::Split(e.to_string()))?;
     if split.hash() != SPLIT_SHA256.trim() {
-        return Err(LoadError::Split(format!("SHA-256 is {}, not the published one", split.hash())));
+        return Err(LoadError::Split(format!(
+            "SHA-256 is {}, not the published one",
+            split.hash()
+        )));
     }
     let source = "Fashion-MNIST, bundled 10,000 images".to_owned();
     Dataset::from_split(source, class_names(), (&images, &labels), &split, None)
@@ -88,7 +94,10 @@ pub fn bundled() -> Result<Dataset, LoadError> {
 }
 
 fn bundled_pool() -> Result<(Images, Vec<u8>), LoadError> {
-    let file = |path: &str, source| LoadError::File { path: path.into(), source };
+    let file = |path: &str, source| LoadError::File {
+        path: path.into(),
+        source,
+    };
     let images = idx::parse(IMAGES, 3, "images").map_err(|e| file("bundled images", e))?;
     let labels = idx::parse(LABELS, 1, "labels").map_err(|e| file("bundled labels", e))?;
     Ok((to_images(images), labels.values))
@@ -113,10 +122,23 @@ pub fn folder(folder: &Path) -> Result<Dataset, LoadError> {
     let (test, test_labels) = pair(folder, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")?;
     let split =
         Split::balanced(&labels, 10, [800, 200, 0], SPLIT_SEED).map_err(LoadError::Split)?;
-    let source = format!("Fashion-MNIST, {} images in {}", images.len(), folder.display());
-    let test = Labeled { images: test, labels: test_labels };
-    Dataset::from_split(source, class_names(), (&images, &labels), &split, Some(test))
-        .map_err(|e| LoadError::Split(e.to_string()))
+    let source = format!(
+        "Fashion-MNIST, {} images in {}",
+        images.len(),
+        folder.display()
+    );
+    let test = Labeled {
+        images: test,
+        labels: test_labels,
+    };
+    Dataset::from_split(
+        source,
+        class_names(),
+        (&images, &labels),
+        &split,
+        Some(test),
+    )
+    .map_err(|e| LoadError::Split(e.to_string()))
 }
 
 fn pair(
@@ -126,8 +148,10 @@ fn pair(
 ) -> Result<(Images, Vec<u8>), LoadError> {
     let (images_path, labels_path) = (find(folder, images)?, find(folder, labels)?);
     let read = |path: &PathBuf, rank, wanted| {
-        idx::read(path, rank, wanted)
-            .map_err(|source| LoadError::File { path: path.clone(), source })
+        idx::read(path, rank, wanted).map_err(|source| LoadError::File {
+            path: path.clone(),
+            source,
+        })
     };
     let images = to_images(read(&images_path, 3, "images")?);
     let labels = read(&labels_path, 1, "labels")?.values;
@@ -143,7 +167,10 @@ fn find(folder: &Path, name: &'static str) -> Result<PathBuf, LoadError> {
     [folder.join(format!("{name}.gz")), folder.join(name)]
         .into_iter()
         .find(|p| p.is_file())
-        .ok_or_else(|| LoadError::Missing { folder: folder.to_owned(), name })
+        .ok_or_else(|| LoadError::Missing {
+            folder: folder.to_owned(),
+            name,
+        })
 }
 
 #[cfg(test)]
@@ -173,12 +200,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = folder(dir.path()).unwrap_err().to_string();
         assert!(text.contains("train-images-idx3-ubyte"), "{text}");
-        let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
-        write("train-images-idx3-ubyte", &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9]);
-        write("train-labels-idx1-ubyte", &[0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3]);
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+        write(
+            "train-images-idx3-ubyte",
+            &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 9, 9],
+        );
+        write(
+            "train-labels-idx1-ubyte",
+            &[0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3],
+        );
         let text = folder(dir.path()).unwrap_err().to_string();
         assert!(text.contains("2 images but 3 labels"), "{text}");
-        write("train-labels-idx1-ubyte", &[0, 0, 8, 3, 0, 0, 0, 3, 1, 2, 3]);
+        write(
+            "train-labels-idx1-ubyte",
+            &[0, 0, 8, 3, 0, 0, 0, 3, 1, 2, 3],
+        );
         let text = folder(dir.path()).unwrap_err().to_string();
         assert!(text.contains("not an IDX file of labels"), "{text}");
     }

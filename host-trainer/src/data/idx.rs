@@ -88,18 +88,27 @@ fn parse_plain(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxE
     let expected = [0, 0, 0x08, rank];
     if bytes.get(..4) != Some(&expected[..]) {
         let found = bytes.iter().take(4).copied().collect();
-        return Err(IdxError::BadMagic { wanted, found, expected });
+        return Err(IdxError::BadMagic {
+            wanted,
+            found,
+            expected,
+        });
     }
     let header = 4 + 4 * usize::from(rank);
     let found = bytes.len() as u64;
     let Some(sizes) = bytes.get(4..header) else {
-        return Err(IdxError::Short { needed: header as u64, found });
+        return Err(IdxError::Short {
+            needed: header as u64,
+            found,
+        });
     };
     let dims: Vec<u32> = sizes
         .chunks_exact(4)
         .map(|b| b.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)))
         .collect();
-    let count = dims.iter().try_fold(1u64, |n, d| n.checked_mul(u64::from(*d)));
+    let count = dims
+        .iter()
+        .try_fold(1u64, |n, d| n.checked_mul(u64::from(*d)));
     let Some(count) = count.filter(|n| *n > 0 && *n < MOST) else {
         return Err(IdxError::Dimensions(dims));
     };
@@ -108,7 +117,10 @@ fn parse_plain(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxE
         return Err(IdxError::Short { needed, found });
     }
     if found > needed {
-        return Err(IdxError::TooLong { needed, extra: found - needed });
+        return Err(IdxError::TooLong {
+            needed,
+            extra: found - needed,
+        });
     }
     Ok(Idx {
         dims: dims.into_iter().map(|d| d as usize).collect(),
@@ -133,7 +145,13 @@ mod tests {
         gz.write_all(&good()).unwrap();
         let packed = parse(&gz.finish().unwrap(), 3, "images").unwrap();
         assert_eq!(packed, parse(&good(), 3, "images").unwrap());
-        assert_eq!(packed, Idx { dims: vec![2, 1, 3], values: vec![1, 2, 3, 4, 5, 6] });
+        assert_eq!(
+            packed,
+            Idx {
+                dims: vec![2, 1, 3],
+                values: vec![1, 2, 3, 4, 5, 6]
+            }
+        );
     }
 
     #[test]
@@ -142,16 +160,34 @@ mod tests {
         for n in 0..b.len() {
             assert!(parse(&b[..n], 3, "images").is_err(), "{n} bytes");
         }
-        assert_eq!(parse(&b[..20], 3, "images"), Err(IdxError::Short { needed: 22, found: 20 }));
+        assert_eq!(
+            parse(&b[..20], 3, "images"),
+            Err(IdxError::Short {
+                needed: 22,
+                found: 20
+            })
+        );
         let text = parse(&b, 1, "labels").unwrap_err().to_string();
-        assert!(text.contains("labels") && text.contains("[00, 00, 08, 01]"), "{text}");
+        assert!(
+            text.contains("labels") && text.contains("[00, 00, 08, 01]"),
+            "{text}"
+        );
         let mut long = b.clone();
         long.push(0);
-        assert_eq!(parse(&long, 3, "images"), Err(IdxError::TooLong { needed: 22, extra: 1 }));
+        assert_eq!(
+            parse(&long, 3, "images"),
+            Err(IdxError::TooLong {
+                needed: 22,
+                extra: 1
+            })
+        );
         let mut huge = b;
         huge[4..8].fill(0xff);
         huge[8..12].fill(0xff);
-        assert!(matches!(parse(&huge, 3, "images"), Err(IdxError::Dimensions(_))));
+        assert!(matches!(
+            parse(&huge, 3, "images"),
+            Err(IdxError::Dimensions(_))
+        ));
     }
 
     #[test]

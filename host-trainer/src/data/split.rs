@@ -34,8 +34,9 @@ impl Split {
     ) -> Result<Self, String> {
         let mut split = Self::default();
         for class in 0..classes {
-            let mut members: Vec<usize> =
-                (0..labels.len()).filter(|i| usize::from(labels[*i]) == class).collect();
+            let mut members: Vec<usize> = (0..labels.len())
+                .filter(|i| usize::from(labels[*i]) == class)
+                .collect();
             // A stream per class, so that classes do not depend on one another.
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(class as u64);
@@ -57,9 +58,12 @@ impl Split {
             }
             split.unlabeled.extend(rest);
         }
-        for part in
-            [&mut split.labeled, &mut split.validation, &mut split.unlabeled, &mut split.test]
-        {
+        for part in [
+            &mut split.labeled,
+            &mut split.validation,
+            &mut split.unlabeled,
+            &mut split.test,
+        ] {
             part.sort_unstable();
         }
         Ok(split)
@@ -86,15 +90,23 @@ mod tests {
     fn parts_are_balanced_disjoint_and_complete() {
         let labels: Vec<u8> = (0..300u32).map(|i| (i * 7 % 3) as u8).collect();
         let split = Split::balanced(&labels, 3, [30, 6, 60], 1).unwrap();
-        let mut all: Vec<usize> =
-            [&split.labeled, &split.validation, &split.unlabeled, &split.test]
-                .into_iter()
-                .flatten()
-                .copied()
-                .collect();
+        let mut all: Vec<usize> = [
+            &split.labeled,
+            &split.validation,
+            &split.unlabeled,
+            &split.test,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
         all.sort_unstable();
         assert_eq!(all, (0..300).collect::<Vec<_>>());
-        for (part, each) in [(&split.labeled, 10), (&split.validation, 2), (&split.test, 20)] {
+        for (part, each) in [
+            (&split.labeled, 10),
+            (&split.validation, 2),
+            (&split.test, 20),
+        ] {
             for class in 0..3 {
                 assert_eq!(part.iter().filter(|i| labels[**i] == class).count(), each);
             }

@@ -33,12 +33,19 @@ pub fn ranges(
     let seen: Vec<BTreeMap<Place, Vec<f32>>> = (0..images.len())
         .into_par_iter()
         .map(|i| {
-            let input: Vec<f32> = images.get(i).iter().map(|p| normalization.apply(*p)).collect();
+            let input: Vec<f32> = images
+                .get(i)
+                .iter()
+                .map(|p| normalization.apply(*p))
+                .collect();
             let mut kept: BTreeMap<Place, Vec<f32>> = BTreeMap::new();
             float::run(graph, &input, &mut |place, values| {
                 let few = values.len() < 64 * SKIP;
                 let (from, step) = if few { (0, 1) } else { (i % SKIP, SKIP) };
-                kept.insert(place, values.iter().skip(from).step_by(step).copied().collect());
+                kept.insert(
+                    place,
+                    values.iter().skip(from).step_by(step).copied().collect(),
+                );
             });
             kept
         })
@@ -49,14 +56,19 @@ pub fn ranges(
             all.entry(place).or_default().extend(values);
         }
     }
-    all.into_iter().map(|(place, values)| (place, clipped(values, clip))).collect()
+    all.into_iter()
+        .map(|(place, values)| (place, clipped(values, clip)))
+        .collect()
 }
 
 fn clipped(mut values: Vec<f32>, clip: f64) -> Range {
     values.sort_unstable_by(f32::total_cmp);
     let out = (values.len() as f64 * clip) as usize;
     let at = |i: usize| values.get(i).copied().unwrap_or(0.0);
-    Range { min: at(out).min(0.0), max: at(values.len().saturating_sub(1 + out)).max(0.0) }
+    Range {
+        min: at(out).min(0.0),
+        max: at(values.len().saturating_sub(1 + out)).max(0.0),
+    }
 }
 
 #[cfg(test)]
@@ -66,8 +78,20 @@ mod tests {
     #[test]
     fn clipping_leaves_out_a_share_at_either_end_and_keeps_zero() {
         let values: Vec<f32> = (0..1000).map(|i| i as f32 - 100.0).collect();
-        assert_eq!(clipped(values.clone(), 0.0), Range { min: -100.0, max: 899.0 });
-        assert_eq!(clipped(values, 0.01), Range { min: -90.0, max: 889.0 });
+        assert_eq!(
+            clipped(values.clone(), 0.0),
+            Range {
+                min: -100.0,
+                max: 899.0
+            }
+        );
+        assert_eq!(
+            clipped(values, 0.01),
+            Range {
+                min: -90.0,
+                max: 889.0
+            }
+        );
         assert_eq!(clipped(vec![3.0, 5.0], 0.0), Range { min: 0.0, max: 5.0 });
         assert_eq!(clipped(vec![], 0.0), Range { min: 0.0, max: 0.0 });
     }

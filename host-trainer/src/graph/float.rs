@@ -35,7 +35,11 @@ pub fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -
             Op::Depthwise(f) => depthwise(x, dims, f),
             Op::Dense(f) => dense(x, f),
             Op::Mean => mean(x, dims[2]),
-            Op::Add => x.iter().zip(&tensors[node.inputs[1]]).map(|(a, b)| a + b).collect(),
+            Op::Add => x
+                .iter()
+                .zip(&tensors[node.inputs[1]])
+                .map(|(a, b)| a + b)
+                .collect(),
             Op::SqueezeExcite { reduce, expand } => {
                 let squeezed = mean(x, dims[2]);
                 watch(Place::Squeezed(i), &squeezed);
@@ -80,13 +84,22 @@ fn mean(x: &[f32], c: usize) -> Vec<f32> {
 }
 
 fn dense(x: &[f32], f: &Filter) -> Vec<f32> {
-    f.weights.chunks_exact(x.len()).zip(&f.bias).map(|(row, b)| b + dot(row, x)).collect()
+    f.weights
+        .chunks_exact(x.len())
+        .zip(&f.bias)
+        .map(|(row, b)| b + dot(row, x))
+        .collect()
 }
 
 /// Sum of products in eight partial sums, which the compiler can keep in one register.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a8.remainder().iter().zip(b8.remainder()).map(|(x, y)| x * y).sum();
+    let rest: f32 = a8
+        .remainder()
+        .iter()
+        .zip(b8.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     let mut sums = [0.0f32; 8];
     for (x, y) in a8.zip(b8) {
         for i in 0..8 {
@@ -99,7 +112,10 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Calls `f(output pixel, tap, input pixel)` for every tap inside the image.
 fn for_taps([h, w, _]: Dims, kernel: usize, stride: usize, mut f: impl FnMut(usize, usize, usize)) {
     let (oh, ow) = (h.div_ceil(stride), w.div_ceil(stride));
-    let (top, left) = (same_padding(h, kernel, stride).0, same_padding(w, kernel, stride).0);
+    let (top, left) = (
+        same_padding(h, kernel, stride).0,
+        same_padding(w, kernel, stride).0,
+    );
     for oy in 0..oh {
         for ox in 0..ow {
             for ky in 0..kernel {
@@ -125,7 +141,12 @@ fn conv(x: &[f32], dims: Dims, f: &Filter) -> Vec<f32> {
     });
     let mut y = Vec::with_capacity(pixels * out);
     for patch in patches.chunks_exact(row) {
-        y.extend(f.weights.chunks_exact(row).zip(&f.bias).map(|(w, b)| b + dot(w, patch)));
+        y.extend(
+            f.weights
+                .chunks_exact(row)
+                .zip(&f.bias)
+                .map(|(w, b)| b + dot(w, patch)),
+        );
     }
     y
 }

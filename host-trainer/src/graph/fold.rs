@@ -16,14 +16,21 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 /// Scale and shift of each channel.
 fn scale_shift(norm: &BatchNormAct) -> (Vec<f32>, Vec<f32>) {
     let (gamma, beta) = (values(norm.gamma.val()), values(norm.beta.val()));
-    let (mean, variance) =
-        (values(norm.mean.value_sync()), values(norm.variance.value_sync()));
+    let (mean, variance) = (
+        values(norm.mean.value_sync()),
+        values(norm.variance.value_sync()),
+    );
     let scale: Vec<f32> = gamma
         .iter()
         .zip(&variance)
         .map(|(g, v)| (f64::from(*g) / (f64::from(*v) + EPSILON).sqrt()) as f32)
         .collect();
-    let shift = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    let shift = beta
+        .iter()
+        .zip(&mean)
+        .zip(&scale)
+        .map(|((b, m), s)| b - m * s)
+        .collect();
     (scale, shift)
 }
 
@@ -38,15 +45,33 @@ fn transpose_scaled(weights: &[f32], scale: &[f32]) -> Vec<f32> {
     turned
 }
 
-fn conv(weight: Tensor<2>, norm: &BatchNormAct, kernel: usize, stride: usize, act: Activation) -> Filter {
+fn conv(
+    weight: Tensor<2>,
+    norm: &BatchNormAct,
+    kernel: usize,
+    stride: usize,
+    act: Activation,
+) -> Filter {
     let (scale, bias) = scale_shift(norm);
-    Filter { kernel, stride, weights: transpose_scaled(&values(weight), &scale), bias, act }
+    Filter {
+        kernel,
+        stride,
+        weights: transpose_scaled(&values(weight), &scale),
+        bias,
+        act,
+    }
 }
 
 fn dense(weight: Tensor<2>, bias: Tensor<1>, act: Activation) -> Filter {
     let bias = values(bias);
     let weights = transpose_scaled(&values(weight), &vec![1.0; bias.len()]);
-    Filter { kernel: 1, stride: 1, weights, bias, act }
+    Filter {
+        kernel: 1,
+        stride: 1,
+        weights,
+        bias,
+        act,
+    }
 }
 
 fn strided([h, w, _]: Dims, stride: usize, ch: usize) -> Dims {
@@ -58,7 +83,13 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
     let act = config.act;
     let mut graph = Graph::new(config.input);
     let mut dims = strided(config.input, config.stem_stride, config.stem_ch);
-    let stem = conv(net.stem.weight.val(), &net.stem.norm, 3, config.stem_stride, act);
+    let stem = conv(
+        net.stem.weight.val(),
+        &net.stem.norm,
+        3,
+        config.stem_stride,
+        act,
+    );
     let mut x = graph.push("stem".into(), &[0], Op::Conv(stem), dims);
     for (i, (block, shape)) in net.blocks.iter().zip(&config.blocks).enumerate() {
         let name = |part: &str| format!("block {} {part}", i + 1);
@@ -72,10 +103,21 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
         let (scale, bias) = scale_shift(&block.depthwise.norm);
         let weights: Vec<f32> = values(block.depthwise.weight.val())
             .chunks_exact(scale.len())
-            .flat_map(|tap| tap.iter().zip(&scale).map(|(w, s)| w * s).collect::<Vec<_>>())
+            .flat_map(|tap| {
+                tap.iter()
+                    .zip(&scale)
+                    .map(|(w, s)| w * s)
+                    .collect::<Vec<_>>()
+            })
             .collect();
         let (kernel, stride) = (shape.kernel, shape.stride);
-        let filter = Filter { kernel, stride, weights, bias, act };
+        let filter = Filter {
+            kernel,
+            stride,
+            weights,
+            bias,
+            act,
+        };
         x = graph.push(name("depthwise"), &[x], Op::Depthwise(filter), dims);
         if let Some(se) = &block.squeeze_excite {
             let reduce = dense(se.reduce.val(), se.reduce_bias.val(), act);
@@ -84,7 +126,13 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
             x = graph.push(name("squeeze-excite"), &[x], op, dims);
         }
         dims = strided(dims, 1, shape.out_ch);
-        let filter = conv(block.project.weight.val(), &block.project.norm, 1, 1, Activation::Linear);
+        let filter = conv(
+            block.project.weight.val(),
+            &block.project.norm,
+            1,
+            1,
+            Activation::Linear,
+        );
         x = graph.push(name("project"), &[x], Op::Conv(filter), dims);
         if shape.has_residual() {
             x = graph.push(name("residual"), &[start, x], Op::Add, dims);
@@ -94,8 +142,17 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
     let head = conv(net.head.weight.val(), &net.head.norm, 1, 1, act);
     x = graph.push("head".into(), &[x], Op::Conv(head), dims);
     x = graph.push("mean".into(), &[x], Op::Mean, [1, 1, config.head_ch]);
-    let classifier = dense(net.classifier.val(), net.classifier_bias.val(), Activation::Linear);
-    graph.push("classifier".into(), &[x], Op::Dense(classifier), [1, 1, config.classes]);
+    let classifier = dense(
+        net.classifier.val(),
+        net.classifier_bias.val(),
+        Activation::Linear,
+    );
+    graph.push(
+        "classifier".into(),
+        &[x],
+        Op::Dense(classifier),
+        [1, 1, config.classes],
+    );
     graph
 }
 
@@ -114,18 +171,29 @@ mod tests {
 
     #[test]
     fn the_folded_graph_answers_as_the_net_does() {
-        let scaling = CompoundScaling { width: 0.5, depth: 1.0, resolution: 1.0 };
+        let scaling = CompoundScaling {
+            width: 0.5,
+            depth: 1.0,
+            resolution: 1.0,
+        };
         let config = EfficientNetConfig::tiny([14, 14, 1], 4, scaling, 4, Activation::Silu);
         let device = Device::flex().autodiff();
         let mut rng = stream(3, "test", 0);
-        let net = config.init(&mut Init { device: &device, rng: &mut rng });
+        let net = config.init(&mut Init {
+            device: &device,
+            rng: &mut rng,
+        });
         let images = Images {
             dims: [14, 14, 1],
             pixels: (0..196 * 12).map(|i| (i * 37 % 251) as u8).collect(),
         };
         let n = Normalization::around(120);
         // A few passes in training mode move the running statistics away from 0 and 1.
-        let mut noise = Noise { dropout: 0.0, drop_path: 0.0, rng: stream(3, "noise", 0) };
+        let mut noise = Noise {
+            dropout: 0.0,
+            drop_path: 0.0,
+            rng: stream(3, "noise", 0),
+        };
         let x: Vec<f32> = images.pixels.iter().map(|p| n.apply(*p)).collect();
         let x: Tensor<4> = Tensor::from_data(TensorData::new(x, [12, 14, 14, 1]), &device);
         for _ in 0..20 {

@@ -36,12 +36,26 @@ pub fn build(
     let format = match c {
         1 => PixelFormat::Grey8,
         3 => PixelFormat::Rgb888,
-        _ => return Err(BuildError(format!("{c} input channels; 1 (grey) and 3 (RGB) can be packed"))),
+        _ => {
+            return Err(BuildError(format!(
+                "{c} input channels; 1 (grey) and 3 (RGB) can be packed"
+            )));
+        }
     };
-    let affine = Affine { scale: normalization.scale, zero_point: normalization.zero_point };
-    let input = InputSpec { shape: Shape::new(h, w, c), format, affine };
+    let affine = Affine {
+        scale: normalization.scale,
+        zero_point: normalization.zero_point,
+    };
+    let input = InputSpec {
+        shape: Shape::new(h, w, c),
+        format,
+        affine,
+    };
     let names: Vec<&str> = labels.iter().map(String::as_str).collect();
-    let mut packer = Packer { builder: ModelBuilder::new(input, &names), ranges };
+    let mut packer = Packer {
+        builder: ModelBuilder::new(input, &names),
+        ranges,
+    };
     let mut tensors = vec![packer.builder.input()];
     for (i, node) in graph.nodes.iter().enumerate() {
         let x = tensors[node.inputs[0]];
@@ -64,16 +78,24 @@ pub fn build(
             }
             Op::Add => {
                 let out = packer.affine(Place::Output(i))?;
-                packer.builder.add(x, tensors[node.inputs[1]], out, (-128, 127))?
+                packer
+                    .builder
+                    .add(x, tensors[node.inputs[1]], out, (-128, 127))?
             }
             Op::SqueezeExcite { reduce, expand } => {
                 let squeezed = packer.affine(Place::Squeezed(i))?;
                 let z = packer.builder.mean(x, squeezed)?;
-                let site = Site { before: Place::HiddenBeforeAct(i), after: Place::Hidden(i) };
+                let site = Site {
+                    before: Place::HiddenBeforeAct(i),
+                    after: Place::Hidden(i),
+                };
                 let layer = packer.filter(z, reduce, Layout::OutputFirst, site)?;
                 let z = packer.builder.dense(z, layer)?;
                 // The gate's own range is fixed: 1/256, −128.
-                let site = Site { before: Place::GateBeforeAct(i), after: Place::GateBeforeAct(i) };
+                let site = Site {
+                    before: Place::GateBeforeAct(i),
+                    after: Place::GateBeforeAct(i),
+                };
                 let layer = packer.filter(z, expand, Layout::OutputFirst, site)?;
                 let gate = packer.builder.dense(z, layer)?;
                 let out = packer.affine(Place::Output(i))?;
@@ -103,7 +125,10 @@ struct Site {
 
 impl Site {
     fn of(node: usize) -> Self {
-        Self { before: Place::BeforeAct(node), after: Place::Output(node) }
+        Self {
+            before: Place::BeforeAct(node),
+            after: Place::Output(node),
+        }
     }
 }
 
@@ -124,13 +149,23 @@ impl Packer<'_> {
     }
 
     /// Quantizes weights and biases; the activation becomes clamps or a table.
-    fn filter(&self, x: TensorId, f: &Filter, layout: Layout, site: Site) -> Result<Conv, BuildError> {
+    fn filter(
+        &self,
+        x: TensorId,
+        f: &Filter,
+        layout: Layout,
+        site: Site,
+    ) -> Result<Conv, BuildError> {
         let input = self.builder.affine(x);
         let (out, act, fused) = match f.act {
             Activation::Linear => (self.affine(site.after)?, (-128, 127), None),
             Activation::Relu | Activation::Relu6 => {
                 let out = self.affine(site.after)?;
-                let top = if f.act == Activation::Relu6 { out.quantize(6.0) } else { 127 };
+                let top = if f.act == Activation::Relu6 {
+                    out.quantize(6.0)
+                } else {
+                    127
+                };
                 (out, (out.zero_point, top), None)
             }
             Activation::Silu | Activation::HardSwish => {
@@ -146,7 +181,14 @@ impl Packer<'_> {
             Activation::Sigmoid => {
                 let before = self.affine(site.before)?;
                 let table = tables::logistic_table(before);
-                (before, (-128, 127), Some(Fused { table, out: tables::LOGISTIC_OUTPUT }))
+                (
+                    before,
+                    (-128, 127),
+                    Some(Fused {
+                        table,
+                        out: tables::LOGISTIC_OUTPUT,
+                    }),
+                )
             }
         };
         let channels = f.bias.len();
@@ -159,8 +201,10 @@ impl Packer<'_> {
             largest[at(i)] = largest[at(i)].max(w.abs());
         }
         // A channel of zeros may have any scale; the reference takes 1.
-        let scales: Vec<f32> =
-            largest.iter().map(|m| if *m > 0.0 { m / 127.0 } else { 1.0 }).collect();
+        let scales: Vec<f32> = largest
+            .iter()
+            .map(|m| if *m > 0.0 { m / 127.0 } else { 1.0 })
+            .collect();
         let weights = f
             .weights
             .iter()
@@ -217,6 +261,10 @@ pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
 pub fn classes(scores: &[i8], count: usize) -> Vec<u8> {
     scores
         .chunks_exact(count)
-        .map(|row| pupil_core::classify::top_k::<1>(row).first().map_or(0, |c| c.index as u8))
+        .map(|row| {
+            pupil_core::classify::top_k::<1>(row)
+                .first()
+                .map_or(0, |c| c.index as u8)
+        })
         .collect()
 }

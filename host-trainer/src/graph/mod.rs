@@ -69,12 +69,19 @@ pub struct Filter {
 impl Graph {
     /// An empty graph on one input.
     pub fn new(input: Dims) -> Self {
-        Self { tensors: vec![input], nodes: Vec::new() }
+        Self {
+            tensors: vec![input],
+            nodes: Vec::new(),
+        }
     }
 
     /// Appends an operator that writes a tensor of `dims`; returns the tensor.
     pub fn push(&mut self, name: String, inputs: &[usize], op: Op, dims: Dims) -> usize {
-        self.nodes.push(Node { name, inputs: inputs.to_vec(), op });
+        self.nodes.push(Node {
+            name,
+            inputs: inputs.to_vec(),
+            op,
+        });
         self.tensors.push(dims);
         self.tensors.len() - 1
     }

@@ -67,14 +67,28 @@ impl EfficientNetConfig {
                 in_ch = out_ch;
             }
         }
-        Self { input, classes, stem_ch, stem_stride: 2, blocks, head_ch: channels(160), act }
+        Self {
+            input,
+            classes,
+            stem_ch,
+            stem_stride: 2,
+            blocks,
+            head_ch: channels(160),
+            act,
+        }
     }
 
     /// A net with weights from `init`.
     pub fn init(&self, init: &mut Init<'_>) -> EfficientNet {
         let last = self.blocks.last().map_or(self.stem_ch, |b| b.out_ch);
         EfficientNet {
-            stem: ConvBnAct::new((self.input[2], self.stem_ch), 3, self.stem_stride, self.act, init),
+            stem: ConvBnAct::new(
+                (self.input[2], self.stem_ch),
+                3,
+                self.stem_stride,
+                self.act,
+                init,
+            ),
             blocks: self.blocks.iter().map(|b| b.init(init)).collect(),
             head: Pointwise::new((last, self.head_ch), self.act, init),
             classifier: init.uniform([self.head_ch, self.classes], self.classes),
@@ -90,7 +104,11 @@ impl EfficientNetConfig {
             .iter()
             .map(|b| {
                 let e = b.expanded_ch();
-                let expand = if b.expand_ratio > 1 { b.in_ch * e + norm(e) } else { 0 };
+                let expand = if b.expand_ratio > 1 {
+                    b.in_ch * e + norm(e)
+                } else {
+                    0
+                };
                 let s = b.squeezed_ch;
                 let squeeze = if s > 0 { 2 * e * s + e + s } else { 0 };
                 expand + b.kernel * b.kernel * e + norm(e) + squeeze + e * b.out_ch + norm(b.out_ch)
@@ -160,7 +178,11 @@ mod tests {
     use burn::tensor::Device;
 
     fn tiny(input: [usize; 3], width: f64) -> EfficientNetConfig {
-        let scaling = CompoundScaling { width, depth: 1.0, resolution: 1.0 };
+        let scaling = CompoundScaling {
+            width,
+            depth: 1.0,
+            resolution: 1.0,
+        };
         EfficientNetConfig::tiny(input, 10, scaling, 4, Activation::Silu)
     }
 
@@ -177,14 +199,21 @@ mod tests {
         for width in [0.5, 1.0, 1.4, 2.0] {
             let config = tiny([28, 28, 1], width);
             let mut rng = stream(0, "test", 0);
-            let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
+            let net = config.init(&mut Init {
+                device: &Device::flex(),
+                rng: &mut rng,
+            });
             // Running means and variances are as many as betas and gammas: not trained.
             let norms: usize = crate::nn::values::collect(&net)
                 .iter()
                 .filter(|n| n.name.ends_with("mean") || n.name.ends_with("variance"))
                 .map(|n| n.values.len())
                 .sum();
-            assert_eq!(net.num_params() - norms, config.parameters(), "width {width}");
+            assert_eq!(
+                net.num_params() - norms,
+                config.parameters(),
+                "width {width}"
+            );
         }
     }
 
@@ -192,10 +221,16 @@ mod tests {
     fn evaluation_is_deterministic_and_independent_of_the_batch() {
         let config = tiny([12, 12, 1], 0.5);
         let mut rng = stream(0, "test", 0);
-        let net = config.init(&mut Init { device: &Device::flex(), rng: &mut rng });
+        let net = config.init(&mut Init {
+            device: &Device::flex(),
+            rng: &mut rng,
+        });
         let x: Tensor<4> = Tensor::ones([3, 12, 12, 1], &Device::flex());
         let run = |x| -> Vec<f32> {
-            net.forward(x, &mut Pass::Evaluate).into_data().try_to_vec().unwrap()
+            net.forward(x, &mut Pass::Evaluate)
+                .into_data()
+                .try_to_vec()
+                .unwrap()
         };
         let three = run(x.clone());
         assert_eq!(three, run(x.clone()));

@@ -17,7 +17,11 @@ pub struct CompoundScaling {
 impl CompoundScaling {
     /// α = 1.2, β = 1.1, γ = 1.15 raised to φ.
     pub fn phi(phi: f64) -> Self {
-        Self { width: 1.1f64.powf(phi), depth: 1.2f64.powf(phi), resolution: 1.15f64.powf(phi) }
+        Self {
+            width: 1.1f64.powf(phi),
+            depth: 1.2f64.powf(phi),
+            resolution: 1.15f64.powf(phi),
+        }
     }
 
     /// `ch` scaled to a multiple of `divisor` (8 in the reference), at least `divisor`, never
@@ -26,7 +30,11 @@ impl CompoundScaling {
         let exact = ch as f64 * self.width;
         let steps = ((exact + divisor as f64 / 2.0) / divisor as f64).floor() as usize;
         let rounded = (steps * divisor).max(divisor);
-        if (rounded as f64) < 0.9 * exact { rounded + divisor } else { rounded }
+        if (rounded as f64) < 0.9 * exact {
+            rounded + divisor
+        } else {
+            rounded
+        }
     }
 
     /// ⌈depth · repeats⌉.
@@ -42,10 +50,20 @@ mod tests {
     #[test]
     fn channels_follow_the_reference_rounding() {
         // B4 (width 1.4): 32 → 48, 1280 → 1792; B1 (width 1.0) unchanged; never below 0.9x.
-        let b4 = CompoundScaling { width: 1.4, depth: 1.8, resolution: 1.0 };
-        assert_eq!([b4.channels(32, 8), b4.channels(16, 8), b4.channels(1280, 8)], [48, 24, 1792]);
+        let b4 = CompoundScaling {
+            width: 1.4,
+            depth: 1.8,
+            resolution: 1.0,
+        };
+        assert_eq!(
+            [b4.channels(32, 8), b4.channels(16, 8), b4.channels(1280, 8)],
+            [48, 24, 1792]
+        );
         assert_eq!(CompoundScaling::phi(0.0).channels(40, 8), 40);
-        assert_eq!([b4.repeats(1), b4.repeats(2), b4.repeats(3), b4.repeats(4)], [2, 4, 6, 8]);
+        assert_eq!(
+            [b4.repeats(1), b4.repeats(2), b4.repeats(3), b4.repeats(4)],
+            [2, 4, 6, 8]
+        );
     }
 
     #[test]

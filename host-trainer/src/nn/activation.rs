@@ -129,12 +129,30 @@ macro_rules! with_function {
     ($activation:expr, $f:ident => $body:expr) => {{
         use $crate::nn::activation as a;
         match $activation {
-            a::Activation::Linear => { type $f = a::Linear; $body }
-            a::Activation::Relu => { type $f = a::Relu; $body }
-            a::Activation::Relu6 => { type $f = a::Relu6; $body }
-            a::Activation::Silu => { type $f = a::Silu; $body }
-            a::Activation::HardSwish => { type $f = a::HardSwish; $body }
-            a::Activation::Sigmoid => { type $f = a::Sigmoid; $body }
+            a::Activation::Linear => {
+                type $f = a::Linear;
+                $body
+            }
+            a::Activation::Relu => {
+                type $f = a::Relu;
+                $body
+            }
+            a::Activation::Relu6 => {
+                type $f = a::Relu6;
+                $body
+            }
+            a::Activation::Silu => {
+                type $f = a::Silu;
+                $body
+            }
+            a::Activation::HardSwish => {
+                type $f = a::HardSwish;
+                $body
+            }
+            a::Activation::Sigmoid => {
+                type $f = a::Sigmoid;
+                $body
+            }
         }
     }};
 }
@@ -159,7 +177,10 @@ mod tests {
                 let h = 1e-2f32;
                 let numeric = (activation.apply(x + h) - activation.apply(x - h)) / (2.0 * h);
                 let slope = with_function!(activation, F => F::slope(x));
-                assert!((numeric - slope).abs() < 2e-3, "{activation:?} at {x}: {numeric} {slope}");
+                assert!(
+                    (numeric - slope).abs() < 2e-3,
+                    "{activation:?} at {x}: {numeric} {slope}"
+                );
             }
         }
     }

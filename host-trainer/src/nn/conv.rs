@@ -54,8 +54,9 @@ impl BatchNormAct {
                 y
             }
             Pass::Evaluate => {
-                let inverse =
-                    (self.variance.value_sync() + super::ops::batch_norm_act::EPSILON).sqrt().recip();
+                let inverse = (self.variance.value_sync() + super::ops::batch_norm_act::EPSILON)
+                    .sqrt()
+                    .recip();
                 let a = plain(self.gamma.val()) * inverse;
                 let b = plain(self.beta.val()) - self.mean.value_sync() * a.clone();
                 scale_shift_act(x, a, b, self.act)
@@ -66,7 +67,11 @@ impl BatchNormAct {
 
 /// The tensor without its place in the autodiff graph.
 fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if x.device().is_autodiff() { x.inner() } else { x }
+    if x.device().is_autodiff() {
+        x.inner()
+    } else {
+        x
+    }
 }
 
 /// Convolution, batch norm, activation: the stem. SAME padding, no bias.
@@ -159,7 +164,10 @@ impl Depthwise {
 
     /// `x [n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-        self.norm.forward(depthwise(x, self.weight.val(), self.kernel, self.stride), pass)
+        self.norm.forward(
+            depthwise(x, self.weight.val(), self.kernel, self.stride),
+            pass,
+        )
     }
 }
 
@@ -167,5 +175,7 @@ impl Depthwise {
 fn matrix(x: Tensor<4>, w: Tensor<2>) -> Tensor<4> {
     let [n, h, width, i] = x.dims();
     let o = w.dims()[1];
-    x.reshape([n * h * width, i]).matmul(w).reshape([n, h, width, o])
+    x.reshape([n * h * width, i])
+        .matmul(w)
+        .reshape([n, h, width, o])
 }

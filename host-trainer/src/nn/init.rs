@@ -41,6 +41,9 @@ impl Init<'_> {
     ) -> Param<Tensor<D>> {
         let count = dims.iter().product();
         let values: Vec<f32> = (0..count).map(|_| distribution.sample(self.rng)).collect();
-        Param::from_tensor(Tensor::from_data(TensorData::new(values, dims), self.device))
+        Param::from_tensor(Tensor::from_data(
+            TensorData::new(values, dims),
+            self.device,
+        ))
     }
 }

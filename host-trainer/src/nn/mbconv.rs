@@ -52,7 +52,12 @@ impl MbConvConfig {
             depthwise: Depthwise::new(expanded, self.kernel, self.stride, self.act, init),
             squeeze_excite: (self.squeezed_ch > 0).then(|| {
                 let (ch, squeezed_ch, act) = (expanded, self.squeezed_ch, self.act);
-                SqueezeExciteConfig { ch, squeezed_ch, act }.init(init)
+                SqueezeExciteConfig {
+                    ch,
+                    squeezed_ch,
+                    act,
+                }
+                .init(init)
             }),
             project: Pointwise::new((expanded, self.out_ch), Activation::Linear, init),
             residual: self.has_residual(),
@@ -77,7 +82,13 @@ pub struct MbConv {
 impl MbConv {
     /// `x [n, h, w, in_ch]` to `[n, ceil(h/stride), ceil(w/stride), out_ch]`; block `index` of
     /// `blocks` for stochastic depth.
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>, index: usize, blocks: usize) -> Tensor<4> {
+    pub fn forward(
+        &self,
+        x: Tensor<4>,
+        pass: &mut Pass<'_>,
+        index: usize,
+        blocks: usize,
+    ) -> Tensor<4> {
         let mut y = match &self.expand {
             Some(expand) => expand.forward(x.clone(), pass),
             None => x.clone(),
@@ -87,6 +98,10 @@ impl MbConv {
             y = squeeze_excite.forward(y);
         }
         y = self.project.forward(y, pass);
-        if self.residual { pass.drop_path(y, index, blocks) + x } else { y }
+        if self.residual {
+            pass.drop_path(y, index, blocks) + x
+        } else {
+            y
+        }
     }
 }

@@ -16,7 +16,10 @@ pub struct Named {
 
 /// All parameters and running statistics of `module`, in field order.
 pub fn collect<M: Module>(module: &M) -> Vec<Named> {
-    let mut collector = Collector { path: Vec::new(), list: Vec::new() };
+    let mut collector = Collector {
+        path: Vec::new(),
+        list: Vec::new(),
+    };
     module.visit(&mut collector);
     collector.list
 }
@@ -26,13 +29,18 @@ pub fn collect<M: Module>(module: &M) -> Vec<Named> {
 /// # Errors
 /// The name of the first entry that is missing or has another shape.
 pub fn assign<M: Module>(module: M, list: &[Named]) -> Result<M, String> {
-    let mut assigner = Assigner { path: Vec::new(), list: list.iter(), error: None };
+    let mut assigner = Assigner {
+        path: Vec::new(),
+        list: list.iter(),
+        error: None,
+    };
     let module = module.map(&mut assigner);
     match assigner.error {
         Some(error) => Err(error),
-        None if assigner.list.len() > 0 => {
-            Err(format!("{} more entries than the net has", assigner.list.len()))
-        }
+        None if assigner.list.len() > 0 => Err(format!(
+            "{} more entries than the net has",
+            assigner.list.len()
+        )),
         None => Ok(module),
     }
 }
@@ -79,12 +87,16 @@ impl ModuleMapper for Assigner<'_> {
             }),
             Some(entry) => {
                 self.error.get_or_insert_with(|| {
-                    format!("expected {name} {dims:?}, found {} {:?}", entry.name, entry.dims)
+                    format!(
+                        "expected {name} {dims:?}, found {} {:?}",
+                        entry.name, entry.dims
+                    )
                 });
                 param
             }
             None => {
-                self.error.get_or_insert_with(|| format!("{name} is missing"));
+                self.error
+                    .get_or_insert_with(|| format!("{name} is missing"));
                 param
             }
         }

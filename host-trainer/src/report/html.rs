@@ -64,7 +64,11 @@ pub fn page(
         escape(&summary.plan)
     );
     let settings = toml::to_string_pretty(config).unwrap_or_default();
-    let _ = write!(html, "<h2>Settings</h2><pre>{}</pre></html>", escape(&settings));
+    let _ = write!(
+        html,
+        "<h2>Settings</h2><pre>{}</pre></html>",
+        escape(&settings)
+    );
     Ok(html)
 }
 
@@ -74,7 +78,12 @@ fn accuracy(html: &mut String, summary: &Summary) {
         .iter()
         .map(|r| {
             let (low, high) = r.interval;
-            (r.name.clone(), 100.0 * r.accuracy, 100.0 * low, 100.0 * high)
+            (
+                r.name.clone(),
+                100.0 * r.accuracy,
+                100.0 * low,
+                100.0 * high,
+            )
         })
         .collect();
     let _ = write!(
@@ -94,10 +103,15 @@ fn curves(html: &mut String, dir: &RunDir) {
         (Stage::Distill, "distilled"),
         (Stage::Distill, "labels-only"),
     ] {
-        let path = dir.root().join(stage.folder()).join(format!("{name}.metrics.jsonl"));
+        let path = dir
+            .root()
+            .join(stage.folder())
+            .join(format!("{name}.metrics.jsonl"));
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        let epochs: Vec<Epoch> =
-            text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+        let epochs: Vec<Epoch> = text
+            .lines()
+            .filter_map(|l| serde_json::from_str(l).ok())
+            .collect();
         let series = |y: fn(&Epoch) -> f64| Series {
             name: name.to_owned(),
             points: epochs.iter().map(|e| (e.step as f64, y(e))).collect(),
@@ -109,7 +123,11 @@ fn curves(html: &mut String, dir: &RunDir) {
         html,
         "<h2>Learning curves</h2>{}{}<p>Losses of different stages have different scales: the \
          student's adds two terms, the distilled net's is a divergence.</p>",
-        lines("Validation accuracy of averaged weights, %", "steps", &validation),
+        lines(
+            "Validation accuracy of averaged weights, %",
+            "steps",
+            &validation
+        ),
         lines("Training loss", "steps", &loss)
     );
 }
@@ -125,7 +143,11 @@ fn pseudo(html: &mut String, summary: &pseudo_labels::Summary, data: &Dataset) {
         thousands(summary.unique)
     );
     for ((name, before), after) in data.classes.iter().zip(&summary.before).zip(&summary.after) {
-        let _ = write!(html, "<tr><td>{}</td><td>{before}</td><td>{after}</td></tr>", escape(name));
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td>{before}</td><td>{after}</td></tr>",
+            escape(name)
+        );
     }
     html.push_str("</table>");
 }

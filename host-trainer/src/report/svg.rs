@@ -10,7 +10,9 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
-const COLORS: [&str; 6] = ["#0b62a4", "#c4521a", "#2e7d32", "#7b1fa2", "#8d6e00", "#455a64"];
+const COLORS: [&str; 6] = [
+    "#0b62a4", "#c4521a", "#2e7d32", "#7b1fa2", "#8d6e00", "#455a64",
+];
 
 /// Lines over a common x axis; y runs from the least value to the greatest.
 pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
@@ -50,8 +52,11 @@ pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
     );
     for (i, s) in series.iter().enumerate() {
         let color = COLORS[i % COLORS.len()];
-        let path: Vec<String> =
-            s.points.iter().map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1))).collect();
+        let path: Vec<String> = s
+            .points
+            .iter()
+            .map(|p| format!("{:.1},{:.1}", x(p.0), y(p.1)))
+            .collect();
         let _ = write!(
             svg,
             "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" points=\"{}\"/>\
@@ -73,7 +78,12 @@ pub fn intervals(title: &str, bars: &[Bar]) -> String {
     const W: f64 = 640.0;
     const LEFT: f64 = 230.0;
     let low = bars.iter().map(|b| b.2).fold(100.0, f64::min).floor();
-    let high = bars.iter().map(|b| b.3).fold(0.0, f64::max).ceil().max(low + 1.0);
+    let high = bars
+        .iter()
+        .map(|b| b.3)
+        .fold(0.0, f64::max)
+        .ceil()
+        .max(low + 1.0);
     let x = |v: f64| LEFT + (W - LEFT - 70.0) * (v - low) / (high - low);
     let mut svg = open(W, 44.0 + 26.0 * bars.len() as f64, title);
     for (i, (name, value, from, to)) in bars.iter().enumerate() {
@@ -105,7 +115,10 @@ fn open(w: f64, h: f64, title: &str) -> String {
 
 /// Text that may stand inside HTML.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -114,12 +127,22 @@ mod tests {
 
     #[test]
     fn charts_close_their_tags_and_escape_names() {
-        let one = Series { name: "a<b".into(), points: vec![(1.0, 2.0), (2.0, 1.0)] };
+        let one = Series {
+            name: "a<b".into(),
+            points: vec![(1.0, 2.0), (2.0, 1.0)],
+        };
         let svg = lines("t&t", "steps", &[one]);
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
         assert!(svg.contains("a&lt;b") && svg.contains("t&amp;t"));
         for points in [vec![], vec![(5.0, 3.0)]] {
-            let svg = lines("few points", "x", &[Series { name: "s".into(), points }]);
+            let svg = lines(
+                "few points",
+                "x",
+                &[Series {
+                    name: "s".into(),
+                    points,
+                }],
+            );
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
         assert!(intervals("i", &[("n".into(), 50.0, 40.0, 60.0)]).contains("50.00 %"));

@@ -16,7 +16,11 @@ pub fn final_table(root: &Path, summary: &Summary) -> String {
         let (low, high) = row.interval;
         let interval = format!("{:.1}-{:.1} %", 100.0 * low, 100.0 * high);
         let (accuracy, parameters) = (100.0 * row.accuracy, thousands(row.parameters));
-        let _ = writeln!(text, "{:<32} {accuracy:>6.2} %   {interval:<13}   {parameters:>10}", row.name);
+        let _ = writeln!(
+            text,
+            "{:<32} {accuracy:>6.2} %   {interval:<13}   {parameters:>10}",
+            row.name
+        );
     }
     let _ = writeln!(
         text,

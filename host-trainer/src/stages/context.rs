@@ -40,7 +40,9 @@ pub enum StageError {
     #[error("pack: {0}")]
     Build(String),
     /// A stage is asked for before the one it needs.
-    #[error("{wanted} needs what {missing} makes, and {missing} has not ended\n  do:    run {missing} first, or all stages: pupil run")]
+    #[error(
+        "{wanted} needs what {missing} makes, and {missing} has not ended\n  do:    run {missing} first, or all stages: pupil run"
+    )]
     Order {
         /// The stage asked for.
         wanted: &'static str,
@@ -110,8 +112,10 @@ impl Context<'_> {
         let start = std::time::Instant::now();
         let seed = self.seed(name);
         let device = self.device();
-        let net = net_config
-            .init(&mut Init { device: &device, rng: &mut stream(seed, "initial weights", 0) });
+        let net = net_config.init(&mut Init {
+            device: &device,
+            rng: &mut stream(seed, "initial weights", 0),
+        });
         let mut lines = Vec::new();
         let mut last: Option<Epoch> = None;
         let step_work = work_per_image * fit_config.batch as f64;
@@ -131,8 +135,14 @@ impl Context<'_> {
                 }
             },
         )
-        .map_err(|source| StageError::Fit { stage: stage.word(), source })?;
-        self.dir.write(&self.dir.file(stage, &format!("{name}.metrics.jsonl"))?, &lines)?;
+        .map_err(|source| StageError::Fit {
+            stage: stage.word(),
+            source,
+        })?;
+        self.dir.write(
+            &self.dir.file(stage, &format!("{name}.metrics.jsonl"))?,
+            &lines,
+        )?;
         let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
         checkpoint::save(&path, net_config, &net)?;
         let trained = Trained {

@@ -67,8 +67,14 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
         let indices = sampler.next(config.fit.batch);
         let from = AugmentStream { seed, step };
-        let x =
-            batch(&pool, &indices, &config.augment, &ctx.normalization, from, &Device::flex());
+        let x = batch(
+            &pool,
+            &indices,
+            &config.augment,
+            &ctx.normalization,
+            from,
+            &Device::flex(),
+        );
         let taught = student.forward(x.clone(), &mut Pass::Evaluate);
         let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
         let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);
@@ -91,7 +97,10 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         &config.labels_only,
         &config.labels_only_augment,
     )?;
-    let summary = Summary { distilled, labels_only };
+    let summary = Summary {
+        distilled,
+        labels_only,
+    };
     ctx.dir.finish(Stage::Distill, &summary)?;
     Ok(summary)
 }

@@ -50,7 +50,10 @@ pub struct Summary {
 impl Summary {
     /// Accuracy of a row, 0 to 1.
     pub fn accuracy(&self, name: &str) -> Option<f64> {
-        self.rows.iter().find(|r| r.name == name).map(|r| r.accuracy)
+        self.rows
+            .iter()
+            .find(|r| r.name == name)
+            .map(|r| r.accuracy)
     }
 
     /// Points of test accuracy that int8 loses; negative where it gains.
@@ -88,27 +91,60 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let bytes = int8::build(&graph, &ranges, &ctx.normalization, &ctx.data.classes)
         .map_err(|e| StageError::Build(e.to_string()))?;
     let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
-    ctx.dir.write(&ctx.dir.file(Stage::Pack, "student.pupil")?, &bytes)?;
+    ctx.dir
+        .write(&ctx.dir.file(Stage::Pack, "student.pupil")?, &bytes)?;
     let images = firmware_images(&ctx.data.test);
-    ctx.dir.write(&ctx.dir.file(Stage::Pack, "images.bin")?, &images)?;
-    ctx.progress.stage(Stage::Pack, &format!("student.pupil, {} bytes", bytes.len()));
+    ctx.dir
+        .write(&ctx.dir.file(Stage::Pack, "images.bin")?, &images)?;
+    ctx.progress.stage(
+        Stage::Pack,
+        &format!("student.pupil, {} bytes", bytes.len()),
+    );
 
     let test = &ctx.data.test;
     let answers = int8::classes(&int8::scores(&model, &test.images), ctx.classes());
     let trained: distill::Summary = ctx.dir.summary(Stage::Distill)?;
     let mut rows = Vec::new();
     for (name, stage, file, parameters) in [
-        (LABELS_ONLY, Stage::Distill, "labels-only", trained.labels_only.parameters),
-        ("teacher, labels only", Stage::Teacher, "teacher", summary_of(ctx, Stage::Teacher)?),
-        ("student, with unlabeled", Stage::Student, "student", summary_of(ctx, Stage::Student)?),
-        (FLOAT, Stage::Distill, "distilled", trained.distilled.parameters),
+        (
+            LABELS_ONLY,
+            Stage::Distill,
+            "labels-only",
+            trained.labels_only.parameters,
+        ),
+        (
+            "teacher, labels only",
+            Stage::Teacher,
+            "teacher",
+            summary_of(ctx, Stage::Teacher)?,
+        ),
+        (
+            "student, with unlabeled",
+            Stage::Student,
+            "student",
+            summary_of(ctx, Stage::Student)?,
+        ),
+        (
+            FLOAT,
+            Stage::Distill,
+            "distilled",
+            trained.distilled.parameters,
+        ),
     ] {
         let (_, net) = ctx.load(stage, file)?;
         let p = probabilities(&net, &test.images, &ctx.normalization);
-        let found: Vec<u8> = p.chunks_exact(ctx.classes()).map(|r| argmax(r) as u8).collect();
+        let found: Vec<u8> = p
+            .chunks_exact(ctx.classes())
+            .map(|r| argmax(r) as u8)
+            .collect();
         rows.push(measured(name, &found, &test.labels, parameters));
     }
-    rows.push(measured(INT8, &answers, &test.labels, trained.distilled.parameters));
+    rows.push(measured(
+        INT8,
+        &answers,
+        &test.labels,
+        trained.distilled.parameters,
+    ));
     let mut confusion = vec![vec![0; ctx.classes()]; ctx.classes()];
     for (truth, answer) in test.labels.iter().zip(&answers) {
         confusion[usize::from(*truth)][usize::from(*answer)] += 1;
@@ -133,7 +169,12 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 pub fn firmware_images(test: &Labeled) -> Vec<u8> {
     let count = test.labels.len().min(32);
     let mut bytes = b"PIMG".to_vec();
-    for n in [count, test.images.dims[0], test.images.dims[1], test.images.dims[2]] {
+    for n in [
+        count,
+        test.images.dims[0],
+        test.images.dims[1],
+        test.images.dims[2],
+    ] {
         bytes.extend((n as u16).to_le_bytes());
     }
     for i in 0..count {
@@ -181,7 +222,10 @@ mod tests {
     fn wilson_intervals_match_published_values() {
         // 8 of 10: 0.4902 to 0.9433; 0 of 10: 0 to 0.2775.
         let (low, high) = wilson(0.8, 10);
-        assert!((low - 0.4902).abs() < 5e-4 && (high - 0.9433).abs() < 5e-4, "{low} {high}");
+        assert!(
+            (low - 0.4902).abs() < 5e-4 && (high - 0.9433).abs() < 5e-4,
+            "{low} {high}"
+        );
         let (low, high) = wilson(0.0, 10);
         assert!(low < 1e-12 && (high - 0.2775).abs() < 5e-4);
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError};
 use crate::data::Dataset;
-use crate::run_dir::Stage;
 use crate::run_dir::RunDirError;
+use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
 
 /// Numbers of the stage, per class.
@@ -51,7 +51,10 @@ pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
 pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     ctx.progress.stage(
         Stage::PseudoLabels,
-        &format!("{} unlabeled images", super::context::thousands(ctx.data.unlabeled.len())),
+        &format!(
+            "{} unlabeled images",
+            super::context::thousands(ctx.data.unlabeled.len())
+        ),
     );
     let (_, teacher) = ctx.load(Stage::Teacher, "teacher")?;
     let all = probabilities(&teacher, &ctx.data.unlabeled, &ctx.normalization);
@@ -59,9 +62,19 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let config = &ctx.config.pseudo_labels;
     let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
     if indices.is_empty() {
-        return Err(StageError::NothingKept(unsure(&all, ctx.classes(), config.threshold)));
+        return Err(StageError::NothingKept(unsure(
+            &all,
+            ctx.classes(),
+            config.threshold,
+        )));
     }
-    save(ctx, &PseudoLabels { indices, probabilities: all })?;
+    save(
+        ctx,
+        &PseudoLabels {
+            indices,
+            probabilities: all,
+        },
+    )?;
     ctx.dir.finish(Stage::PseudoLabels, &summary)?;
     Ok(summary)
 }
@@ -83,7 +96,11 @@ pub fn select(all: &[f32], classes: usize, threshold: f32, balance: bool) -> (Ve
     for (class, list) in members.iter_mut().enumerate() {
         // Most confident first; equal confidence in image order.
         list.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let wanted = if balance && !list.is_empty() { target } else { list.len() };
+        let wanted = if balance && !list.is_empty() {
+            target
+        } else {
+            list.len()
+        };
         // Copies by largest remainder: the first (most confident) images get one more.
         indices.extend((0..wanted).map(|k| list[k % list.len()].1));
         after[class] = wanted;
@@ -91,15 +108,23 @@ pub fn select(all: &[f32], classes: usize, threshold: f32, balance: bool) -> (Ve
     indices.sort_unstable();
     let mut unique = indices.clone();
     unique.dedup();
-    let summary =
-        Summary { images: all.len() / classes, confident, before, after, unique: unique.len() };
+    let summary = Summary {
+        images: all.len() / classes,
+        confident,
+        before,
+        after,
+        unique: unique.len(),
+    };
     (indices, summary)
 }
 
 /// What to say when no image is confident enough: how sure the teacher is, and the threshold
 /// that would keep a tenth.
 fn unsure(all: &[f32], classes: usize, threshold: f32) -> String {
-    let mut sure: Vec<f32> = all.chunks_exact(classes).map(|row| row[argmax(row)]).collect();
+    let mut sure: Vec<f32> = all
+        .chunks_exact(classes)
+        .map(|row| row[argmax(row)])
+        .collect();
     sure.sort_by(|a, b| b.total_cmp(a));
     let tenth = sure.get(sure.len() / 10).copied().unwrap_or(0.0);
     format!(
@@ -112,19 +137,37 @@ fn unsure(all: &[f32], classes: usize, threshold: f32) -> String {
 }
 
 fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
-    let path = ctx.dir.file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
-    let damaged = |why: String| RunDirError::Damaged { path: path.clone(), why };
-    let indices: Vec<u8> =
-        labels.indices.iter().flat_map(|i| (*i as u32).to_le_bytes()).collect();
-    let values: Vec<u8> = labels.probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+    let path = ctx
+        .dir
+        .file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
+    let damaged = |why: String| RunDirError::Damaged {
+        path: path.clone(),
+        why,
+    };
+    let indices: Vec<u8> = labels
+        .indices
+        .iter()
+        .flat_map(|i| (*i as u32).to_le_bytes())
+        .collect();
+    let values: Vec<u8> = labels
+        .probabilities
+        .iter()
+        .flat_map(|p| p.to_le_bytes())
+        .collect();
     let rows = labels.probabilities.len() / ctx.classes();
     let view = |dtype, dims, bytes| {
         TensorView::new(dtype, dims, bytes).map_err(|e| damaged(e.to_string()))
     };
     let file = safetensors::serialize(
         [
-            ("indices", view(Dtype::U32, vec![labels.indices.len()], &indices)?),
-            ("probabilities", view(Dtype::F32, vec![rows, ctx.classes()], &values)?),
+            (
+                "indices",
+                view(Dtype::U32, vec![labels.indices.len()], &indices)?,
+            ),
+            (
+                "probabilities",
+                view(Dtype::F32, vec![rows, ctx.classes()], &values)?,
+            ),
         ],
         None,
     )
@@ -137,24 +180,42 @@ fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
 /// # Errors
 /// A missing or damaged file.
 pub fn load(ctx: &Context<'_>) -> Result<PseudoLabels, StageError> {
-    let path = ctx.dir.file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
-    let file = std::fs::read(&path)
-        .map_err(|source| RunDirError::Read { path: path.clone(), source })?;
-    let damaged = |why: String| RunDirError::Damaged { path: path.clone(), why };
+    let path = ctx
+        .dir
+        .file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
+    let file = std::fs::read(&path).map_err(|source| RunDirError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let damaged = |why: String| RunDirError::Damaged {
+        path: path.clone(),
+        why,
+    };
     let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
     let words = |name: &str| -> Result<Vec<[u8; 4]>, RunDirError> {
         let tensor = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
-        Ok(tensor.data().chunks_exact(4).map(|b| [b[0], b[1], b[2], b[3]]).collect())
+        Ok(tensor
+            .data()
+            .chunks_exact(4)
+            .map(|b| [b[0], b[1], b[2], b[3]])
+            .collect())
     };
-    let indices: Vec<usize> =
-        words("indices")?.into_iter().map(|b| u32::from_le_bytes(b) as usize).collect();
-    let probabilities: Vec<f32> =
-        words("probabilities")?.into_iter().map(f32::from_le_bytes).collect();
+    let indices: Vec<usize> = words("indices")?
+        .into_iter()
+        .map(|b| u32::from_le_bytes(b) as usize)
+        .collect();
+    let probabilities: Vec<f32> = words("probabilities")?
+        .into_iter()
+        .map(f32::from_le_bytes)
+        .collect();
     let images = ctx.data.unlabeled.len();
     if probabilities.len() != images * ctx.classes() || indices.iter().any(|i| *i >= images) {
         return Err(damaged(format!("it is not about these {images} images")).into());
     }
-    Ok(PseudoLabels { indices, probabilities })
+    Ok(PseudoLabels {
+        indices,
+        probabilities,
+    })
 }
 
 #[cfg(test)]

@@ -49,9 +49,15 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let graph = fold(&net_config, &net);
     // Evenly over labeled and unlabeled images.
     let picked: Vec<usize> = (0..count).map(|i| i * pool.len() / count.max(1)).collect();
-    let found = ranges(&graph, &pool.select(&picked), &ctx.normalization, config.clip);
+    let found = ranges(
+        &graph,
+        &pool.select(&picked),
+        &ctx.normalization,
+        config.clip,
+    );
     let list: Vec<(Place, Range)> = found.iter().map(|(p, r)| (*p, *r)).collect();
-    ctx.dir.write_json(&ctx.dir.file(Stage::Quantize, "ranges.json")?, &list)?;
+    ctx.dir
+        .write_json(&ctx.dir.file(Stage::Quantize, "ranges.json")?, &list)?;
     let bytes = int8::build(&graph, &found, &ctx.normalization, &ctx.data.classes)
         .map_err(|e| StageError::Build(e.to_string()))?;
     let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
@@ -83,9 +89,14 @@ pub fn share_equal(a: &[u8], b: &[u8]) -> f64 {
 /// A missing or damaged file.
 pub fn load(ctx: &Context<'_>) -> Result<std::collections::BTreeMap<Place, Range>, StageError> {
     let path = ctx.dir.file(Stage::Quantize, "ranges.json")?;
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| RunDirError::Read { path: path.clone(), source })?;
-    let list: Vec<(Place, Range)> = serde_json::from_str(&text)
-        .map_err(|e| RunDirError::Damaged { path, why: e.to_string() })?;
+    let text = std::fs::read_to_string(&path).map_err(|source| RunDirError::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let list: Vec<(Place, Range)> =
+        serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
+            path,
+            why: e.to_string(),
+        })?;
     Ok(list.into_iter().collect())
 }

@@ -52,7 +52,14 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         let without: Vec<usize> = entries.iter().map(|e| pseudo.indices[*e]).collect();
         let make = |images, indices: &[usize], seed| {
             let from = AugmentStream { seed, step };
-            batch(images, indices, &config.augment, &ctx.normalization, from, &device)
+            batch(
+                images,
+                indices,
+                &config.augment,
+                &ctx.normalization,
+                from,
+                &device,
+            )
         };
         let x = Tensor::cat(
             vec![

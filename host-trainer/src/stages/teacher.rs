@@ -31,8 +31,14 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
             ctx.data.labeled.labels.len()
         ),
     );
-    let (_, trained) =
-        supervised(ctx, Stage::Teacher, "teacher", &net, &config.fit, &config.augment)?;
+    let (_, trained) = supervised(
+        ctx,
+        Stage::Teacher,
+        "teacher",
+        &net,
+        &config.fit,
+        &config.augment,
+    )?;
     ctx.dir.finish(Stage::Teacher, &trained)?;
     Ok(trained)
 }
@@ -56,7 +62,14 @@ pub fn supervised(
     let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
         let indices = sampler.next(fit.batch);
         let from = AugmentStream { seed, step };
-        let x = batch(&set.images, &indices, augment, &ctx.normalization, from, &device);
+        let x = batch(
+            &set.images,
+            &indices,
+            augment,
+            &ctx.normalization,
+            from,
+            &device,
+        );
         let labels: Vec<u8> = indices.iter().map(|i| set.labels[*i]).collect();
         let targets = one_hot(&labels, ctx.classes(), fit.label_smoothing, &device);
         soft_cross_entropy(net.forward(x, pass), targets)

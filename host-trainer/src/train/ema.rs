@@ -14,7 +14,11 @@ pub struct Ema {
 impl Ema {
     /// Starts at `values`.
     pub fn new(decay: f64, values: Vec<Named>) -> Self {
-        Self { decay, updates: 0, values }
+        Self {
+            decay,
+            updates: 0,
+            values,
+        }
     }
 
     /// Decay of update `n`, counted from 1.
@@ -44,7 +48,11 @@ mod tests {
     use super::*;
 
     fn one(value: f32) -> Vec<Named> {
-        vec![Named { name: "w".into(), dims: vec![1], values: vec![value] }]
+        vec![Named {
+            name: "w".into(),
+            dims: vec![1],
+            values: vec![value],
+        }]
     }
 
     #[test]

@@ -14,16 +14,31 @@ use crate::nn::noise::Pass;
 const BATCH: usize = 250;
 
 /// Class probabilities of each image, row-major `[len, classes]`, by running statistics.
-pub fn probabilities(net: &EfficientNet, images: &Images, normalization: &Normalization) -> Vec<f32> {
+pub fn probabilities(
+    net: &EfficientNet,
+    images: &Images,
+    normalization: &Normalization,
+) -> Vec<f32> {
     let net = net.valid();
     let device = Device::flex();
     let nowhere = AugmentStream { seed: 0, step: 0 };
     let mut all = Vec::new();
     let indices: Vec<usize> = (0..images.len()).collect();
     for chunk in indices.chunks(BATCH) {
-        let x = batch(images, chunk, &Augment::None, normalization, nowhere, &device);
+        let x = batch(
+            images,
+            chunk,
+            &Augment::None,
+            normalization,
+            nowhere,
+            &device,
+        );
         let p = softmax(net.forward(x, &mut Pass::Evaluate), 1);
-        all.extend(p.into_data().try_to_vec::<f32>().expect("probabilities are f32"));
+        all.extend(
+            p.into_data()
+                .try_to_vec::<f32>()
+                .expect("probabilities are f32"),
+        );
     }
     all
 }
@@ -46,7 +61,11 @@ pub fn accuracy(net: &EfficientNet, set: &Labeled, normalization: &Normalization
 
 /// Share of rows of `probabilities` whose greatest entry is the label's.
 pub fn share_right(probabilities: &[f32], labels: &[u8]) -> f64 {
-    let classes = probabilities.len().checked_div(labels.len()).unwrap_or(1).max(1);
+    let classes = probabilities
+        .len()
+        .checked_div(labels.len())
+        .unwrap_or(1)
+        .max(1);
     let right = probabilities
         .chunks_exact(classes)
         .zip(labels)

@@ -54,7 +54,9 @@ pub struct Epoch {
 #[derive(Debug, Error)]
 pub enum FitError {
     /// The loss is no number any more.
-    #[error("the loss became {loss} at step {step}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml")]
+    #[error(
+        "the loss became {loss} at step {step}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml"
+    )]
     NotFinite {
         /// The step.
         step: u64,
@@ -86,9 +88,14 @@ pub fn fit(
         warmup: config.steps / 20,
         steps: config.steps,
     };
-    let mut optimizer = AdamWConfig::new().with_weight_decay(config.weight_decay as f32).init();
-    let mut noise =
-        Noise { dropout: config.dropout, drop_path: config.drop_path, rng: stream(seed, name, 0) };
+    let mut optimizer = AdamWConfig::new()
+        .with_weight_decay(config.weight_decay as f32)
+        .init();
+    let mut noise = Noise {
+        dropout: config.dropout,
+        drop_path: config.drop_path,
+        rng: stream(seed, name, 0),
+    };
     let mut ema = Ema::new(config.ema, collect(&net));
     let (mut sum, mut count) = (0.0, 0u32);
     for step in 0..config.steps {
@@ -96,7 +103,11 @@ pub fn fit(
         let loss = objective(&net, step, &mut Pass::Train(&mut noise));
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
-            return Err(FitError::NotFinite { step, loss: value, rate: config.learning_rate });
+            return Err(FitError::NotFinite {
+                step,
+                loss: value,
+                rate: config.learning_rate,
+            });
         }
         let gradients = GradientsParams::from_grads(loss.backward(), &net);
         net = optimizer.step(rate, net, gradients);

@@ -30,7 +30,12 @@ pub fn one_hot(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -
 }
 
 /// The rows `indices` of `probabilities`, row-major with `classes` columns.
-pub fn rows(probabilities: &[f32], indices: &[usize], classes: usize, device: &Device) -> Tensor<2> {
+pub fn rows(
+    probabilities: &[f32],
+    indices: &[usize],
+    classes: usize,
+    device: &Device,
+) -> Tensor<2> {
     let picked: Vec<f32> = indices
         .iter()
         .flat_map(|i| probabilities[i * classes..][..classes].iter().copied())
@@ -66,7 +71,10 @@ mod tests {
                 expected -= t * (f64::from(*v) - sum.ln()) / 2.0;
             }
         }
-        assert!((f64::from(smooth) - expected).abs() < 1e-6, "{smooth} {expected}");
+        assert!(
+            (f64::from(smooth) - expected).abs() < 1e-6,
+            "{smooth} {expected}"
+        );
     }
 
     #[test]

@@ -29,7 +29,11 @@ mod tests {
 
     #[test]
     fn rises_linearly_then_falls_to_zero() {
-        let s = CosineSchedule { peak: 1.0, warmup: 4, steps: 104 };
+        let s = CosineSchedule {
+            peak: 1.0,
+            warmup: 4,
+            steps: 104,
+        };
         assert_eq!([s.rate(0), s.rate(3), s.rate(4)], [0.25, 1.0, 1.0]);
         assert!((s.rate(54) - 0.5).abs() < 1e-12);
         assert!(s.rate(104) < 1e-12 && s.rate(1000) < 1e-12);

@@ -34,7 +34,12 @@ mod tests {
     #[test]
     fn factor_one_is_identity_and_zero_smooths_the_inside() {
         let pixels = vec![0, 0, 0, 0, 130, 0, 0, 0, 0];
-        let mut p = Picture { h: 3, w: 3, c: 1, pixels: pixels.clone() };
+        let mut p = Picture {
+            h: 3,
+            w: 3,
+            c: 1,
+            pixels: pixels.clone(),
+        };
         sharpness(&mut p, 1.0);
         assert_eq!(p.pixels, pixels);
         sharpness(&mut p, 0.0);

@@ -50,7 +50,12 @@ mod tests {
     use super::*;
 
     fn picture() -> Picture {
-        Picture { h: 2, w: 3, c: 1, pixels: vec![1, 2, 3, 4, 5, 6] }
+        Picture {
+            h: 2,
+            w: 3,
+            c: 1,
+            pixels: vec![1, 2, 3, 4, 5, 6],
+        }
     }
 
     #[test]
@@ -71,8 +76,18 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_of_a_square_is_exact() {
-        let mut p = Picture { h: 3, w: 3, c: 1, pixels: (1..=9).collect() };
-        affine(&mut p, Matrix2::new(0.0, 1.0, -1.0, 0.0), Vector2::zeros(), 0);
+        let mut p = Picture {
+            h: 3,
+            w: 3,
+            c: 1,
+            pixels: (1..=9).collect(),
+        };
+        affine(
+            &mut p,
+            Matrix2::new(0.0, 1.0, -1.0, 0.0),
+            Vector2::zeros(),
+            0,
+        );
         assert_eq!(p.pixels, [7, 4, 1, 8, 5, 2, 9, 6, 3]);
         let mut same = picture();
         affine(&mut same, Matrix2::identity(), Vector2::zeros(), 0);

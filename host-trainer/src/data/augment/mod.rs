@@ -56,7 +56,12 @@ impl Augment {
         match *self {
             Self::None => {}
             Self::Weak { shift, flip } => weak(picture, shift, flip, fill, rng),
-            Self::Strong { shift, flip, rand_augment, cutout } => {
+            Self::Strong {
+                shift,
+                flip,
+                rand_augment,
+                cutout,
+            } => {
                 weak(picture, shift, flip, fill, rng);
                 rand_augment.apply(picture, fill, rng);
                 if cutout > 0 {
@@ -73,7 +78,10 @@ fn weak(picture: &mut Picture, shift: usize, flip: bool, fill: u8, rng: &mut Cha
     }
     let most = shift as i32;
     if most > 0 {
-        let (dy, dx) = (rng.random_range(-most..=most), rng.random_range(-most..=most));
+        let (dy, dx) = (
+            rng.random_range(-most..=most),
+            rng.random_range(-most..=most),
+        );
         geometry::shift(picture, dy, dx, fill);
     }
 }
@@ -81,12 +89,16 @@ fn weak(picture: &mut Picture, shift: usize, flip: bool, fill: u8, rng: &mut Cha
 /// Blanks a square of `side` pixels around a random center; parts may lie outside (arXiv
 /// 1708.04552).
 fn blank_square(picture: &mut Picture, side: usize, fill: u8, rng: &mut ChaCha8Rng) {
-    let (cy, cx) = (rng.random_range(0..picture.h), rng.random_range(0..picture.w));
+    let (cy, cx) = (
+        rng.random_range(0..picture.h),
+        rng.random_range(0..picture.w),
+    );
     let rows = cy.saturating_sub(side / 2)..(cy + side.div_ceil(2)).min(picture.h);
     let columns = cx.saturating_sub(side / 2)..(cx + side.div_ceil(2)).min(picture.w);
     for y in rows {
         let row = y * picture.w;
-        picture.pixels[(row + columns.start) * picture.c..(row + columns.end) * picture.c].fill(fill);
+        picture.pixels[(row + columns.start) * picture.c..(row + columns.end) * picture.c]
+            .fill(fill);
     }
 }
 
@@ -96,7 +108,12 @@ mod tests {
     use rand::SeedableRng;
 
     fn picture() -> Picture {
-        Picture { h: 9, w: 7, c: 1, pixels: (0..63).map(|i| i * 4).collect() }
+        Picture {
+            h: 9,
+            w: 7,
+            c: 1,
+            pixels: (0..63).map(|i| i * 4).collect(),
+        }
     }
 
     #[test]
@@ -104,7 +121,10 @@ mod tests {
         let strong = Augment::Strong {
             shift: 2,
             flip: true,
-            rand_augment: RandAugment { operations: 2, magnitude: (1.0, 10.0) },
+            rand_augment: RandAugment {
+                operations: 2,
+                magnitude: (1.0, 10.0),
+            },
             cutout: 4,
         };
         let run = |seed| {
@@ -128,7 +148,12 @@ mod tests {
     #[test]
     fn a_blank_square_is_at_most_its_side() {
         for seed in 0..50 {
-            let mut p = Picture { h: 9, w: 9, c: 1, pixels: vec![9; 81] };
+            let mut p = Picture {
+                h: 9,
+                w: 9,
+                c: 1,
+                pixels: vec![9; 81],
+            };
             blank_square(&mut p, 4, 0, &mut ChaCha8Rng::seed_from_u64(seed));
             let blanked = p.pixels.iter().filter(|v| **v == 0).count();
             assert!((4..=16).contains(&blanked), "{blanked}");

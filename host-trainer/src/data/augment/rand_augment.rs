@@ -114,12 +114,22 @@ impl Operation {
             }
             Self::Solarize => {
                 let threshold = 256.0 * level;
-                tone::map(picture, |v| if f32::from(v) < threshold.floor() { v } else { 255 - v });
+                tone::map(picture, |v| {
+                    if f32::from(v) < threshold.floor() {
+                        v
+                    } else {
+                        255 - v
+                    }
+                });
             }
             Self::SolarizeAdd => {
                 let added = (110.0 * level) as u32;
                 tone::map(picture, |v| {
-                    if v < 128 { (u32::from(v) + added).min(255) as u8 } else { v }
+                    if v < 128 {
+                        (u32::from(v) + added).min(255) as u8
+                    } else {
+                        v
+                    }
                 });
             }
             Self::Color => tone::saturation(picture, factor),
@@ -161,7 +171,12 @@ mod tests {
     use rand::SeedableRng;
 
     fn run(operation: Operation, magnitude: f32, pixels: &[u8]) -> Vec<u8> {
-        let mut p = Picture { h: 1, w: pixels.len(), c: 1, pixels: pixels.to_vec() };
+        let mut p = Picture {
+            h: 1,
+            w: pixels.len(),
+            c: 1,
+            pixels: pixels.to_vec(),
+        };
         operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(1));
         p.pixels
     }
@@ -182,7 +197,10 @@ mod tests {
     #[test]
     fn magnitudes_above_ten_leave_posterize_and_solarize_without_effect() {
         assert_eq!(run(Operation::Posterize, 20.0, &[0x7f, 0xff]), [0x7f, 0xff]);
-        assert_eq!(run(Operation::Solarize, 20.0, &[0, 128, 255]), [0, 128, 255]);
+        assert_eq!(
+            run(Operation::Solarize, 20.0, &[0, 128, 255]),
+            [0, 128, 255]
+        );
     }
 
     #[test]
@@ -190,7 +208,12 @@ mod tests {
         for operation in OPERATIONS {
             for (h, w, c) in [(1, 1, 1), (5, 3, 3), (2, 9, 1)] {
                 for magnitude in [0.0, 1.0, 10.0, 27.0] {
-                    let mut p = Picture { h, w, c, pixels: vec![77; h * w * c] };
+                    let mut p = Picture {
+                        h,
+                        w,
+                        c,
+                        pixels: vec![77; h * w * c],
+                    };
                     operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(2));
                     assert_eq!(p.pixels.len(), h * w * c, "{operation:?}");
                 }

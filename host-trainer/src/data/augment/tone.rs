@@ -12,7 +12,9 @@ pub fn map(picture: &mut Picture, table: impl Fn(u8) -> u8) {
 
 /// `base + factor (value − base)`, clamped: factor 1 changes nothing.
 pub fn blend(value: u8, base: f32, factor: f32) -> u8 {
-    (base + factor * (f32::from(value) - base)).round().clamp(0.0, 255.0) as u8
+    (base + factor * (f32::from(value) - base))
+        .round()
+        .clamp(0.0, 255.0) as u8
 }
 
 /// Stretches each channel to the full range 0..=255.
@@ -40,7 +42,12 @@ pub fn equalize(picture: &mut Picture) {
         for v in picture.pixels.iter().skip(k).step_by(c) {
             histogram[usize::from(*v)] += 1;
         }
-        let last = histogram.iter().rev().find(|n| **n > 0).copied().unwrap_or(0);
+        let last = histogram
+            .iter()
+            .rev()
+            .find(|n| **n > 0)
+            .copied()
+            .unwrap_or(0);
         let step = (picture.pixels.len() / c - last) / 255;
         if step == 0 {
             continue;
@@ -89,7 +96,12 @@ mod tests {
     use super::*;
 
     fn picture(pixels: &[u8]) -> Picture {
-        Picture { h: 1, w: pixels.len(), c: 1, pixels: pixels.to_vec() }
+        Picture {
+            h: 1,
+            w: pixels.len(),
+            c: 1,
+            pixels: pixels.to_vec(),
+        }
     }
 
     #[test]
@@ -113,6 +125,13 @@ mod tests {
     #[test]
     fn blends_by_factor_one_are_identity() {
         assert!((0..=255).all(|v| blend(v, 93.0, 1.0) == v));
-        assert_eq!([blend(200, 0.0, 0.5), blend(200, 0.0, 1.9), blend(9, 100.0, 0.0)], [100, 255, 100]);
+        assert_eq!(
+            [
+                blend(200, 0.0, 0.5),
+                blend(200, 0.0, 1.9),
+                blend(9, 100.0, 0.0)
+            ],
+            [100, 255, 100]
+        );
     }
 }

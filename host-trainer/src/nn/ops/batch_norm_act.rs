@@ -167,8 +167,11 @@ impl BatchNormActBackend for Flex {
                     let (sum_g, sum_gx) = total(&parts, c);
                     let mut mix = vec![0.0f32; 3 * c];
                     for i in 0..c {
-                        let (a, mean, inverse) =
-                            (f64::from(k[i]), f64::from(k[2 * c + i]), f64::from(k[3 * c + i]));
+                        let (a, mean, inverse) = (
+                            f64::from(k[i]),
+                            f64::from(k[2 * c + i]),
+                            f64::from(k[3 * c + i]),
+                        );
                         // sum_gx was gathered against x − mean.
                         let g_xhat = sum_gx[i] * inverse;
                         dgamma[i] = g_xhat as f32;
@@ -184,7 +187,11 @@ impl BatchNormActBackend for Flex {
                 });
             });
         });
-        (from_vec(dx, dims), from_vec(dgamma, [c]), from_vec(dbeta, [c]))
+        (
+            from_vec(dx, dims),
+            from_vec(dgamma, [c]),
+            from_vec(dbeta, [c]),
+        )
     }
 
     fn scale_shift_act(
@@ -236,11 +243,20 @@ fn apply<F: Function>(x: &[f32], a: &[f32], b: &[f32], y: &mut [f32]) {
 
 /// g = dy act'(z), with its per-channel sums of g and of g (x − mean).
 #[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
-fn through_act<F: Function>(x: &[f32], dy: &[f32], k: &[f32], g: &mut [f32]) -> (Vec<f32>, Vec<f32>) {
+fn through_act<F: Function>(
+    x: &[f32],
+    dy: &[f32],
+    k: &[f32],
+    g: &mut [f32],
+) -> (Vec<f32>, Vec<f32>) {
     let c = k.len() / 4;
     let (a, b, mean) = (&k[..c], &k[c..2 * c], &k[2 * c..3 * c]);
     let (mut sum, mut sum_x) = (vec![0.0f32; c], vec![0.0f32; c]);
-    for ((g, x), dy) in g.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
+    for ((g, x), dy) in g
+        .chunks_exact_mut(c)
+        .zip(x.chunks_exact(c))
+        .zip(dy.chunks_exact(c))
+    {
         let (sum, sum_x) = (&mut sum[..c], &mut sum_x[..c]);
         for i in 0..c {
             let d = dy[i] * F::slope(x[i] * a[i] + b[i]);
@@ -270,7 +286,12 @@ struct BatchNormActBackward;
 impl<B: BatchNormActBackend> Backward<B, 3> for BatchNormActBackward {
     type State = (NodeId, FloatTensor<B>, Activation);
 
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let [node_x, node_gamma, node_beta] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let (x, coefficients, act) = ops.state;
@@ -292,7 +313,11 @@ impl<B: BatchNormActBackend, C: CheckpointStrategy> BatchNormActBackend for Auto
         act: Activation,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [x.node(), gamma.node(), beta.node()];
-        match BatchNormActBackward.prepare::<C>(nodes).compute_bound().stateful() {
+        match BatchNormActBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(mut prep) => {
                 let input = prep.checkpoint(&x);
                 let (y, k) = B::batch_norm_act(
@@ -328,7 +353,11 @@ impl<B: BatchNormActBackend, C: CheckpointStrategy> BatchNormActBackend for Auto
             dy.into_primitive(),
             act,
         );
-        (Self::from_inner(dx), Self::from_inner(dgamma), Self::from_inner(dbeta))
+        (
+            Self::from_inner(dx),
+            Self::from_inner(dgamma),
+            Self::from_inner(dbeta),
+        )
     }
 
     fn scale_shift_act(

@@ -4,10 +4,10 @@
 //! (EfficientNet, arXiv 1905.11946, the second stage of MBConv). Weights are `[kernel*kernel, c]`,
 //! so that a tap's channels are contiguous. Memory: the output only; the backward needs the input.
 
+use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::autodiff::NodeId;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
@@ -42,7 +42,10 @@ impl Geometry {
             c,
             kernel,
             stride,
-            pad: (same_padding(h, kernel, stride).0, same_padding(w, kernel, stride).0),
+            pad: (
+                same_padding(h, kernel, stride).0,
+                same_padding(w, kernel, stride).0,
+            ),
         }
     }
 
@@ -66,7 +69,12 @@ impl Geometry {
 #[backend_extension(Autodiff, Flex)]
 pub trait DepthwiseBackend: Backend {
     /// `x [n, h, w, c]`, `w [kernel*kernel, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`.
-    fn depthwise(x: FloatTensor<Self>, w: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self>;
+    fn depthwise(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        kernel: usize,
+        stride: usize,
+    ) -> FloatTensor<Self>;
     /// Gradients of `x` and `w` for the output gradient `dy`.
     fn depthwise_backward(
         x: FloatTensor<Self>,
@@ -79,11 +87,21 @@ pub trait DepthwiseBackend: Backend {
 
 /// Depthwise convolution of `x [n, h, w, c]` with `w [kernel*kernel, c]`, SAME padding.
 pub fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
-    Tensor::from_dispatch(Dispatch::depthwise(x.into_dispatch(), w.into_dispatch(), kernel, stride))
+    Tensor::from_dispatch(Dispatch::depthwise(
+        x.into_dispatch(),
+        w.into_dispatch(),
+        kernel,
+        stride,
+    ))
 }
 
 impl DepthwiseBackend for Flex {
-    fn depthwise(x: FloatTensor<Self>, w: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
+    fn depthwise(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        kernel: usize,
+        stride: usize,
+    ) -> FloatTensor<Self> {
         let g = Geometry::same(to_dims(&x), kernel, stride);
         let mut y = vec![0.0; g.n * g.output_len()];
         with_slice(x, |x| {
@@ -135,7 +153,10 @@ impl DepthwiseBackend for Flex {
                 });
             });
         });
-        (from_vec(dx, [g.n, g.input.0, g.input.1, g.c]), from_vec(dw, [taps, g.c]))
+        (
+            from_vec(dx, [g.n, g.input.0, g.input.1, g.c]),
+            from_vec(dw, [taps, g.c]),
+        )
     }
 }
 
@@ -280,7 +301,12 @@ struct DepthwiseBackward;
 impl<B: DepthwiseBackend> Backward<B, 2> for DepthwiseBackward {
     type State = (NodeId, NodeId, usize, usize);
 
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let [node_x, node_w] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let (x, w, kernel, stride) = ops.state;
@@ -297,16 +323,28 @@ impl<B: DepthwiseBackend> Backward<B, 2> for DepthwiseBackward {
 }
 
 impl<B: DepthwiseBackend, C: CheckpointStrategy> DepthwiseBackend for Autodiff<B, C> {
-    fn depthwise(x: FloatTensor<Self>, w: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
-        match DepthwiseBackward.prepare::<C>([x.node(), w.node()]).compute_bound().stateful() {
+    fn depthwise(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        kernel: usize,
+        stride: usize,
+    ) -> FloatTensor<Self> {
+        match DepthwiseBackward
+            .prepare::<C>([x.node(), w.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&x), prep.checkpoint(&w), kernel, stride);
                 let y = B::depthwise(x.into_primitive(), w.into_primitive(), kernel, stride);
                 prep.finish(state, y)
             }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(B::depthwise(x.into_primitive(), w.into_primitive(), kernel, stride))
-            }
+            OpsKind::UnTracked(prep) => prep.finish(B::depthwise(
+                x.into_primitive(),
+                w.into_primitive(),
+                kernel,
+                stride,
+            )),
         }
     }
 
@@ -318,8 +356,13 @@ impl<B: DepthwiseBackend, C: CheckpointStrategy> DepthwiseBackend for Autodiff<B
         kernel: usize,
         stride: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (dx, dw) =
-            B::depthwise_backward(x.into_primitive(), w.into_primitive(), dy.into_primitive(), kernel, stride);
+        let (dx, dw) = B::depthwise_backward(
+            x.into_primitive(),
+            w.into_primitive(),
+            dy.into_primitive(),
+            kernel,
+            stride,
+        );
         (Self::from_inner(dx), Self::from_inner(dw))
     }
 }

@@ -84,7 +84,11 @@ fn scale(x: &[f32], s: &[f32], y: &mut [f32]) {
 #[multiversion(targets("x86_64+avx2+fma", "aarch64+neon"))]
 fn scale_backward(x: &[f32], s: &[f32], dy: &[f32], dx: &mut [f32], ds: &mut [f32]) {
     let c = s.len();
-    for ((dx, x), dy) in dx.chunks_exact_mut(c).zip(x.chunks_exact(c)).zip(dy.chunks_exact(c)) {
+    for ((dx, x), dy) in dx
+        .chunks_exact_mut(c)
+        .zip(x.chunks_exact(c))
+        .zip(dy.chunks_exact(c))
+    {
         for i in 0..c {
             dx[i] = dy[i] * s[i];
             ds[i] += dy[i] * x[i];
@@ -98,7 +102,12 @@ struct GateBackward;
 impl<B: GateBackend> Backward<B, 2> for GateBackward {
     type State = (NodeId, NodeId);
 
-    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
         let [node_x, node_s] = ops.parents;
         let dy = grads.consume::<B>(&ops.node);
         let x = checkpointer.retrieve_node_output(ops.state.0);
@@ -115,13 +124,19 @@ impl<B: GateBackend> Backward<B, 2> for GateBackward {
 
 impl<B: GateBackend, C: CheckpointStrategy> GateBackend for Autodiff<B, C> {
     fn gate(x: FloatTensor<Self>, s: FloatTensor<Self>) -> FloatTensor<Self> {
-        match GateBackward.prepare::<C>([x.node(), s.node()]).compute_bound().stateful() {
+        match GateBackward
+            .prepare::<C>([x.node(), s.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(mut prep) => {
                 let state = (prep.checkpoint(&x), prep.checkpoint(&s));
                 let y = B::gate(x.into_primitive(), s.into_primitive());
                 prep.finish(state, y)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::gate(x.into_primitive(), s.into_primitive())),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::gate(x.into_primitive(), s.into_primitive()))
+            }
         }
     }
 
@@ -131,7 +146,8 @@ impl<B: GateBackend, C: CheckpointStrategy> GateBackend for Autodiff<B, C> {
         s: FloatTensor<Self>,
         dy: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let (dx, ds) = B::gate_backward(x.into_primitive(), s.into_primitive(), dy.into_primitive());
+        let (dx, ds) =
+            B::gate_backward(x.into_primitive(), s.into_primitive(), dy.into_primitive());
         (Self::from_inner(dx), Self::from_inner(ds))
     }
 }

@@ -5,7 +5,9 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension,
+};
 use burn::tensor::Tensor;
 use multiversion::multiversion;
 use rayon::prelude::*;
@@ -94,7 +96,11 @@ impl<B: GlobalPoolBackend, C: CheckpointStrategy> GlobalPoolBackend for Autodiff
     fn global_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let shape = x.primitive().shape();
         let [_, h, w, _] = shape.dims::<4>();
-        match GlobalPoolBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+        match GlobalPoolBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => prep.finish((h, w), B::global_pool(x.into_primitive())),
             OpsKind::UnTracked(prep) => prep.finish(B::global_pool(x.into_primitive())),
         }

@@ -11,7 +11,9 @@ pub const LANES: usize = 8;
 /// A whole block of eight channels, or the rest of the channels as a shorter one.
 #[inline(always)]
 pub fn block(slice: &[f32], start: usize) -> &[f32; LANES] {
-    slice[start..start + LANES].try_into().expect("a block of LANES channels")
+    slice[start..start + LANES]
+        .try_into()
+        .expect("a block of LANES channels")
 }
 
 /// e^x by range reduction and a degree-6 polynomial; relative error below 2e-7 on [-87, 87].
@@ -53,7 +55,10 @@ mod tests {
         let mut x = -86.9f32;
         while x < 86.9 {
             let exact = f64::from(x).exp();
-            assert!(((f64::from(exp(x)) - exact) / exact).abs() < 3e-7, "exp({x})");
+            assert!(
+                ((f64::from(exp(x)) - exact) / exact).abs() < 3e-7,
+                "exp({x})"
+            );
             x += 0.0137;
         }
     }

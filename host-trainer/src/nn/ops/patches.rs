@@ -5,7 +5,9 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::backend::{
+    Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension,
+};
 use burn::tensor::Tensor;
 use pupil_core::shape::same_padding;
 use rayon::prelude::*;
@@ -37,7 +39,10 @@ pub fn patches(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
 /// that lies inside the image, in order.
 fn for_taps([h, w, c]: [usize; 3], kernel: usize, stride: usize, mut f: impl FnMut(usize, usize)) {
     let (oh, ow) = (h.div_ceil(stride), w.div_ceil(stride));
-    let (top, left) = (same_padding(h, kernel, stride).0, same_padding(w, kernel, stride).0);
+    let (top, left) = (
+        same_padding(h, kernel, stride).0,
+        same_padding(w, kernel, stride).0,
+    );
     for oy in 0..oh {
         for ox in 0..ow {
             let row = (oy * ow + ox) * kernel * kernel * c;
@@ -118,13 +123,16 @@ impl<B: PatchesBackend> Backward<B, 1> for PatchesBackward {
 impl<B: PatchesBackend, C: CheckpointStrategy> PatchesBackend for Autodiff<B, C> {
     fn patches(x: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self> {
         let dims = x.primitive().shape().dims::<4>();
-        match PatchesBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                prep.finish((dims, kernel, stride), B::patches(x.into_primitive(), kernel, stride))
-            }
-            OpsKind::UnTracked(prep) => {
-                prep.finish(B::patches(x.into_primitive(), kernel, stride))
-            }
+        match PatchesBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(
+                (dims, kernel, stride),
+                B::patches(x.into_primitive(), kernel, stride),
+            ),
+            OpsKind::UnTracked(prep) => prep.finish(B::patches(x.into_primitive(), kernel, stride)),
         }
     }
 
@@ -135,6 +143,11 @@ impl<B: PatchesBackend, C: CheckpointStrategy> PatchesBackend for Autodiff<B, C>
         kernel: usize,
         stride: usize,
     ) -> FloatTensor<Self> {
-        Self::from_inner(B::patches_backward(dy.into_primitive(), dims, kernel, stride))
+        Self::from_inner(B::patches_backward(
+            dy.into_primitive(),
+            dims,
+            kernel,
+            stride,
+        ))
     }
 }

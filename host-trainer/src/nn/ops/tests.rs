@@ -33,9 +33,15 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 fn assert_close(name: &str, fused: &[f32], stock: &[f32]) {
     assert_eq!(fused.len(), stock.len(), "{name}");
     let largest = stock.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
-    let worst = fused.iter().zip(stock).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+    let worst = fused
+        .iter()
+        .zip(stock)
+        .fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
     // f32 sums of some thousand terms in another order.
-    assert!(worst / largest < 2e-5, "{name}: differs by {worst} of {largest}");
+    assert!(
+        worst / largest < 2e-5,
+        "{name}: differs by {worst} of {largest}"
+    );
 }
 
 /// Compares outputs and the gradients of `inputs` for a loss that weighs every output.
@@ -46,7 +52,11 @@ fn compare<const D: usize>(
     fused_inputs: &[Tensor<1>],
     stock_inputs: &[Tensor<1>],
 ) {
-    assert_close(name, &values(fused.clone().inner()), &values(stock.clone().inner()));
+    assert_close(
+        name,
+        &values(fused.clone().inner()),
+        &values(stock.clone().inner()),
+    );
     let weights = random(fused.dims(), 1000).detach();
     let fused_grads = (fused * weights.clone()).sum().backward();
     let stock_grads = (stock * weights).sum().backward();
@@ -69,7 +79,9 @@ fn stock_conv(x: Tensor<4>, w: Tensor<4>, stride: usize, groups: usize) -> Tenso
     let kernel = w.dims()[2];
     let (top, bottom) = same_padding(h, kernel, stride);
     let (left, right) = same_padding(width, kernel, stride);
-    let x = x.permute([0, 3, 1, 2]).pad((left, right, top, bottom), PadMode::Constant(0.0));
+    let x = x
+        .permute([0, 3, 1, 2])
+        .pad((left, right, top, bottom), PadMode::Constant(0.0));
     let options = ConvOptions::new([stride, stride], [0, 0], [1, 1], groups);
     conv2d(x, w, None, options).permute([0, 2, 3, 1])
 }
@@ -100,16 +112,22 @@ fn depthwise_equals_grouped_convolution() {
 
 #[test]
 fn patches_times_weights_equal_convolution() {
-    for (dims, kernel, stride, out) in
-        [([3, 7, 6, 2], 3, 1, 4), ([2, 8, 8, 1], 3, 2, 5), ([2, 5, 1, 3], 5, 2, 2)]
-    {
+    for (dims, kernel, stride, out) in [
+        ([3, 7, 6, 2], 3, 1, 4),
+        ([2, 8, 8, 1], 3, 2, 5),
+        ([2, 5, 1, 3], 5, 2, 2),
+    ] {
         let [n, h, w, c] = dims;
         let rows = kernel * kernel * c;
         let ((fx, x), (fw, weight)) = (leaf(dims, 3), leaf([rows, out], 4));
         let ((sx, x2), (sw, weight2)) = (leaf(dims, 3), leaf([rows, out], 4));
         let (oh, ow) = (h.div_ceil(stride), w.div_ceil(stride));
-        let fused = patches(x, kernel, stride).reshape([n * oh * ow, rows]).matmul(weight);
-        let weight2 = weight2.reshape([kernel, kernel, c, out]).permute([3, 2, 0, 1]);
+        let fused = patches(x, kernel, stride)
+            .reshape([n * oh * ow, rows])
+            .matmul(weight);
+        let weight2 = weight2
+            .reshape([kernel, kernel, c, out])
+            .permute([3, 2, 0, 1]);
         compare(
             &format!("patches {dims:?} k{kernel} s{stride}"),
             fused.reshape([n, oh, ow, out]),
@@ -121,7 +139,12 @@ fn patches_times_weights_equal_convolution() {
 }
 
 /// Batch norm and activation from stock operators.
-fn stock_batch_norm_act(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, act: Activation) -> Tensor<4> {
+fn stock_batch_norm_act(
+    x: Tensor<4>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    act: Activation,
+) -> Tensor<4> {
     let [n, h, w, c] = x.dims();
     let rows = x.reshape([n * h * w, c]);
     let mean = rows.clone().mean_dim(0);
@@ -185,11 +208,23 @@ fn pooling_and_gate_equal_their_compositions() {
         let [n, _, _, c] = dims;
         let ((fx, x), (sx, x2)) = (leaf(dims, 10), leaf(dims, 10));
         let stock = x2.mean_dim(1).mean_dim(2).reshape([n, c]);
-        compare(&format!("pool {dims:?}"), global_pool(x), stock, &[fx], &[sx]);
+        compare(
+            &format!("pool {dims:?}"),
+            global_pool(x),
+            stock,
+            &[fx],
+            &[sx],
+        );
         let ((fx, x), (fs, s)) = (leaf(dims, 11), leaf([n, c], 12));
         let ((sx, x2), (ss, s2)) = (leaf(dims, 11), leaf([n, c], 12));
         let stock = x2 * s2.reshape([n, 1, 1, c]);
-        compare(&format!("gate {dims:?}"), gate(x, s), stock, &[fx, fs], &[sx, ss]);
+        compare(
+            &format!("gate {dims:?}"),
+            gate(x, s),
+            stock,
+            &[fx, fs],
+            &[sx, ss],
+        );
     }
 }
 
@@ -204,7 +239,10 @@ fn evaluation_applies_the_given_scale_and_shift() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             let (flat, x) = leaf([11, 6, 6, 12], 16);
             let (weights, w) = leaf([9, 12], 17);
@@ -212,7 +250,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let y = depthwise(x, w, 3, 1);
             let (y, _, _) = batch_norm_act(y, ones.clone(), ones, Activation::Silu);
             let grads = (y.clone() * y).sum().backward();
-            (values(flat.grad(&grads).unwrap()), values(weights.grad(&grads).unwrap()))
+            (
+                values(flat.grad(&grads).unwrap()),
+                values(weights.grad(&grads).unwrap()),
+            )
         })
     };
     assert_eq!(run(1), run(2));

@@ -21,7 +21,11 @@ pub fn run(vectors: &Vectors, layer: &Layer) -> Result<Vec<i8>, String> {
         return sequence(vectors, layer);
     }
     let x = vectors.int8(layer, "x")?;
-    let second = if layer.tensors.contains_key("x2") { vectors.int8(layer, "x2")? } else { vec![] };
+    let second = if layer.tensors.contains_key("x2") {
+        vectors.int8(layer, "x2")?
+    } else {
+        vec![]
+    };
     step(vectors, layer, &x, &second)
 }
 
@@ -56,7 +60,10 @@ fn step(vectors: &Vectors, layer: &Layer, x: &[i8], second: &[i8]) -> Result<Vec
     if x.len() != input.len() || output.is_empty() {
         return Err(format!("{} input values for {input:?}", x.len()));
     }
-    let multiplier = Multiplier { mantissa: layer.mult, shift: layer.shift };
+    let multiplier = Multiplier {
+        mantissa: layer.mult,
+        shift: layer.shift,
+    };
     let (min, max) = layer.clamps();
     let (min, max) = (i32::from(min), i32::from(max));
     let mut y = vec![0; output.len()];
@@ -68,8 +75,14 @@ fn step(vectors: &Vectors, layer: &Layer, x: &[i8], second: &[i8]) -> Result<Vec
             let p = AddParams {
                 zero_points: [-layer.in_off, -layer.in2_off],
                 multipliers: [
-                    Multiplier { mantissa: layer.in1_mult, shift: layer.in1_shift },
-                    Multiplier { mantissa: layer.in2_mult, shift: layer.in2_shift },
+                    Multiplier {
+                        mantissa: layer.in1_mult,
+                        shift: layer.in1_shift,
+                    },
+                    Multiplier {
+                        mantissa: layer.in2_mult,
+                        shift: layer.in2_shift,
+                    },
                 ],
                 output_multiplier: multiplier,
                 output_zero_point: layer.out_off,
@@ -96,12 +109,29 @@ fn step(vectors: &Vectors, layer: &Layer, x: &[i8], second: &[i8]) -> Result<Vec
             kernels::mul(&p, x, second, &mut y);
         }
         "mean" => {
-            let out = Output { zero_point: layer.out_off, min, max, lookup: None };
-            let p = MeanParams { input, input_zero_point: -layer.in_off, multiplier, out };
+            let out = Output {
+                zero_point: layer.out_off,
+                min,
+                max,
+                lookup: None,
+            };
+            let p = MeanParams {
+                input,
+                input_zero_point: -layer.in_off,
+                multiplier,
+                out,
+            };
             kernels::mean(&p, x, &mut y);
         }
         "softmax" => {
-            kernels::softmax(&SoftmaxParams { multiplier, diff_min: layer.diff_min }, x, &mut y);
+            kernels::softmax(
+                &SoftmaxParams {
+                    multiplier,
+                    diff_min: layer.diff_min,
+                },
+                x,
+                &mut y,
+            );
         }
         other => return Err(format!("unknown operator `{other}`")),
     }
@@ -123,15 +153,25 @@ fn packed(
     let zero_point = |value: i32| {
         i8::try_from(value).map_err(|_| BuildError(format!("zero point {value} is no int8")))
     };
-    let affine = Affine { scale: 1.0, zero_point: zero_point(-layer.in_off)? };
-    let spec = InputSpec { shape: input, format: PixelFormat::Raw8, affine };
+    let affine = Affine {
+        scale: 1.0,
+        zero_point: zero_point(-layer.in_off)?,
+    };
+    let spec = InputSpec {
+        shape: input,
+        format: PixelFormat::Raw8,
+        affine,
+    };
     // One class per output value, so that the output may be a whole map.
     let labels = vec![""; output.len()];
     let mut builder = ModelBuilder::new(spec, &labels);
     let start = builder.input();
     let last = add_layer(vectors, layer, &mut builder, start, output)?;
     if builder.shape(last) != output {
-        return Err(BuildError(format!("output is {:?}, expected {output:?}", builder.shape(last))));
+        return Err(BuildError(format!(
+            "output is {:?}, expected {output:?}",
+            builder.shape(last)
+        )));
     }
     let bytes = builder.finish()?;
     let model = Model::parse(&bytes)?;
@@ -152,8 +192,16 @@ fn add_layer(
 ) -> Result<TensorId, BuildError> {
     let zero_point = i8::try_from(layer.out_off)
         .map_err(|_| BuildError(format!("zero point {} is no int8", layer.out_off)))?;
-    let out = Affine { scale: 1.0, zero_point };
-    let pad = Pad::Explicit { top: layer.ph, left: layer.pw, h: output.h, w: output.w };
+    let out = Affine {
+        scale: 1.0,
+        zero_point,
+    };
+    let pad = Pad::Explicit {
+        top: layer.ph,
+        left: layer.pw,
+        h: output.h,
+        w: output.w,
+    };
     let input = builder.shape(x);
     // A pooling without a window is global.
     let (kernel, stride) = if layer.kh == 0 {
@@ -161,32 +209,57 @@ fn add_layer(
     } else {
         ((layer.kh, layer.kw), (layer.sh, layer.sw))
     };
-    let pool = Pool { kernel, stride, pad, act: layer.clamps() };
+    let pool = Pool {
+        kernel,
+        stride,
+        pad,
+        act: layer.clamps(),
+    };
     match layer.op.as_str() {
         "avgpool" => return builder.average_pool(x, pool),
         "maxpool" => return builder.max_pool(x, pool),
         "lookup" => {
             let table = vectors.int8(layer, "table").map_err(BuildError)?;
             let table = table.iter().map(|v| *v as u8).collect::<Vec<_>>();
-            let table = table.try_into().map_err(|_| BuildError("a table has 256 values".into()))?;
+            let table = table
+                .try_into()
+                .map_err(|_| BuildError("a table has 256 values".into()))?;
             return builder.lookup(x, &Fused { table, out });
         }
         _ => {}
     }
-    let bias = vectors.int32(layer, "b", output.c, None).map_err(BuildError)?;
-    let mult = vectors.int32(layer, "mult", output.c, Some(layer.mult)).map_err(BuildError)?;
-    let shift = vectors.int32(layer, "shift", output.c, Some(layer.shift)).map_err(BuildError)?;
+    let bias = vectors
+        .int32(layer, "b", output.c, None)
+        .map_err(BuildError)?;
+    let mult = vectors
+        .int32(layer, "mult", output.c, Some(layer.mult))
+        .map_err(BuildError)?;
+    let shift = vectors
+        .int32(layer, "shift", output.c, Some(layer.shift))
+        .map_err(BuildError)?;
     let channels = bias
         .iter()
         .zip(mult.iter().zip(&shift))
         .map(|(bias, (mantissa, shift))| Channel {
             bias: *bias,
-            multiplier: Multiplier { mantissa: *mantissa, shift: *shift },
+            multiplier: Multiplier {
+                mantissa: *mantissa,
+                shift: *shift,
+            },
         })
         .collect();
     let weights = vectors.int8(layer, "w").map_err(BuildError)?;
     let weights = weights.iter().map(|w| *w as u8).collect();
-    let conv = Conv { kernel, stride, pad, weights, channels, out, act: layer.clamps(), fused: None };
+    let conv = Conv {
+        kernel,
+        stride,
+        pad,
+        weights,
+        channels,
+        out,
+        act: layer.clamps(),
+        fused: None,
+    };
     match layer.op.as_str() {
         "conv2d" => builder.conv(x, conv),
         "dwconv2d" => builder.depthwise(x, conv),

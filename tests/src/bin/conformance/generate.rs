@@ -28,7 +28,11 @@ struct Writer {
 /// # Errors
 /// A folder that can't be written.
 pub fn write(folder: &Path) -> Result<(), String> {
-    let mut writer = Writer { random: 2026, layers: Vec::new(), data: Vec::new() };
+    let mut writer = Writer {
+        random: 2026,
+        layers: Vec::new(),
+        data: Vec::new(),
+    };
     writer.convolutions();
     writer.pools();
     writer.elementwise();
@@ -53,7 +57,10 @@ pub fn write(folder: &Path) -> Result<(), String> {
 
 impl Writer {
     fn next(&mut self) -> u32 {
-        self.random = self.random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.random = self
+            .random
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
         self.random >> 16
     }
 
@@ -65,7 +72,12 @@ impl Writer {
         self.data.resize(self.data.len().next_multiple_of(4), 0);
         let offset = self.data.len();
         self.data.extend(bytes);
-        Tensor { dtype: dtype.into(), shape, offset, nbytes: bytes.len() }
+        Tensor {
+            dtype: dtype.into(),
+            shape,
+            offset,
+            nbytes: bytes.len(),
+        }
     }
 
     fn put8(&mut self, layer: &mut Layer, role: &str, values: &[i8]) {
@@ -83,29 +95,92 @@ impl Writer {
     /// Kernels, strides, paddings, odd sizes, narrow clamps, left and extreme shifts.
     fn convolutions(&mut self) {
         // op, input, output channels, kernel, stride, zero points, clamps, shift
-        type Case = (&'static str, [usize; 3], usize, [usize; 2], [usize; 2], (i32, i32), [i32; 2], i32);
+        type Case = (
+            &'static str,
+            [usize; 3],
+            usize,
+            [usize; 2],
+            [usize; 2],
+            (i32, i32),
+            [i32; 2],
+            i32,
+        );
         const ALL: [i32; 2] = [-128, 127];
         const CASES: [Case; 24] = [
-            ("conv2d", [5, 7, 3], 4, [3, 3], [1, 1], (-128, -128), ALL, -8),
+            (
+                "conv2d",
+                [5, 7, 3],
+                4,
+                [3, 3],
+                [1, 1],
+                (-128, -128),
+                ALL,
+                -8,
+            ),
             ("conv2d", [6, 6, 3], 5, [3, 3], [2, 2], (3, 11), ALL, -8),
             ("conv2d", [7, 5, 2], 3, [5, 3], [2, 1], (127, -4), ALL, -8),
             ("conv2d", [9, 4, 1], 8, [4, 5], [3, 2], (0, 0), ALL, -7),
             ("conv2d", [1, 1, 7], 3, [3, 3], [1, 1], (-5, 20), ALL, -8),
-            ("conv2d", [1, 9, 4], 2, [1, 3], [1, 1], (9, -9), [-20, 30], -8),
-            ("conv2d", [3, 3, 2], 2, [2, 2], [2, 2], (-1, 1), [-128, -128], -6),
+            (
+                "conv2d",
+                [1, 9, 4],
+                2,
+                [1, 3],
+                [1, 1],
+                (9, -9),
+                [-20, 30],
+                -8,
+            ),
+            (
+                "conv2d",
+                [3, 3, 2],
+                2,
+                [2, 2],
+                [2, 2],
+                (-1, 1),
+                [-128, -128],
+                -6,
+            ),
             ("conv2d", [4, 4, 1], 2, [3, 3], [1, 1], (-128, 5), ALL, 1),
             ("conv2d", [4, 4, 1], 2, [3, 3], [1, 1], (12, 5), ALL, -31),
-            ("conv2d", [5, 5, 8], 8, [1, 1], [1, 1], (-128, -128), [-128, 40], -7),
+            (
+                "conv2d",
+                [5, 5, 8],
+                8,
+                [1, 1],
+                [1, 1],
+                (-128, -128),
+                [-128, 40],
+                -7,
+            ),
             ("conv2d", [4, 3, 13], 7, [1, 1], [1, 1], (30, -30), ALL, -8),
             ("conv2d", [5, 5, 3], 3, [1, 1], [2, 2], (30, -30), ALL, -6),
             ("conv2d", [2, 2, 1], 1, [1, 1], [1, 1], (0, 0), ALL, 0),
-            ("dwconv2d", [5, 5, 8], 8, [3, 3], [1, 1], (-128, -128), ALL, -6),
+            (
+                "dwconv2d",
+                [5, 5, 8],
+                8,
+                [3, 3],
+                [1, 1],
+                (-128, -128),
+                ALL,
+                -6,
+            ),
             ("dwconv2d", [6, 7, 5], 5, [3, 3], [2, 2], (17, 3), ALL, -6),
             ("dwconv2d", [7, 7, 9], 9, [5, 5], [1, 1], (-7, 0), ALL, -7),
             ("dwconv2d", [8, 6, 3], 3, [5, 5], [2, 2], (127, 0), ALL, -7),
             ("dwconv2d", [5, 4, 3], 6, [3, 3], [1, 1], (4, -4), ALL, -6),
             ("dwconv2d", [1, 1, 4], 4, [3, 3], [1, 1], (4, -4), ALL, -5),
-            ("dwconv2d", [1, 8, 2], 2, [1, 7], [1, 3], (-9, 60), [0, 100], -5),
+            (
+                "dwconv2d",
+                [1, 8, 2],
+                2,
+                [1, 7],
+                [1, 3],
+                (-9, 60),
+                [0, 100],
+                -5,
+            ),
             ("dwconv2d", [4, 4, 2], 2, [2, 2], [1, 1], (0, 0), ALL, 2),
             ("fc", [1, 1, 24], 10, [1, 1], [1, 1], (-128, 24), ALL, -8),
             ("fc", [1, 1, 7], 3, [1, 1], [1, 1], (5, 0), [-3, 3], -6),
@@ -138,15 +213,22 @@ impl Writer {
             };
             let x = self.int8(input.len());
             let weights = self.int8(per_channel * out_ch);
-            let bias: Vec<i32> = (0..out_ch).map(|_| self.next() as i32 % 4000 - 2000).collect();
-            let mult: Vec<i32> =
-                (0..out_ch).map(|_| (1 << 30) + (self.next() as i32 & 0xffff) * 16_383).collect();
-            let shifts: Vec<i32> =
-                (0..out_ch).map(|_| (shift - (self.next() % 2) as i32).max(-31)).collect();
+            let bias: Vec<i32> = (0..out_ch)
+                .map(|_| self.next() as i32 % 4000 - 2000)
+                .collect();
+            let mult: Vec<i32> = (0..out_ch)
+                .map(|_| (1 << 30) + (self.next() as i32 & 0xffff) * 16_383)
+                .collect();
+            let shifts: Vec<i32> = (0..out_ch)
+                .map(|_| (shift - (self.next() % 2) as i32).max(-31))
+                .collect();
             let multipliers: Vec<Multiplier> = mult
                 .iter()
                 .zip(&shifts)
-                .map(|(m, s)| Multiplier { mantissa: *m, shift: *s })
+                .map(|(m, s)| Multiplier {
+                    mantissa: *m,
+                    shift: *s,
+                })
                 .collect();
             let clamps = (act[0] as i8, act[1] as i8);
             let y = if dense {
@@ -191,14 +273,21 @@ impl Writer {
     }
 
     fn pools(&mut self) {
-        for (i, (dims, kernel, stride)) in
-            [([6, 6, 4], 2, 2), ([5, 7, 3], 3, 2), ([4, 4, 9], 3, 1), ([1, 5, 2], 3, 1)]
-                .into_iter()
-                .enumerate()
+        for (i, (dims, kernel, stride)) in [
+            ([6, 6, 4], 2, 2),
+            ([5, 7, 3], 3, 2),
+            ([4, 4, 9], 3, 1),
+            ([1, 5, 2], 3, 1),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let [h, w, c] = dims;
             let window = Window::same(h, w, kernel, stride);
-            let (input, output) = (Shape::new(h, w, c), Shape::new(h.div_ceil(stride), w.div_ceil(stride), c));
+            let (input, output) = (
+                Shape::new(h, w, c),
+                Shape::new(h.div_ceil(stride), w.div_ceil(stride), c),
+            );
             let x = self.int8(input.len());
             for (op, max) in [("avgpool", false), ("maxpool", true)] {
                 let y = reference::pool(input, output, &window, (-100, 90), &x, max);
@@ -221,10 +310,13 @@ impl Writer {
                 self.layers.push(layer);
             }
         }
-        for (i, (dims, real, zero_points)) in
-            [([7, 7, 5], 0.8, (-128, -100)), ([2, 3, 8], 2.5, (10, 0)), ([1, 1, 4], 1.0, (0, 7))]
-                .into_iter()
-                .enumerate()
+        for (i, (dims, real, zero_points)) in [
+            ([7, 7, 5], 0.8, (-128, -100)),
+            ([2, 3, 8], 2.5, (10, 0)),
+            ([1, 1, 4], 1.0, (0, 7)),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let [h, w, c] = dims;
             let input = Shape::new(h, w, c);
@@ -264,8 +356,11 @@ impl Writer {
             let (x, x2) = (self.int8(5 * 3 * 4), self.int8(5 * 3 * 4));
             let p = AddParams::new(inputs, out, act);
             let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
-            let y: Vec<i8> =
-                x.iter().zip(&x2).map(|(a, b)| reference::add((*a, *b), points, m, act)).collect();
+            let y: Vec<i8> = x
+                .iter()
+                .zip(&x2)
+                .map(|(a, b)| reference::add((*a, *b), points, m, act))
+                .collect();
             let mut layer = Layer {
                 op: "add".into(),
                 name: format!("add_{i}"),

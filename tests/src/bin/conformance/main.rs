@@ -23,7 +23,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["--generate", folder] => generate::write(Path::new(folder)).map(|()| [0; 3]),
-        [] | ["--help" | "-h"] => Err("usage: conformance DIR…, or conformance --generate DIR".into()),
+        [] | ["--help" | "-h"] => {
+            Err("usage: conformance DIR…, or conformance --generate DIR".into())
+        }
         folders => run(folders),
     };
     match outcome {
@@ -56,13 +58,19 @@ fn run(folders: &[&str]) -> Result<Counts, String> {
         }
         println!("  {:<12} passed  failed skipped", "op");
         for (op, counts) in table {
-            println!("  {op:<12} {:>6} {:>7} {:>7}", counts[0], counts[1], counts[2]);
+            println!(
+                "  {op:<12} {:>6} {:>7} {:>7}",
+                counts[0], counts[1], counts[2]
+            );
             for (sum, n) in total.iter_mut().zip(counts) {
                 *sum += n;
             }
         }
     }
-    println!("{} passed, {} failed, {} skipped", total[0], total[1], total[2]);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        total[0], total[1], total[2]
+    );
     Ok(total)
 }
 
@@ -76,8 +84,9 @@ fn find(folders: &[&str]) -> Result<Vec<PathBuf>, String> {
             found.push(path);
             continue;
         }
-        let entries = std::fs::read_dir(&path)
-            .map_err(|e| format!("{folder}: {e}\n  do:    give a folder with layers.json and data.bin"))?;
+        let entries = std::fs::read_dir(&path).map_err(|e| {
+            format!("{folder}: {e}\n  do:    give a folder with layers.json and data.bin")
+        })?;
         let before = found.len();
         found.extend(entries.flatten().map(|e| e.path()).filter(|p| is_one(p)));
         if found.len() == before {
@@ -96,9 +105,15 @@ fn check(vectors: &Vectors, layer: &Layer) -> Result<Option<String>, String> {
     let found = execute::run(vectors, layer)?;
     let expected = vectors.int8(layer, "y")?;
     if found.len() != expected.len() {
-        return Ok(Some(format!("{} values, expected {}", found.len(), expected.len())));
+        return Ok(Some(format!(
+            "{} values, expected {}",
+            found.len(),
+            expected.len()
+        )));
     }
-    let Some(at) = found.iter().zip(&expected).position(|(a, b)| a != b) else { return Ok(None) };
+    let Some(at) = found.iter().zip(&expected).position(|(a, b)| a != b) else {
+        return Ok(None);
+    };
     let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
     let [h, w, c] = layer.dims(&layer.output);
     let (y, x, k) = (at / (w * c), at / c % w, at % c);
@@ -112,7 +127,9 @@ fn check(vectors: &Vectors, layer: &Layer) -> Result<Option<String>, String> {
     for row in y.saturating_sub(2)..(y + 3).min(h) {
         let patch = |values: &[i8]| -> String {
             let columns = x.saturating_sub(2)..(x + 3).min(w);
-            columns.map(|x| format!("{:>5}", values[(row * w + x) * c + k])).collect()
+            columns
+                .map(|x| format!("{:>5}", values[(row * w + x) * c + k]))
+                .collect()
         };
         text += &format!("\n    {} |{}", patch(&expected), patch(&found));
     }
@@ -130,7 +147,10 @@ mod tests {
     #[test]
     fn the_projects_own_vectors_pass() {
         let [passed, failed, skipped] = run(&[&own()]).unwrap();
-        assert!(passed >= 40 && failed == 0 && skipped == 0, "{passed} {failed} {skipped}");
+        assert!(
+            passed >= 40 && failed == 0 && skipped == 0,
+            "{passed} {failed} {skipped}"
+        );
     }
 
     #[test]
@@ -146,11 +166,19 @@ mod tests {
     #[test]
     fn a_changed_byte_is_found_and_shown() {
         let mut vectors = Vectors::read(Path::new(&own())).unwrap();
-        let layer = vectors.layers.iter().find(|l| l.op == "conv2d").unwrap().clone();
+        let layer = vectors
+            .layers
+            .iter()
+            .find(|l| l.op == "conv2d")
+            .unwrap()
+            .clone();
         let at = layer.tensors["y"].offset + 3;
         vectors.data[at] ^= 0x40;
         let text = check(&vectors, &layer).unwrap().unwrap();
-        assert!(text.contains("first difference at") && text.contains("1 of"), "{text}");
+        assert!(
+            text.contains("first difference at") && text.contains("1 of"),
+            "{text}"
+        );
     }
 
     #[test]

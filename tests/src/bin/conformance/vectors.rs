@@ -134,15 +134,24 @@ impl Vectors {
         let text = std::fs::read_to_string(&path).map_err(|e| at(&e))?;
         let file: File = serde_json::from_str(&text).map_err(|e| at(&e))?;
         if file.format != FORMAT {
-            return Err(at(&format!("format is `{}`, this program reads {FORMAT}", file.format)));
+            return Err(at(&format!(
+                "format is `{}`, this program reads {FORMAT}",
+                file.format
+            )));
         }
         let path = folder.join("data.bin");
         let data = std::fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(Self { layers: file.layers, data })
+        Ok(Self {
+            layers: file.layers,
+            data,
+        })
     }
 
     fn bytes(&self, layer: &Layer, role: &str) -> Result<&[u8], String> {
-        let tensor = layer.tensors.get(role).ok_or_else(|| format!("no tensor `{role}`"))?;
+        let tensor = layer
+            .tensors
+            .get(role)
+            .ok_or_else(|| format!("no tensor `{role}`"))?;
         let end = tensor.offset.checked_add(tensor.nbytes);
         end.and_then(|end| self.data.get(tensor.offset..end))
             .ok_or_else(|| format!("tensor `{role}` lies beyond data.bin"))
@@ -161,7 +170,13 @@ impl Vectors {
     ///
     /// # Errors
     /// Another length, or neither tensor nor number.
-    pub fn int32(&self, layer: &Layer, role: &str, len: usize, otherwise: Option<i32>) -> Result<Vec<i32>, String> {
+    pub fn int32(
+        &self,
+        layer: &Layer,
+        role: &str,
+        len: usize,
+        otherwise: Option<i32>,
+    ) -> Result<Vec<i32>, String> {
         if let (false, Some(value)) = (layer.tensors.contains_key(role), otherwise) {
             return Ok(vec![value; len]);
         }
@@ -170,7 +185,10 @@ impl Vectors {
         match values.as_slice() {
             [one] => Ok(vec![*one; len]),
             all if all.len() == len => Ok(values),
-            all => Err(format!("tensor `{role}` has {} values, needs {len}", all.len())),
+            all => Err(format!(
+                "tensor `{role}` has {} values, needs {len}",
+                all.len()
+            )),
         }
     }
 }

@@ -42,8 +42,12 @@ pub const BOARDS: [Board; 4] = [
 ];
 
 /// Compiler targets of all boards.
-pub const TARGETS: [&str; 4] =
-    [BOARDS[0].target, BOARDS[1].target, BOARDS[2].target, BOARDS[3].target];
+pub const TARGETS: [&str; 4] = [
+    BOARDS[0].target,
+    BOARDS[1].target,
+    BOARDS[2].target,
+    BOARDS[3].target,
+];
 
 /// The named board.
 ///
@@ -52,6 +56,9 @@ pub const TARGETS: [&str; 4] =
 pub fn find(name: &str) -> anyhow::Result<Board> {
     let names: Vec<&str> = BOARDS.iter().map(|b| b.name).collect();
     BOARDS.into_iter().find(|b| b.name == name).ok_or_else(|| {
-        anyhow::anyhow!("unknown board `{name}`\n  do:    one of {}, or all", names.join(", "))
+        anyhow::anyhow!(
+            "unknown board `{name}`\n  do:    one of {}, or all",
+            names.join(", ")
+        )
     })
 }

@@ -14,14 +14,22 @@ pub fn root() -> PathBuf {
 pub fn target_dir() -> PathBuf {
     let given = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let folder = given.unwrap_or("target".into());
-    if folder.is_absolute() { folder } else { root().join(folder) }
+    if folder.is_absolute() {
+        folder
+    } else {
+        root().join(folder)
+    }
 }
 
 /// A command in the root, without input. `words` are split at spaces.
 pub fn command(words: &str) -> Command {
     let mut parts = words.split_whitespace();
     let program = parts.next().unwrap_or_default();
-    let mut command = Command::new(if program == "cargo" { env!("CARGO") } else { program });
+    let mut command = Command::new(if program == "cargo" {
+        env!("CARGO")
+    } else {
+        program
+    });
     command.args(parts).current_dir(root()).stdin(Stdio::null());
     // The compiler that runs xtask is not the one that a step may want.
     for name in ["CARGO", "RUSTC", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"] {
@@ -33,7 +41,9 @@ pub fn command(words: &str) -> Command {
 /// Output of a command, whatever its exit code.
 pub fn capture(command: &mut Command) -> anyhow::Result<Output> {
     let name = command.get_program().to_string_lossy().into_owned();
-    command.output().with_context(|| format!("{name} can't be started"))
+    command
+        .output()
+        .with_context(|| format!("{name} can't be started"))
 }
 
 /// Whether a program is on PATH.

@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         ["test", names @ ..] => steps::test(names),
         ["qemu", rest @ ..] => qemu::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),
-        [other, ..] => Err(anyhow::anyhow!("unknown task `{other}`\n  do:    cargo xtask help")),
+        [other, ..] => Err(anyhow::anyhow!(
+            "unknown task `{other}`\n  do:    cargo xtask help"
+        )),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

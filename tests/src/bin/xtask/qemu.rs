@@ -34,7 +34,9 @@ pub fn command_line(words: &[&str]) -> anyhow::Result<(Vec<Board>, Option<PathBu
         match *word {
             "--json" => json = true,
             "--run" => {
-                let folder = words.next().ok_or_else(|| anyhow!("--run needs a run directory"))?;
+                let folder = words
+                    .next()
+                    .ok_or_else(|| anyhow!("--run needs a run directory"))?;
                 run = Some(PathBuf::from(folder));
             }
             "all" => boards.extend(BOARDS),
@@ -80,20 +82,39 @@ pub fn run_board(
         bail!("{}: QEMU was stopped after {LIMIT} s", board.name);
     }
     let log = device::parse_log(&text).map_err(|e| {
-        anyhow!("{}: {e}\n{}", board.name, String::from_utf8_lossy(&output.stderr).trim())
+        anyhow!(
+            "{}: {e}\n{}",
+            board.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
     })?;
     // The build script has chosen the model; its size tells which one.
     let (folder, images) = match run {
         Some(run) => (run.join("6-pack"), run.join("6-pack/images.bin")),
-        None => (root().join("firmware/model"), root().join("firmware/model/images.bin")),
+        None => (
+            root().join("firmware/model"),
+            root().join("firmware/model/images.bin"),
+        ),
     };
-    let names: &[&str] =
-        if run.is_some() { &["student.pupil"] } else { &["quickstart.pupil", "tiny.pupil"] };
-    let models = names.iter().map(|n| read(&folder.join(n))).collect::<anyhow::Result<Vec<_>>>()?;
+    let names: &[&str] = if run.is_some() {
+        &["student.pupil"]
+    } else {
+        &["quickstart.pupil", "tiny.pupil"]
+    };
+    let models = names
+        .iter()
+        .map(|n| read(&folder.join(n)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let model = models
         .into_iter()
         .find(|m| m.len() == log.model_bytes)
-        .ok_or_else(|| anyhow!("{}: no model of {} bytes is here", board.name, log.model_bytes))?;
+        .ok_or_else(|| {
+            anyhow!(
+                "{}: no model of {} bytes is here",
+                board.name,
+                log.model_bytes
+            )
+        })?;
     let host = device::host_scores(&model, &read(&images)?).map_err(anyhow::Error::msg)?;
     let parsed = Model::parse(&model)?;
     Ok(Outcome {
@@ -109,11 +130,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The firmware's ELF file.
-pub fn build(
-    toolchain: &Toolchain,
-    board: Board,
-    run: Option<&Path>,
-) -> anyhow::Result<PathBuf> {
+pub fn build(toolchain: &Toolchain, board: Board, run: Option<&Path>) -> anyhow::Result<PathBuf> {
     // Another compiler than the host's has a folder of its own.
     let folder = target_dir().join("firmware");
     let words = format!(
@@ -133,7 +150,11 @@ pub fn build(
     let output = capture(&mut cargo)?;
     let text = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("the firmware for {} does not build\n{}", board.name, text.trim());
+        bail!(
+            "the firmware for {} does not build\n{}",
+            board.name,
+            text.trim()
+        );
     }
     if !text.trim().is_empty() {
         eprintln!("{}", text.trim());
@@ -171,7 +192,11 @@ fn sizes(elf: &Path) -> anyhow::Result<(u64, u64)> {
     if !bytes.starts_with(b"\x7fELF\x01\x01") {
         bail!("{}: not a 32-bit little-endian ELF file", elf.display());
     }
-    let (sections, size, count) = (number(32, 4) as usize, number(46, 2) as usize, number(48, 2));
+    let (sections, size, count) = (
+        number(32, 4) as usize,
+        number(46, 2) as usize,
+        number(48, 2),
+    );
     let (mut flash, mut ram) = (0, 0);
     for i in 0..count as usize {
         let at = sections + i * size;
@@ -196,10 +221,22 @@ fn print(board: Board, outcome: &Outcome) {
     let name = |i: usize| outcome.labels.get(i).map_or("?", String::as_str);
     for (i, a) in log.answers.iter().enumerate() {
         let label = usize::try_from(a.label).map_or("?", name);
-        let mark = if label == name(a.class) { "" } else { "   wrong" };
-        println!("{i:>5}  {label:<11} {:<11} {:>6}{mark}", name(a.class), a.score);
+        let mark = if label == name(a.class) {
+            ""
+        } else {
+            "   wrong"
+        };
+        println!(
+            "{i:>5}  {label:<11} {:<11} {:>6}{mark}",
+            name(a.class),
+            a.score
+        );
     }
-    let right = log.answers.iter().filter(|a| a.label == a.class as i64).count();
+    let right = log
+        .answers
+        .iter()
+        .filter(|a| a.label == a.class as i64)
+        .count();
     let mut counts: Vec<u64> = log.answers.iter().map(|a| a.instructions).collect();
     counts.sort_unstable();
     let (least, most) = (counts.first().unwrap_or(&0), counts.last().unwrap_or(&0));
@@ -207,12 +244,18 @@ fn print(board: Board, outcome: &Outcome) {
     println!("arena used              {:>9} bytes", log.arena);
     println!("stack high-water mark   {:>9} bytes", log.stack);
     println!("instructions per image  {least:>9} to {most}");
-    println!("flash                   {:>9} bytes, {} of them the model", outcome.sizes.0, log.model_bytes);
+    println!(
+        "flash                   {:>9} bytes, {} of them the model",
+        outcome.sizes.0, log.model_bytes
+    );
     if board.name != "virt" {
         println!("RAM of statics          {:>9} bytes", outcome.sizes.1);
     }
     let (agree, first) = &outcome.agree;
-    println!("scores identical to the host's on {agree} of {} images", log.answers.len());
+    println!(
+        "scores identical to the host's on {agree} of {} images",
+        log.answers.len()
+    );
     if let Some(first) = first {
         println!("FIRST DIFFERENCE at {first}");
     }

@@ -47,12 +47,29 @@ const STEPS: [Step; 12] = [
         cargo(&["cargo test --quiet -p pupil-tests --lib --bins"])
     }),
     ("trainer", "tests of the trainer", || {
-        cargo(&["cargo test --quiet --release -p pupil --lib --bins", "cargo test --quiet --release -p pupil --doc"])
+        cargo(&[
+            "cargo test --quiet --release -p pupil --lib --bins",
+            "cargo test --quiet --release -p pupil --doc",
+        ])
     }),
-    ("cross", "the real binary: pipeline, resume, bad input", cross),
-    ("conformance", "kernels on the project's own vectors", conformance),
-    ("qemu", "device and host to the byte, on four boards", boards),
-    ("lock", "Cargo.lock is up to date", || cargo(&["cargo metadata --locked --format-version 1"])),
+    (
+        "cross",
+        "the real binary: pipeline, resume, bad input",
+        cross,
+    ),
+    (
+        "conformance",
+        "kernels on the project's own vectors",
+        conformance,
+    ),
+    (
+        "qemu",
+        "device and host to the byte, on four boards",
+        boards,
+    ),
+    ("lock", "Cargo.lock is up to date", || {
+        cargo(&["cargo metadata --locked --format-version 1"])
+    }),
 ];
 
 /// Prints the steps.
@@ -77,7 +94,10 @@ pub fn test(names: &[&str]) -> anyhow::Result<bool> {
         }
         let start = Instant::now();
         let report = run().unwrap_or_else(|e| Report {
-            counts: Counts { failed: 1, ..Counts::default() },
+            counts: Counts {
+                failed: 1,
+                ..Counts::default()
+            },
             text: format!("{e:#}\n"),
         });
         let failed = report.counts.failed > 0;
@@ -93,7 +113,10 @@ pub fn test(names: &[&str]) -> anyhow::Result<bool> {
         }
         all.add(report.counts);
     }
-    println!("{} passed, {} failed, {} skipped", all.passed, all.failed, all.skipped);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        all.passed, all.failed, all.skipped
+    );
     Ok(all.failed == 0)
 }
 
@@ -104,7 +127,10 @@ fn cargo(lines: &[&str]) -> anyhow::Result<Report> {
 }
 
 fn run_all(commands: impl IntoIterator<Item = Command>) -> anyhow::Result<Report> {
-    let mut report = Report { counts: Counts::default(), text: String::new() };
+    let mut report = Report {
+        counts: Counts::default(),
+        text: String::new(),
+    };
     for mut command in commands {
         let output = capture(&mut command)?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned()
@@ -126,7 +152,9 @@ fn read_counts(text: &str) -> Counts {
     let mut counts = Counts::default();
     for line in text.lines() {
         let rest = match line.strip_prefix("test result:") {
-            Some(rest) => rest.trim_start_matches([' ', '.', 'o', 'k', 'F', 'A', 'I', 'L', 'E', 'D']),
+            Some(rest) => {
+                rest.trim_start_matches([' ', '.', 'o', 'k', 'F', 'A', 'I', 'L', 'E', 'D'])
+            }
             None if line.ends_with(" skipped") && line.contains(" passed, ") => line,
             None => continue,
         };
@@ -146,7 +174,13 @@ fn read_counts(text: &str) -> Counts {
 
 fn setup() -> anyhow::Result<Report> {
     toolchain::setup()?;
-    Ok(Report { counts: Counts { passed: 1, ..Counts::default() }, text: String::new() })
+    Ok(Report {
+        counts: Counts {
+            passed: 1,
+            ..Counts::default()
+        },
+        text: String::new(),
+    })
 }
 
 fn clippy() -> anyhow::Result<Report> {
@@ -161,8 +195,7 @@ fn no_std() -> anyhow::Result<Report> {
     let toolchain = toolchain::setup()?;
     let checks = TARGETS.iter().flat_map(|target| {
         ["", "--features defmt"].map(|features| {
-            let words =
-                format!("cargo check --quiet -p pupil-core --target {target} {features}");
+            let words = format!("cargo check --quiet -p pupil-core --target {target} {features}");
             let mut check = command(&words);
             check.env("CARGO_TARGET_DIR", target_dir().join("firmware"));
             if let Some(rustc) = &toolchain.rustc {
@@ -192,7 +225,10 @@ fn conformance() -> anyhow::Result<Report> {
 
 fn boards() -> anyhow::Result<Report> {
     let toolchain = toolchain::setup()?;
-    let mut report = Report { counts: Counts::default(), text: String::new() };
+    let mut report = Report {
+        counts: Counts::default(),
+        text: String::new(),
+    };
     for board in BOARDS {
         match qemu::run_board(&toolchain, board, None) {
             Ok(outcome) => {
@@ -222,7 +258,14 @@ mod tests {
         let text = "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\nnoise 9 passed\n\
             test result: FAILED. 2 passed; 4 failed; 0 ignored; 0 measured\n\
             10 passed, 1 failed, 2 skipped\n";
-        assert_eq!(read_counts(text), Counts { passed: 15, failed: 5, skipped: 3 });
+        assert_eq!(
+            read_counts(text),
+            Counts {
+                passed: 15,
+                failed: 5,
+                skipped: 3
+            }
+        );
         assert_eq!(read_counts("nothing"), Counts::default());
     }
 

@@ -65,9 +65,13 @@ fn qemu() -> anyhow::Result<()> {
 fn has_targets(rustc: &str) -> bool {
     TARGETS.iter().all(|target| {
         let print = format!("{rustc} --print target-libdir --target {target}");
-        let Ok(output) = capture(&mut command(&print)) else { return false };
+        let Ok(output) = capture(&mut command(&print)) else {
+            return false;
+        };
         let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let Ok(mut files) = std::fs::read_dir(folder) else { return false };
+        let Ok(mut files) = std::fs::read_dir(folder) else {
+            return false;
+        };
         files.any(|f| f.is_ok_and(|f| f.file_name().to_string_lossy().starts_with("libcore-")))
     })
 }
@@ -85,12 +89,15 @@ fn compiler() -> anyhow::Result<Toolchain> {
         }
         eprintln!("  rustup has no bare-metal targets here: building a private toolchain");
         let script = root().join("tests/setup-firmware-toolchain.sh");
-        let words = format!("bash {} {} {}", script.display(), private.display(), TARGETS.join(" "));
+        let words = format!(
+            "bash {} {} {}",
+            script.display(),
+            private.display(),
+            TARGETS.join(" ")
+        );
         let status = command(&words).status()?;
         if !status.success() || !has_targets(&rustc.display().to_string()) {
-            bail!(
-                "no compiler for bare-metal targets\n  do:    {add}\n         or {words}"
-            );
+            bail!("no compiler for bare-metal targets\n  do:    {add}\n         or {words}");
         }
     }
     Ok(Toolchain { rustc: Some(rustc) })

@@ -1,0 +1,210 @@
+//! All six stages through the real binary.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use pupil::data::fashion_mnist;
+use pupil::graph::int8;
+use pupil_core::model::Model;
+
+use crate::support::{SHORT, finish, pupil, run};
+
+fn write_config(folder: &Path) -> String {
+    let path = folder.join("short.toml");
+    std::fs::write(&path, SHORT).unwrap();
+    path.display().to_string()
+}
+
+fn packed(run_dir: &Path) -> Vec<u8> {
+    std::fs::read(run_dir.join("6-pack/student.pupil")).unwrap()
+}
+
+/// Waits until `path` exists or the child ends.
+fn wait_for(path: &Path, child: &mut Child) {
+    let start = Instant::now();
+    while !path.exists() && child.try_wait().unwrap().is_none() {
+        assert!(
+            start.elapsed() < Duration::from_secs(300),
+            "{} never came",
+            path.display()
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_run_ends_in_a_packed_student_whose_answers_are_those_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path());
+    let dir = folder.path().join("run");
+    let name = dir.display().to_string();
+    let (code, table, progress) = run(&["run", &config, "--run-dir", &name]);
+    assert_eq!(code, 0, "{progress}");
+    for row in [
+        "labels only, same net",
+        "teacher",
+        "student, with unlabeled",
+        "distilled, float",
+        "int8",
+        "flash",
+        "RAM",
+        "student.pupil",
+        "report.html",
+    ] {
+        assert!(table.contains(row), "{row} is missing in\n{table}");
+    }
+    for (stage, file) in [
+        ("1-teacher", "teacher.safetensors"),
+        ("1-teacher", "teacher.metrics.jsonl"),
+        ("2-pseudo-labels", "pseudo_labels.safetensors"),
+        ("3-student", "student.safetensors"),
+        ("4-distill", "distilled.safetensors"),
+        ("4-distill", "labels-only.safetensors"),
+        ("5-quantize", "ranges.json"),
+        ("6-pack", "images.bin"),
+    ] {
+        assert!(dir.join(stage).join(file).is_file(), "{stage}/{file}");
+        assert!(dir.join(stage).join("done.json").is_file(), "{stage}");
+    }
+    // A plain line per epoch, with stages named.
+    assert!(
+        progress.contains("1 teacher") && progress.contains("4 distill"),
+        "{progress}"
+    );
+    assert!(!progress.contains('\x1b') && !table.contains('\x1b'));
+
+    // The packed file, through core here, gives the accuracy that the table shows.
+    let bytes = packed(&dir);
+    let model = Model::parse(&bytes).unwrap();
+    let test = fashion_mnist::bundled().unwrap().test;
+    let answers = int8::classes(&int8::scores(&model, &test.images), 10);
+    let right = answers
+        .iter()
+        .zip(&test.labels)
+        .filter(|(a, b)| a == b)
+        .count();
+    let shown = format!("{:>6.2} %", right as f64 / 20.0);
+    let line = table.lines().find(|l| l.contains("int8")).unwrap();
+    assert!(line.contains(&shown), "{shown} is not in {line}");
+    assert!(right > 600, "{right} of 2000 right: nothing was learned");
+
+    // Run again: the same table, nothing trained.
+    let (code, again, progress) = run(&["run", &config, "--run-dir", &name]);
+    assert_eq!((code, &again), (0, &table));
+    assert_eq!(progress.matches("done before").count(), 6, "{progress}");
+    let (_, json, _) = run(&["run", &config, "--run-dir", &name, "--json", "--quiet"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["flash"], bytes.len());
+    assert_eq!(json["test_images"], 2000);
+
+    // The report stands alone.
+    let html = std::fs::read_to_string(dir.join("report.html")).unwrap();
+    for part in [
+        "Confusion matrix",
+        "With and without unlabeled",
+        "Memory map",
+        "<svg",
+        "Learning curves",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("http"), "the report needs no network");
+
+    // Other settings in the same place are refused before any work.
+    let (code, _, error) = run(&["run", &config, "--run-dir", &name, "--seed", "9"]);
+    assert_eq!(code, 2);
+    assert!(
+        error.contains("other settings") && error.contains("--fresh"),
+        "{error}"
+    );
+
+    // One thread gives the same bytes, in another directory.
+    let one = folder.path().join("one");
+    let output = pupil(&[
+        "run",
+        &config,
+        "--run-dir",
+        &one.display().to_string(),
+        "--quiet",
+    ])
+    .env("RAYON_NUM_THREADS", "1")
+    .output()
+    .unwrap();
+    assert_eq!(finish(output).0, 0);
+    assert!(packed(&one) == bytes, "one thread packs other bytes");
+}
+
+#[test]
+fn stopped_runs_continue_and_end_in_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path());
+    let whole = folder.path().join("whole");
+    let (code, ..) = run(&[
+        "run",
+        &config,
+        "--run-dir",
+        &whole.display().to_string(),
+        "--quiet",
+    ]);
+    assert_eq!(code, 0);
+
+    let dir = folder.path().join("stopped");
+    let name = dir.display().to_string();
+    let start = || {
+        pupil(&["run", &config, "--run-dir", &name])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    // Killed without warning while the teacher trains: nothing of it is taken for whole.
+    let mut child = start();
+    wait_for(&dir.join("run.toml"), &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!dir.join("1-teacher/done.json").exists());
+    // Ctrl-C in later stages.
+    for done in ["1-teacher/done.json", "3-student/done.json"] {
+        let mut child = start();
+        wait_for(&dir.join(done), &mut child);
+        let pid = child.id().to_string();
+        std::process::Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap();
+        let (code, _, text) = finish(child.wait_with_output().unwrap());
+        assert_eq!(code, 130, "{text}");
+        assert!(text.contains("the same command continues"), "{text}");
+    }
+    assert!(!dir.join("6-pack/done.json").exists());
+    let (code, _, progress) = run(&["run", &config, "--run-dir", &name]);
+    assert_eq!(code, 0, "{progress}");
+    assert!(progress.matches("done before").count() >= 3, "{progress}");
+    assert!(
+        packed(&dir) == packed(&whole),
+        "a stopped run packs other bytes"
+    );
+}
+
+#[test]
+fn stages_run_one_by_one_and_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path());
+    let dir = folder.path().join("run").display().to_string();
+    let (code, _, error) = run(&["distill", &config, "--run-dir", &dir]);
+    assert_eq!(code, 2);
+    assert!(
+        error.contains("distill needs what teacher makes"),
+        "{error}"
+    );
+    let (code, table, progress) = run(&["teacher", &config, "--run-dir", &dir]);
+    assert_eq!((code, table.as_str()), (0, ""), "{progress}");
+    let (code, _, progress) = run(&["pseudo-labels", &config, "--run-dir", &dir]);
+    assert_eq!(code, 0, "{progress}");
+    assert!(!progress.contains("3 student"), "{progress}");
+    // A stage that is repeated forgets what follows it.
+    let (code, _, progress) = run(&["teacher", &config, "--run-dir", &dir, "--fresh"]);
+    assert_eq!(code, 0, "{progress}");
+    assert!(!folder.path().join("run/2-pseudo-labels").exists());
+}
