@@ -162,7 +162,7 @@ const WIDE: NetChoice = NetChoice {
 };
 
 const FIT: FitConfig = FitConfig {
-    steps: 1500,
+    steps: 1200,
     batch: 64,
     learning_rate: 4e-3,
     weight_decay: 0.02,
@@ -249,7 +249,7 @@ impl Default for StudentConfig {
 impl Default for DistillConfig {
     fn default() -> Self {
         let fit = FitConfig {
-            steps: 2200,
+            steps: 2000,
             dropout: 0.0,
             label_smoothing: 0.0,
             ..FIT
@@ -259,7 +259,7 @@ impl Default for DistillConfig {
             fit,
             augment: WEAK,
             temperature: 2.0,
-            labels_only: FitConfig { steps: 2200, ..FIT },
+            labels_only: FitConfig { steps: 2000, ..FIT },
             labels_only_augment: STRONG,
         }
     }

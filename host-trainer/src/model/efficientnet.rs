@@ -234,6 +234,6 @@ mod tests {
         };
         let three = run(x.clone());
         assert_eq!(three, run(x.clone()));
-        assert_eq!(three[..10], run(x.slice([0..1]))[..]);
+        assert_eq!(three[..10], run(x.narrow(0, 0, 1))[..]);
     }
 }

@@ -69,8 +69,8 @@ pub fn batch_norm_act(
     );
     let coefficients: Tensor<1> = Tensor::from_dispatch(coefficients);
     let coefficients = coefficients.inner();
-    let mean = coefficients.clone().slice([2 * c..3 * c]);
-    let inverse = coefficients.slice([3 * c..4 * c]);
+    let mean = coefficients.clone().narrow(0, 2 * c, c);
+    let inverse = coefficients.narrow(0, 3 * c, c);
     let variance = (inverse.powi_scalar(-2) - EPSILON).clamp_min(0.0);
     (Tensor::from_dispatch(y), mean, variance)
 }

@@ -213,13 +213,13 @@ fn backward_input(g: &Geometry, dy: &[f32], w: &[f32], dx: &mut [f32]) {
                 let mut acc = [0.0f32; LANES];
                 for ky in 0..g.kernel {
                     let py = iy + g.pad.0;
-                    if py < ky || (py - ky) % s != 0 || (py - ky) / s >= g.output.0 {
+                    if py < ky || !(py - ky).is_multiple_of(s) || (py - ky) / s >= g.output.0 {
                         continue;
                     }
                     let row = (py - ky) / s * g.output.1;
                     for kx in 0..g.kernel {
                         let px = ix + g.pad.1;
-                        if px < kx || (px - kx) % s != 0 || (px - kx) / s >= g.output.1 {
+                        if px < kx || !(px - kx).is_multiple_of(s) || (px - kx) / s >= g.output.1 {
                             continue;
                         }
                         let at = (row + (px - kx) / s) * c + start;

@@ -44,7 +44,7 @@ const STEPS: [Step; 12] = [
         cargo(&["cargo test --quiet -p pupil-firmware --lib"])
     }),
     ("tools", "tests of the task runner and the checker", || {
-        cargo(&["cargo test --quiet -p pupil-tests --lib --bins"])
+        cargo(&["cargo test --quiet --release -p pupil-tests --lib --bins"])
     }),
     ("trainer", "tests of the trainer", || {
         cargo(&[
