@@ -60,24 +60,24 @@ data = "bundled"
 [teacher.net]
 width = 0.5
 [teacher.fit]
-steps = 60
+steps = 200
 batch = 32
 [pseudo_labels]
 threshold = 0.05
 [student.net]
 width = 0.5
 [student.fit]
-steps = 60
+steps = 200
 batch = 48
 ema = 0.9
 [distill.net]
 width = 0.5
 [distill.fit]
-steps = 60
+steps = 200
 batch = 32
 ema = 0.9
 [distill.labels_only]
-steps = 60
+steps = 200
 batch = 32
 ema = 0.9
 [quantize]

@@ -99,6 +99,38 @@ fn golden_softmax() {
 }
 
 #[test]
+fn golden_means() {
+    // Scale 0.05 to 0.031, zero points −128 and −128.
+    for (x, expected) in [
+        (&[1i8, 2, 3, 4][..], 83),
+        (&[127; 64], 127),
+        (&[-128; 49], -128),
+        (&[-100, 20, 127, 5, 9], 98),
+    ] {
+        let multiplier = mean_multiplier(f64::from(0.05f32) / f64::from(0.031f32), x.len());
+        let out = Output {
+            zero_point: -128,
+            min: -128,
+            max: 127,
+            lookup: None,
+        };
+        let input = Shape::new(1, x.len(), 1);
+        let mut y = [0];
+        mean(
+            &MeanParams {
+                input,
+                input_zero_point: -128,
+                multiplier,
+                out,
+            },
+            x,
+            &mut y,
+        );
+        assert_eq!(y, [expected], "{x:?}");
+    }
+}
+
+#[test]
 fn mean_multipliers_divide_as_integers() {
     // 0.5 over 49 pixels: five more bits, then an integer division.
     let m = mean_multiplier(0.5, 49);

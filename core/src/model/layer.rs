@@ -370,8 +370,8 @@ impl<'a> Source<'a> {
             input == output && input.h == 1 && input.w == 1,
             LayerFault::Shape,
         )?;
-        // 12 integer bits hold the sum of exponentials.
-        need(input.c <= 4096, LayerFault::Accumulator)?;
+        // 12 integer bits hold the sum of exponentials, each at most 1.
+        need(input.c <= 4095, LayerFault::Accumulator)?;
         let [mantissa, shift, diff_min] = self.constants()?;
         need((-255..=0).contains(&diff_min), LayerFault::Multiplier)?;
         let multiplier = check_multiplier(Multiplier { mantissa, shift })?;

@@ -226,7 +226,7 @@ impl Default for StudentConfig {
             net: WIDE,
             // Few steps allow less noise than the paper's: one operation, little dropout.
             fit: FitConfig {
-                steps: 1600,
+                steps: 1200,
                 batch: 96,
                 ema: 0.998,
                 dropout: 0.1,

@@ -31,6 +31,7 @@ pub fn command(words: &str) -> Command {
         program
     });
     command.args(parts).current_dir(root()).stdin(Stdio::null());
+    command.env("CARGO_TERM_COLOR", "never");
     // The compiler that runs xtask is not the one that a step may want.
     for name in ["CARGO", "RUSTC", "CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"] {
         command.env_remove(name);

@@ -36,7 +36,9 @@ type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
 
 const STEPS: [Step; 12] = [
     ("setup", "QEMU and a compiler for bare-metal targets", setup),
-    ("fmt", "formatting", || cargo(&["cargo fmt --all --check"])),
+    ("fmt", "formatting", || {
+        cargo(&["cargo fmt --all --check -- --color never"])
+    }),
     ("clippy", "lints, warnings are errors", clippy),
     ("no-std", "core for every target, with each feature", no_std),
     ("core", "tests and examples of core", core_tests),
