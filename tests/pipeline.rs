@@ -203,6 +203,17 @@ fn stages_run_one_by_one_and_in_order() {
     let (code, _, progress) = run(&["pseudo-labels", &config, "--run-dir", &dir]);
     assert_eq!(code, 0, "{progress}");
     assert!(!progress.contains("3 student"), "{progress}");
+    // A damaged checkpoint is told, with the command that makes it anew.
+    let net = folder.path().join("run/1-teacher/teacher.safetensors");
+    let good = std::fs::read(&net).unwrap();
+    std::fs::write(&net, &good[..good.len() - 9]).unwrap();
+    let (code, _, error) = run(&["pseudo-labels", &config, "--run-dir", &dir, "--fresh"]);
+    assert_eq!(code, 2);
+    assert!(
+        error.contains("teacher.safetensors: damaged checkpoint"),
+        "{error}"
+    );
+    assert!(error.contains("pupil teacher --fresh"), "{error}");
     // A stage that is repeated forgets what follows it.
     let (code, _, progress) = run(&["teacher", &config, "--run-dir", &dir, "--fresh"]);
     assert_eq!(code, 0, "{progress}");

@@ -12,14 +12,12 @@ use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::values::{Named, assign, collect};
 use crate::random::stream;
-use crate::run_dir::write_atomic;
+use crate::run_dir::{repeat, write_atomic};
 use sha2::{Digest, Sha256};
 
 /// A checkpoint that can't be written or read.
 #[derive(Debug, Error)]
-#[error(
-    "{path}: {why}\n  do:    delete the file and run again: the stage that made it is repeated"
-)]
+#[error("{path}: {why}\n  do:    {}", repeat(path))]
 pub struct CheckpointError {
     path: std::path::PathBuf,
     why: String,

@@ -80,9 +80,7 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// It is no longer what this program wrote.
-    #[error(
-        "{path}: damaged: {why}\n  do:    delete the file and run again: the stage that made it is repeated"
-    )]
+    #[error("{path}: damaged: {why}\n  do:    {}", repeat(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -237,6 +235,22 @@ impl RunDir {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// How to get a damaged file of a stage's folder anew.
+pub fn repeat(path: &Path) -> String {
+    let folder = path
+        .parent()
+        .and_then(Path::file_name)
+        .unwrap_or_default()
+        .to_string_lossy();
+    match Stage::ALL.into_iter().find(|s| s.folder() == folder) {
+        Some(stage) => format!(
+            "repeat its stage: pupil {} --fresh, then the same command",
+            stage.word()
+        ),
+        None => "start over with --fresh".into(),
     }
 }
 

@@ -120,6 +120,12 @@ pub fn draw_split() -> Result<Split, LoadError> {
 pub fn folder(folder: &Path) -> Result<Dataset, LoadError> {
     let (images, labels) = pair(folder, "train-images-idx3-ubyte", "train-labels-idx1-ubyte")?;
     let (test, test_labels) = pair(folder, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")?;
+    if test.dims != images.dims {
+        return Err(LoadError::Split(format!(
+            "training images are {:?}, test images {:?} (height, width, channels)",
+            images.dims, test.dims
+        )));
+    }
     let split =
         Split::balanced(&labels, 10, [800, 200, 0], SPLIT_SEED).map_err(LoadError::Split)?;
     let source = format!(
