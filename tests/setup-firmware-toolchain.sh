@@ -53,9 +53,10 @@ fi
 
 # ---- a place to build in ------------------------------------------------------------------------
 
-new="$prefix.new"
-rm -rf "$new"
-mkdir -p "$new/deb" "$new/bin" "$new/root"
+mkdir -p "$(dirname "$prefix")"
+new=$(mktemp -d "$prefix.new.XXXXXX") # a name of its own: two runs at once do not meet
+chmod 755 "$new"
+mkdir "$new/deb" "$new/bin" "$new/root"
 trap 'rm -rf "$new"' EXIT
 trap 'exit 130' INT TERM
 
@@ -68,10 +69,16 @@ driver=$(depends libstd-rust-web-dev 'libstd-rust-web-[0-9][0-9.]*') # the compi
 llvm=$(depends "$driver" 'libllvm[0-9]+')
 packages=(rustc-web "$driver" libstd-rust-web-dev rust-web-src rust-web-clippy)
 
+install() { # PACKAGE; waits while another apt runs
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$1" \
+        >"$new/apt.log" 2>&1 && return
+    tail -n 5 "$new/apt.log" >&2
+    fail "apt-get could not install $1" "apt-get update"
+}
+
 say "getting ${packages[*]} $version"
-as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -q --no-install-recommends "$llvm" >"$new/apt.log" 2>&1 ||
-    { tail -n 5 "$new/apt.log" >&2; fail "apt-get could not install $llvm" "apt-get update"; }
+install "$llvm"
 (cd "$new/deb" && apt-get download -q "${packages[@]/%/=$version}") >"$new/apt.log" 2>&1 || true
 for package in "${packages[@]}"; do
     file=$(echo "$new/deb/${package}_"*.deb)
@@ -102,8 +109,7 @@ host=$("$new/bin/rustc" -vV | sed -n 's/^host: //p')
 mkdir -p "$rustlib/$host/bin"
 lld="$(rustc --print sysroot)/lib/rustlib/$host/bin/rust-lld"
 if [ ! -x "$lld" ]; then
-    as_root apt-get install -y -q --no-install-recommends lld >"$new/apt.log" 2>&1 ||
-        fail "apt-get could not install lld" "apt-get update"
+    install lld
     lld=$(command -v lld)
 fi
 ln -s "$lld" "$rustlib/$host/bin/rust-lld"

@@ -1,191 +1,158 @@
-//! The application: every frame of a camera through the model, one line each.
+//! The application: every frame of a camera through the model, one decision and one line each.
+//!
+//! Layers run one [`step`](Interpreter::step) at a time, with the clock read in between. Put what
+//! must not wait for a whole inference there: a watchdog, a button, a radio.
 
-use core::fmt::Display;
-
-use pupil_core::classify::top_k;
 use pupil_core::error::{ArenaError, FrameError};
-use pupil_core::interpreter::Interpreter;
-use pupil_core::model::{Layer, Model};
-use pupil_core::observer::Observer;
+use pupil_core::interpreter::{Interpreter, Step};
+use pupil_core::model::Model;
 
-use crate::camera::Camera;
+use crate::camera::{Camera, Frame};
 use crate::clock::Clock;
-use crate::protocol::{ImageLine, ModelLine};
+use crate::decision::{Decider, Policy, Verdict};
+use crate::protocol::{Output, Record, Scores, hash};
 
-/// Why the application stops early.
+/// Why the application stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppError<E> {
     /// The arena is too small for the model.
     Arena(ArenaError),
     /// The camera's frames have another size than the model reads.
+    FrameLen {
+        /// Bytes that the model reads.
+        needed: usize,
+        /// Bytes that the camera gives.
+        got: usize,
+    },
+    /// The interpreter refuses a frame.
     Frame(FrameError),
     /// The camera failed.
     Camera(E),
 }
 
-/// Classifies frames until the camera has no more; returns how many.
-///
-/// `line` gets every line of the protocol but the last.
-///
-/// # Errors
-/// See [`AppError`].
-pub fn run<C: Camera>(
-    model: &Model<'_>,
-    arena: &mut [i8],
-    camera: &mut C,
-    clock: &mut impl Clock,
-    line: &mut impl FnMut(&dyn Display),
-) -> Result<usize, AppError<C::Error>> {
-    line(&ModelLine {
-        bytes: model.bytes().len(),
-        arena: model.arena_len(),
-        classes: model.class_count(),
-    });
-    let mut interpreter = Interpreter::new(model, arena).map_err(AppError::Arena)?;
-    let mut index = 0;
-    while let Some(frame) = camera.capture().map_err(AppError::Camera)? {
-        interpreter.load(frame.pixels).map_err(AppError::Frame)?;
-        let start = clock.instructions();
-        let scores = interpreter.run(&mut Ticker(clock));
-        let instructions = clock.instructions() - start;
-        let best = top_k::<1>(scores);
-        let (class, score) = best.first().map_or((0, -128), |c| (c.index, c.score));
-        line(&ImageLine {
-            index,
-            label: frame.label,
-            class,
-            score,
-            instructions,
-            scores,
-        });
-        index += 1;
+impl<E> AppError<E> {
+    /// The word of the protocol's `error` line.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Arena(_) => "arena-too-small",
+            Self::FrameLen { .. } | Self::Frame(_) => "frame-size",
+            Self::Camera(_) => "camera",
+        }
     }
-    Ok(index)
 }
 
-/// Reads the clock at every layer, so that a short counter is seen before it wraps twice.
-struct Ticker<'a, K: Clock>(&'a mut K);
+/// What one frame has led to.
+#[derive(Debug)]
+pub struct Classified<'a> {
+    /// Counted from 0.
+    pub index: usize,
+    /// True class, where the camera knows it.
+    pub label: Option<u16>,
+    /// Best class and what to do.
+    pub verdict: Verdict,
+    /// Ticks of the inference alone.
+    pub ticks: u64,
+    /// The model's output.
+    pub scores: &'a [i8],
+}
 
-impl<K: Clock> Observer for Ticker<'_, K> {
-    fn before(&mut self, _: usize, _: &Layer<'_>) {
-        self.0.instructions();
+impl<'a> Classified<'a> {
+    /// Its line in the protocol.
+    pub fn record(&self) -> Record<'a> {
+        Record::Image {
+            index: self.index,
+            label: self.label,
+            verdict: self.verdict,
+            ticks: self.ticks,
+            scores: Scores::Bytes(self.scores),
+        }
+    }
+}
+
+/// A model at work on a camera.
+#[derive(Debug)]
+pub struct App<'m, 'a, C, K> {
+    interpreter: Interpreter<'m, 'a>,
+    camera: C,
+    clock: K,
+    decider: Decider,
+    index: usize,
+}
+
+impl<'m, 'a, C: Camera, K: Clock> App<'m, 'a, C, K> {
+    /// Puts model, arena and camera together and checks that they fit.
+    ///
+    /// # Errors
+    /// An arena that is too small, or a camera with other frames than the model reads.
+    pub fn new(
+        model: &Model<'m>,
+        arena: &'a mut [i8],
+        camera: C,
+        clock: K,
+        policy: Policy,
+    ) -> Result<Self, AppError<C::Error>> {
+        let (needed, got) = (model.input().shape.len(), camera.frame_len());
+        if needed != got {
+            return Err(AppError::FrameLen { needed, got });
+        }
+        let interpreter = Interpreter::new(model, arena).map_err(AppError::Arena)?;
+        Ok(Self {
+            interpreter,
+            camera,
+            clock,
+            decider: Decider::new(policy),
+            index: 0,
+        })
+    }
+
+    /// Captures, runs and decides; none when the camera has no more frames.
+    ///
+    /// # Errors
+    /// The camera's, and a frame of another size than it announced.
+    pub fn classify_next(&mut self) -> Result<Option<Classified<'_>>, AppError<C::Error>> {
+        let Some(Frame { pixels, label }) = self.camera.capture().map_err(AppError::Camera)? else {
+            return Ok(None);
+        };
+        self.interpreter.load(pixels).map_err(AppError::Frame)?;
+        let start = self.clock.ticks();
+        while self.interpreter.step(&mut ()) != Step::Done {
+            self.clock.ticks();
+        }
+        let ticks = self.clock.ticks().saturating_sub(start);
+        let index = self.index;
+        self.index += 1;
+        let scores = self.interpreter.scores();
+        let verdict = self.decider.update(scores);
+        Ok(Some(Classified {
+            index,
+            label,
+            verdict,
+            ticks,
+            scores,
+        }))
+    }
+
+    /// Classifies all frames and prints a line for each; returns how many there were.
+    ///
+    /// # Errors
+    /// As [`classify_next`](Self::classify_next).
+    pub fn run(&mut self, output: &mut impl Output) -> Result<usize, AppError<C::Error>> {
+        while let Some(found) = self.classify_next()? {
+            found.record().print(output);
+        }
+        Ok(self.index)
+    }
+}
+
+/// The record of a model.
+pub fn describe(packed: &[u8], model: &Model<'_>) -> Record<'static> {
+    Record::Model {
+        hash: hash(packed),
+        bytes: packed.len(),
+        arena: model.arena_len(),
+        classes: model.class_count(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::camera::Frame;
-    use pupil_core::model::{Channel, Conv, InputSpec, ModelBuilder, PixelFormat};
-    use pupil_core::quant::{Affine, Multiplier};
-    use pupil_core::shape::Shape;
-
-    /// Two classes: dark and bright.
-    fn model() -> Vec<u8> {
-        let affine = Affine {
-            scale: 1.0,
-            zero_point: 0,
-        };
-        let input = InputSpec {
-            shape: Shape::new(1, 2, 1),
-            format: PixelFormat::Grey8,
-            affine,
-        };
-        let mut b = ModelBuilder::new(input, &["dark", "bright"]);
-        let channel = Channel {
-            bias: 0,
-            multiplier: Multiplier::from_real(0.5),
-        };
-        let weights = vec![255, 255, 1, 1];
-        b.dense(b.input(), Conv::dense(weights, vec![channel; 2], affine))
-            .unwrap();
-        b.finish().unwrap()
-    }
-
-    struct Mock {
-        frames: Vec<Vec<u8>>,
-        fail: bool,
-        current: Vec<u8>,
-    }
-
-    impl Camera for Mock {
-        type Error = &'static str;
-
-        fn capture(&mut self) -> Result<Option<Frame<'_>>, Self::Error> {
-            if self.frames.is_empty() {
-                return if self.fail { Err("cable") } else { Ok(None) };
-            }
-            self.current = self.frames.remove(0);
-            Ok(Some(Frame {
-                pixels: &self.current,
-                label: None,
-            }))
-        }
-    }
-
-    #[derive(Default)]
-    struct Counter(u64);
-
-    impl Clock for Counter {
-        fn instructions(&mut self) -> u64 {
-            self.0 += 10;
-            self.0
-        }
-    }
-
-    fn lines(
-        frames: Vec<Vec<u8>>,
-        fail: bool,
-        arena: usize,
-    ) -> (Result<usize, AppError<&'static str>>, Vec<String>) {
-        let bytes = model();
-        let model = Model::parse(&bytes).unwrap();
-        let mut seen = Vec::new();
-        let mut camera = Mock {
-            frames,
-            fail,
-            current: Vec::new(),
-        };
-        let mut arena = vec![0; arena];
-        let result = run(
-            &model,
-            &mut arena,
-            &mut camera,
-            &mut Counter::default(),
-            &mut |l| {
-                seen.push(l.to_string());
-            },
-        );
-        (result, seen)
-    }
-
-    #[test]
-    fn every_frame_becomes_a_line() {
-        let (result, lines) = lines(vec![vec![0, 0], vec![255, 200]], false, 64);
-        assert_eq!(result, Ok(2));
-        assert!(lines[0].starts_with("model bytes=") && lines[0].ends_with("classes=2"));
-        assert!(
-            lines[1].contains("index=0 label=-1 class=0"),
-            "{}",
-            lines[1]
-        );
-        assert!(
-            lines[2].contains("index=1 label=-1 class=1"),
-            "{}",
-            lines[2]
-        );
-        // One reading before, one at the layer, one after.
-        assert!(lines[1].contains("instructions=20"), "{}", lines[1]);
-    }
-
-    #[test]
-    fn failures_are_passed_on_with_their_reason() {
-        let frame = FrameError::WrongSize { needed: 2, got: 3 };
-        assert_eq!(
-            lines(vec![vec![0; 3]], false, 64).0,
-            Err(AppError::Frame(frame))
-        );
-        assert_eq!(lines(vec![], true, 64).0, Err(AppError::Camera("cable")));
-        assert!(matches!(lines(vec![], false, 1).0, Err(AppError::Arena(_))));
-    }
-}
+mod tests;

@@ -2,80 +2,102 @@
 
 use pupil_core::interpreter::Interpreter;
 use pupil_core::model::Model;
+use pupil_firmware::decision::Decision;
 use pupil_firmware::images::Images;
-use pupil_firmware::protocol::{hex_bytes, number, value};
+use pupil_firmware::protocol::Record;
 
 /// One image as the firmware reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// True class; −1 where unknown.
-    pub label: i64,
+    /// True class, where it is known.
+    pub label: Option<usize>,
     /// Class with the greatest score.
     pub class: usize,
     /// That score.
     pub score: i8,
-    /// Instructions of the inference.
-    pub instructions: u64,
+    /// What the application would do.
+    pub decision: Decision,
+    /// Ticks of the board's clock that the inference took.
+    pub ticks: u64,
     /// All output bytes.
     pub scores: Vec<i8>,
 }
 
 /// A whole run of the firmware.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
+    /// Hash of the packed model: which one it was.
+    pub model_hash: u32,
     /// Bytes of the packed model.
     pub model_bytes: usize,
     /// Bytes of the arena.
     pub arena: usize,
     /// Greatest depth of the stack.
     pub stack: usize,
+    /// Bytes that the stack could have taken.
+    pub stack_room: usize,
     /// Every image, in order.
     pub answers: Vec<Answer>,
 }
 
-/// Reads the firmware's lines.
+/// Reads the firmware's lines; lines that are no records are skipped.
 ///
 /// # Errors
-/// The line that is missing or says that the firmware failed.
+/// The line in which the firmware says why it failed, or what is missing.
 pub fn parse_log(text: &str) -> Result<Log, String> {
-    let mut log = Log {
-        model_bytes: 0,
-        arena: 0,
-        stack: 0,
-        answers: Vec::new(),
-    };
-    let mut ended = false;
+    let mut log = Log::default();
+    let mut ended = None;
     for line in text.lines() {
-        let field = |key: &str| {
-            number(line, key).ok_or_else(|| format!("no `{key}` in the firmware's line `{line}`"))
-        };
-        match line.split(' ').next() {
-            Some("model") => {
-                log.model_bytes = field("bytes")? as usize;
-                log.arena = field("arena")? as usize;
+        match Record::parse(line) {
+            Some(Record::Model {
+                hash, bytes, arena, ..
+            }) => {
+                (log.model_hash, log.model_bytes, log.arena) = (hash, bytes, arena);
             }
-            Some("image") => {
-                let scores = value(line, "scores").and_then(hex_bytes);
+            Some(Record::Image {
+                index,
+                label,
+                verdict,
+                ticks,
+                scores,
+            }) => {
+                if index != log.answers.len() {
+                    return Err(format!(
+                        "image {} is missing before `{line}`",
+                        log.answers.len()
+                    ));
+                }
                 log.answers.push(Answer {
-                    label: field("label")?,
-                    class: field("class")? as usize,
-                    score: field("score")? as i8,
-                    instructions: field("instructions")? as u64,
-                    scores: scores.ok_or(format!("no scores in `{line}`"))?.collect(),
+                    label: label.map(usize::from),
+                    class: verdict.class.into(),
+                    score: verdict.score,
+                    decision: verdict.decision,
+                    ticks,
+                    scores: scores.iter().collect(),
                 });
             }
-            Some("end") => {
-                ended = field("images")? as usize == log.answers.len();
-                log.stack = field("stack")? as usize;
+            Some(Record::End {
+                images,
+                stack,
+                room,
+            }) => {
+                ended = Some(images);
+                (log.stack, log.stack_room) = (stack, room);
             }
-            Some("error") => return Err(format!("the firmware says: {line}")),
-            _ => {}
+            Some(Record::Error { .. }) => return Err(format!("the firmware says: {line}")),
+            Some(Record::Board { .. }) | None => {}
         }
     }
-    if ended {
-        Ok(log)
-    } else {
-        Err("the firmware's output ends early".into())
+    match ended {
+        Some(images) if images == log.answers.len() => Ok(log),
+        Some(images) => Err(format!(
+            "{images} images, but lines for {}",
+            log.answers.len()
+        )),
+        None => Err(format!(
+            "the firmware's output ends early, after {} images",
+            log.answers.len()
+        )),
     }
 }
 
@@ -128,16 +150,18 @@ pub fn compare(log: &Log, host: &[Vec<i8>]) -> (usize, Option<String>) {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "model bytes=9 arena=8 classes=2\n\
-        image index=0 label=1 class=1 score=5 instructions=77 scores=8005\nend images=1 stack=100\n";
+    const TEXT: &str = "board name=x hz=1\nmodel hash=0000000a bytes=9 arena=8 classes=2\n\
+        image index=0 label=1 class=1 score=5 decision=unsure ticks=77 scores=8005\n\
+        end images=1 stack=100 room=900\n";
 
     #[test]
     fn a_log_is_read_and_compared() {
         let log = parse_log(TEXT).unwrap();
         assert_eq!(
-            (log.arena, log.stack, log.answers[0].instructions),
-            (8, 100, 77)
+            (log.model_hash, log.arena, log.answers[0].ticks),
+            (10, 8, 77)
         );
+        assert_eq!((log.stack, log.stack_room), (100, 900));
         assert_eq!(compare(&log, &[vec![-128, 5]]), (1, None));
         let (agree, first) = compare(&log, &[vec![-128, 6]]);
         assert_eq!(
@@ -149,16 +173,16 @@ mod tests {
 
     #[test]
     fn early_ends_and_errors_are_told() {
-        assert!(
-            parse_log("model bytes=9 arena=8 classes=2\n")
-                .unwrap_err()
-                .contains("early")
+        let fails = |text: &str, with: &str| {
+            let error = parse_log(text).unwrap_err();
+            assert!(error.contains(with), "{error}");
+        };
+        fails("model hash=0 bytes=9 arena=8 classes=2\n", "early, after 0");
+        fails("error what=panic", "panic");
+        fails(
+            &TEXT.replace("ticks=77", "ticks=x"),
+            "1 images, but lines for 0",
         );
-        assert!(parse_log("error what=panic").unwrap_err().contains("panic"));
-        assert!(
-            parse_log(&TEXT.replace("=77", "=x"))
-                .unwrap_err()
-                .contains("instructions")
-        );
+        fails(&TEXT.replace("index=0", "index=1"), "image 0 is missing");
     }
 }

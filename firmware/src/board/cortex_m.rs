@@ -1,51 +1,45 @@
-//! Cortex-M: instructions from SysTick.
-//!
-//! QEMU's `-icount shift=6` makes an instruction 64 ns of virtual time, and SysTick runs at the
-//! machine's clock, so ticks are instructions times 64 ns times the frequency. The counter has 24
-//! bits; it is read at every layer, so at most one wrap lies between two readings.
+//! Cortex-M: ticks from SysTick, and the fault handler.
+#![allow(unsafe_code)] // cortex-m-rt wants its fault handler unsafe
 
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m_rt::{ExceptionFrame, exception};
 
-use crate::clock::Clock;
+use super::console::{Console, exit};
+use crate::clock::{Clock, DownCounter};
+use crate::protocol::{Line, Output};
 
-/// SysTick's frequency in Hz.
-#[cfg(feature = "mps2-an386")]
-const FREQUENCY: u64 = 25_000_000;
-#[cfg(feature = "mps3-an547")]
-const FREQUENCY: u64 = 32_000_000;
-#[cfg(feature = "microbit")]
-const FREQUENCY: u64 = 16_000_000;
+/// Bits of SysTick.
+const BITS: u32 = 24;
 
-/// Virtual nanoseconds of an instruction.
-const NANOSECONDS: u64 = 64;
+/// Core clock ticks, counted by SysTick over its full range. It wraps after 2^24 ticks, 0.67 s at
+/// 25 MHz: a single layer must not take longer.
+#[derive(Debug)]
+pub struct Ticks(DownCounter);
 
-/// Counts instructions with SysTick.
-pub struct Counter {
-    last: u32,
-    ticks: u64,
-}
-
-impl Counter {
-    /// Starts SysTick over its full range.
-    pub fn start(systick: &mut SYST) -> Self {
+impl Ticks {
+    /// Starts SysTick; none where somebody has taken it.
+    pub fn start() -> Option<Self> {
+        let mut systick = cortex_m::Peripherals::take()?.SYST;
         systick.set_clock_source(SystClkSource::Core);
-        systick.set_reload(0x00ff_ffff);
+        systick.set_reload((1 << BITS) - 1);
         systick.clear_current();
         systick.enable_counter();
-        Self {
-            last: SYST::get_current(),
-            ticks: 0,
-        }
+        Some(Self(DownCounter::new(BITS, SYST::get_current())))
     }
 }
 
-impl Clock for Counter {
-    fn instructions(&mut self) -> u64 {
-        let now = SYST::get_current();
-        // It counts down; the difference modulo 2^24 holds over one wrap.
-        self.ticks += u64::from(self.last.wrapping_sub(now) & 0x00ff_ffff);
-        self.last = now;
-        self.ticks * 1_000_000_000 / (FREQUENCY * NANOSECONDS)
+impl Clock for Ticks {
+    fn ticks(&mut self) -> u64 {
+        self.0.update(SYST::get_current())
     }
+}
+
+/// A fault says where and ends with 102.
+#[exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    let mut line = Line::new("error");
+    line.text("what", "hard-fault").number("pc", frame.pc());
+    Console.line(line.as_str());
+    exit(102)
 }

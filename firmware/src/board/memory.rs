@@ -1,26 +1,41 @@
 //! The statics: packed model and test images in flash, the arena in RAM.
+//!
+//! `build.rs` chooses the files and sizes the arena, and fails when they do not fit the board.
 #![allow(unsafe_code)] // hands out the arena, once
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use pupil_core::interpreter::Arena;
+use crate::boards::Board;
 
 /// Bytes at an address that every kernel likes.
 #[repr(align(16))]
-pub struct Aligned<T: ?Sized>(pub T);
+struct Aligned<T: ?Sized>(T);
 
-include!(concat!(env!("OUT_DIR"), "/model.rs"));
+// static MODEL: &Aligned<[u8]>, static IMAGES: &[u8], const ARENA_LEN: usize, pub const BOARD: Board
+include!(concat!(env!("OUT_DIR"), "/memory.rs"));
 
-static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+static mut ARENA: Aligned<[i8; ARENA_LEN]> = Aligned([0; ARENA_LEN]);
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The packed student.
+pub fn packed_model() -> &'static [u8] {
+    &MODEL.0
+}
+
+/// The block of test images.
+pub fn images() -> &'static [u8] {
+    IMAGES
+}
 
 /// The arena, at the first call; none afterwards.
 pub fn take_arena() -> Option<&'static mut [i8]> {
-    // Load and store apart: there is one core, and no interrupt handler calls this.
+    // Load and store apart: not every chip swaps atomically, and no interrupt calls this.
     if TAKEN.load(Ordering::Relaxed) {
         return None;
     }
     TAKEN.store(true, Ordering::Relaxed);
-    // SAFETY: TAKEN lets this line run once, so the reference is the only one there will be.
-    Some(unsafe { &mut (*(&raw mut ARENA)).0 })
+    let arena = &raw mut ARENA;
+    // SAFETY: TAKEN lets this line run once in the program's life, before any interrupt handler
+    // or second core exists that could race for it, so no other reference to ARENA is ever made.
+    Some(unsafe { &mut (*arena).0 })
 }

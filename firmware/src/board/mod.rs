@@ -1,5 +1,9 @@
-//! What is true of one chip only: counter, stack, output, end. The only room with `unsafe`.
+//! What is true of one chip only. The one place of `unsafe` in this crate.
+//!
+//! `memory` holds the statics (model, test images, arena), `stack` paints the stack, `console`
+//! prints and ends the program, `cortex_m` and `riscv` hold each family's clock and fault handlers.
 
+mod console;
 #[cfg(target_arch = "arm")]
 mod cortex_m;
 mod memory;
@@ -7,22 +11,10 @@ mod memory;
 mod riscv;
 mod stack;
 
+pub use self::console::{Console, exit, fail};
 #[cfg(target_arch = "arm")]
-pub use self::cortex_m::Counter;
-pub use self::memory::{ARENA_LEN, IMAGES, MODEL, take_arena};
+pub use self::cortex_m::Ticks;
+pub use self::memory::{BOARD, images, packed_model, take_arena};
 #[cfg(target_arch = "riscv32")]
-pub use self::riscv::Counter;
-pub use self::stack::{high_water, paint};
-
-/// Ends the program with a code that the emulator returns.
-pub fn exit(code: i32) -> ! {
-    semihosting::process::exit(code)
-}
-
-/// A panic says where, without the formatting code of its message, and ends with 101.
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    let file = info.location().map_or("?", |l| l.file());
-    semihosting::println!("error what=panic file={}", file);
-    exit(101)
-}
+pub use self::riscv::Ticks;
+pub use self::stack::{paint_stack, stack_room, stack_used};

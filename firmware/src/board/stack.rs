@@ -1,76 +1,61 @@
-//! How deep the stack has been: paint it, run, look how far the paint is gone.
-#![allow(unsafe_code)] // the stack's memory belongs to nobody's reference
+//! Painting and reading the stack's memory: see [`crate::stack`].
+#![allow(unsafe_code)] // the stack's memory is nobody's reference
 
 use core::ptr::{read_volatile, write_volatile};
 
-const PAINT: u32 = 0x5afe_57ac;
+use crate::stack::{PAINT, used};
 
-/// Words painted at most: more than any program here uses, less than the smallest RAM.
-const MOST: usize = 3 * 1024;
+/// Bytes painted at most. More than a program here uses; painting megabytes would take long.
+const WINDOW: usize = 16 * 1024;
 
-/// Words right below the caller that are left alone: `paint` itself runs there.
-const MARGIN: usize = 32;
+/// Bytes below the caller that are left alone: this file's own calls live there.
+const MARGIN: usize = 128;
 
 unsafe extern "C" {
-    /// Where the stack begins, from the linker; it grows down from here.
+    /// The stack's first word is below this address; it grows down. From the linker script.
     static mut _stack_start: u32;
+    /// The end of all statics; the heap, if there were one, would begin here.
+    static mut __sheap: u32;
 }
 
-/// Lowest word that may be painted: above all statics.
-#[cfg(target_arch = "arm")]
-fn floor() -> *mut u32 {
-    unsafe extern "C" {
-        /// End of the statics, from cortex-m-rt's linker script.
-        static mut __sheap: u32;
-    }
-    &raw mut __sheap
+/// The addresses that the stack may use: end of the statics, begin of the stack.
+fn bounds() -> (usize, usize) {
+    (
+        (&raw mut __sheap).addr().next_multiple_of(4),
+        (&raw mut _stack_start).addr(),
+    )
 }
 
-/// Lowest word that may be painted: above all statics.
-#[cfg(target_arch = "riscv32")]
-fn floor() -> *mut u32 {
-    unsafe extern "C" {
-        /// End of the statics, from riscv-rt's linker script.
-        static mut __sheap: u32;
-    }
-    &raw mut __sheap
+/// The words of the painted window, lowest first.
+fn window() -> impl ExactSizeIterator<Item = *mut u32> {
+    let (floor, top) = bounds();
+    let words = (top.saturating_sub(floor) / 4).min(WINDOW / 4);
+    let low = (&raw mut _stack_start).wrapping_sub(words);
+    (0..words).map(move |i| low.wrapping_add(i))
 }
 
-/// The words from the lowest painted one up to the stack's begin.
-fn window() -> (*mut u32, usize) {
-    let top = &raw mut _stack_start;
-    let words = (top as usize).saturating_sub(floor() as usize) / 4;
-    let words = words.min(MOST);
-    (top.wrapping_sub(words), words)
-}
-
-/// Fills the unused stack with a pattern. Call once, early.
+/// Paints the unused stack. Call it once, early.
 #[inline(never)]
-pub fn paint() {
-    let here = 0u32;
-    let current = &raw const here as usize;
-    let (low, words) = window();
-    for i in 0..words {
-        let word = low.wrapping_add(i);
-        if word as usize + 4 * MARGIN >= current {
-            break;
-        }
-        // SAFETY: `word` lies between the end of the statics and the current stack pointer less
-        // a margin, memory that no object lives in; it is aligned, since the linker's symbols are.
+pub fn paint_stack() {
+    let here = 0_u32;
+    let limit = (&raw const here).addr().saturating_sub(MARGIN);
+    for word in window().take_while(|word| word.addr() < limit) {
+        // SAFETY: the word is aligned, as the linker's symbols are, and lies in RAM between the
+        // end of the statics and the stack pointer less a margin, where no object lives.
         unsafe { write_volatile(word, PAINT) };
     }
 }
 
-/// Greatest depth in bytes since [`paint`].
+/// Greatest depth of the stack in bytes since [`paint_stack`], the callers' frames included.
 #[inline(never)]
-pub fn high_water() -> usize {
-    let (low, words) = window();
-    for i in 0..words {
-        // SAFETY: aligned and inside RAM, between the end of the statics and the stack's begin;
-        // reading memory that others may own is harmless, the value is only compared.
-        if unsafe { read_volatile(low.wrapping_add(i)) } != PAINT {
-            return 4 * (words - i);
-        }
-    }
-    0
+pub fn stack_used() -> usize {
+    // SAFETY: the word is aligned and lies in RAM; `used` stops at the first word that has been
+    // written since painting, so that only memory is read which no object lives in.
+    used(window().map(|word| unsafe { read_volatile(word) }))
+}
+
+/// Bytes that the stack may grow to before it meets the statics.
+pub fn stack_room() -> usize {
+    let (floor, top) = bounds();
+    top.saturating_sub(floor)
 }

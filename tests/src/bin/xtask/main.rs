@@ -2,11 +2,14 @@
 
 mod boards;
 mod command;
+mod elf;
 mod qemu;
 mod steps;
 mod toolchain;
 
 use std::process::ExitCode;
+
+use command::out;
 
 const HELP: &str = "\
 cargo xtask test [STEP…]   all checks, or the named ones; installs what is missing
@@ -23,7 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         [] | ["help" | "--help" | "-h"] => {
-            println!("{HELP}");
+            out!("{HELP}");
             Ok(true)
         }
         ["setup"] => toolchain::setup().map(|_| true),

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
+use pupil_core::classify::probability;
 use pupil_core::model::Model;
-use pupil_tests::device::{self, Log};
+use pupil_firmware::protocol::hash;
+use pupil_tests::device::{self, Answer, Log};
 use serde_json::json;
 
-use super::boards::{BOARDS, Board, find};
-use super::command::{capture, command, root, target_dir};
+use super::boards::{Machine, all, machine, machine_of};
+use super::command::{capture, command, out, root, target_dir};
+use super::elf::{self, Sizes};
 use super::toolchain::{Toolchain, setup};
 
 /// Seconds after which QEMU is stopped.
@@ -22,12 +25,12 @@ pub struct Outcome {
     pub agree: (usize, Option<String>),
     /// Class names of the model that ran.
     labels: Vec<String>,
-    /// Bytes of code, constants and initial values; RAM of statics.
-    sizes: (u64, u64),
+    /// Bytes of the program.
+    sizes: Sizes,
 }
 
 /// Parses the arguments of `cargo qemu` and runs.
-pub fn command_line(words: &[&str]) -> anyhow::Result<(Vec<Board>, Option<PathBuf>, bool)> {
+pub fn command_line(words: &[&str]) -> anyhow::Result<(Vec<Machine>, Option<PathBuf>, bool)> {
     let (mut boards, mut run, mut json) = (Vec::new(), None, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -39,15 +42,15 @@ pub fn command_line(words: &[&str]) -> anyhow::Result<(Vec<Board>, Option<PathBu
                     .ok_or_else(|| anyhow!("--run needs a run directory"))?;
                 run = Some(PathBuf::from(folder));
             }
-            "all" => boards.extend(BOARDS),
+            "all" => boards.extend(all()),
             option if option.starts_with('-') => {
                 bail!("unknown option `{option}`\n  do:    cargo xtask help")
             }
-            name => boards.push(find(name)?),
+            name => boards.push(machine(name)?),
         }
     }
     if boards.is_empty() {
-        boards.push(BOARDS[0]);
+        boards.extend(all().first());
     }
     Ok((boards, run, json))
 }
@@ -61,7 +64,7 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
         let outcome = run_board(&toolchain, board, run.as_deref())?;
         all &= outcome.agree.1.is_none();
         if json {
-            println!("{}", as_json(board, &outcome));
+            out!("{}", as_json(board, &outcome));
         } else {
             print(board, &outcome);
         }
@@ -72,11 +75,11 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
 /// Builds the firmware for a board, runs it and compares.
 pub fn run_board(
     toolchain: &Toolchain,
-    board: Board,
+    board: Machine,
     run: Option<&Path>,
 ) -> anyhow::Result<Outcome> {
-    let elf = build(toolchain, board, run)?;
-    let output = capture(&mut command_for(board.qemu, &elf))?;
+    let program = build(toolchain, board, run)?;
+    let output = capture(&mut command_for(board, &program))?;
     let text = String::from_utf8_lossy(&output.stdout);
     if output.status.code() == Some(124) {
         bail!("{}: QEMU was stopped after {LIMIT} s", board.name);
@@ -88,7 +91,7 @@ pub fn run_board(
             String::from_utf8_lossy(&output.stderr).trim()
         )
     })?;
-    // The build script has chosen the model; its size tells which one.
+    // The build script has chosen the model; its hash tells which one.
     let (folder, images) = match run {
         Some(run) => (run.join("6-pack"), run.join("6-pack/images.bin")),
         None => (
@@ -107,12 +110,13 @@ pub fn run_board(
         .collect::<anyhow::Result<Vec<_>>>()?;
     let model = models
         .into_iter()
-        .find(|m| m.len() == log.model_bytes)
+        .find(|m| hash(m) == log.model_hash)
         .ok_or_else(|| {
             anyhow!(
-                "{}: no model of {} bytes is here",
+                "{}: the firmware runs a model of {} bytes, hash {:08x}, that is not here",
                 board.name,
-                log.model_bytes
+                log.model_bytes,
+                log.model_hash
             )
         })?;
     let host = device::host_scores(&model, &read(&images)?).map_err(anyhow::Error::msg)?;
@@ -120,7 +124,8 @@ pub fn run_board(
     Ok(Outcome {
         agree: device::compare(&log, &host),
         labels: parsed.labels().map(str::to_owned).collect(),
-        sizes: sizes(&elf)?,
+        sizes: elf::sizes(&read(&program)?)
+            .ok_or_else(|| anyhow!("{}: not a 32-bit ELF file", program.display()))?,
         log,
     })
 }
@@ -130,18 +135,12 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The firmware's ELF file.
-pub fn build(toolchain: &Toolchain, board: Board, run: Option<&Path>) -> anyhow::Result<PathBuf> {
-    // Another compiler than the host's has a folder of its own.
-    let folder = target_dir().join("firmware");
+pub fn build(toolchain: &Toolchain, board: Machine, run: Option<&Path>) -> anyhow::Result<PathBuf> {
     let words = format!(
-        "cargo build --quiet --locked --profile firmware -p pupil-firmware --features {} --target {}",
-        board.name, board.target
+        "cargo build --locked --profile firmware -p pupil-firmware --features {} --target {}",
+        board.board.name, board.board.target
     );
-    let mut cargo = command(&words);
-    cargo.env("CARGO_TARGET_DIR", &folder);
-    if let Some(rustc) = &toolchain.rustc {
-        cargo.env("RUSTC", rustc);
-    }
+    let mut cargo = toolchain.cargo(&words);
     if let Some(run) = run {
         let pack = std::path::absolute(run)?.join("6-pack");
         cargo.env("PUPIL_MODEL", pack.join("student.pupil"));
@@ -149,141 +148,110 @@ pub fn build(toolchain: &Toolchain, board: Board, run: Option<&Path>) -> anyhow:
     }
     let output = capture(&mut cargo)?;
     let text = String::from_utf8_lossy(&output.stderr);
+    // The build script's own words: a model that does not fit, and which one is used.
+    let said = |prefix: &'static str| {
+        text.lines()
+            .filter_map(move |line| line.strip_prefix(prefix)?.split_once(": "))
+            .map(|l| l.1)
+    };
     if !output.status.success() {
-        bail!(
-            "the firmware for {} does not build\n{}",
-            board.name,
-            text.trim()
-        );
+        let reasons: Vec<&str> = said("error: pupil-firmware@").collect();
+        let reasons = if reasons.is_empty() {
+            text.trim().into()
+        } else {
+            reasons.join("\n")
+        };
+        bail!("the firmware for {} can't be built: {reasons}", board.name);
     }
-    if !text.trim().is_empty() {
-        eprintln!("{}", text.trim());
+    for warning in said("warning: pupil-firmware@") {
+        eprintln!("warning: {warning}");
     }
-    Ok(folder.join(board.target).join("firmware/pupil-firmware"))
+    let folder = target_dir().join("firmware").join(board.board.target);
+    Ok(folder.join("firmware/classify"))
 }
 
-fn command_for(qemu: &str, elf: &Path) -> std::process::Command {
-    let words = format!(
-        "timeout {LIMIT} {qemu} -nographic -monitor none -serial null -icount shift=6 \
-         -semihosting-config enable=on,target=native -kernel"
-    );
-    let mut command = command(&words);
+fn command_for(board: Machine, elf: &Path) -> std::process::Command {
+    let mut command = command(&format!("timeout {LIMIT} {}", board.qemu()));
     command.arg(elf);
     command
 }
 
-/// Cargo's runner for bare-metal programs: the machine is told by the target in the path.
+/// Cargo's runner for bare-metal programs: the board is told by the target in the path.
 pub fn runner(elf: &str) -> anyhow::Result<bool> {
-    let board = BOARDS
-        .into_iter()
-        .rev()
-        .find(|b| elf.contains(b.target))
-        .ok_or_else(|| anyhow!("{elf}: built for none of the boards' targets"))?;
-    Ok(command_for(board.qemu, Path::new(elf)).status()?.success())
+    let elf = std::path::absolute(elf)?;
+    Ok(command_for(machine_of(&elf)?, &elf).status()?.success())
 }
 
-/// Flash and RAM of an ELF file for 32-bit machines: its loadable segments.
-fn sizes(elf: &Path) -> anyhow::Result<(u64, u64)> {
-    let bytes = read(elf)?;
-    let number = |at: usize, len: usize| -> u64 {
-        let part = bytes.get(at..at + len).unwrap_or(&[]);
-        part.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))
-    };
-    if !bytes.starts_with(b"\x7fELF\x01\x01") {
-        bail!("{}: not a 32-bit little-endian ELF file", elf.display());
-    }
-    let (sections, size, count) = (
-        number(32, 4) as usize,
-        number(46, 2) as usize,
-        number(48, 2),
-    );
-    let (mut flash, mut ram) = (0, 0);
-    for i in 0..count as usize {
-        let at = sections + i * size;
-        let (kind, flags, len) = (number(at + 4, 4), number(at + 8, 4), number(at + 20, 4));
-        let (allocated, writable) = (flags & 2 != 0, flags & 1 != 0);
-        const NO_BITS: u64 = 8;
-        if allocated && kind != NO_BITS {
-            flash += len;
-        }
-        if allocated && writable {
-            ram += len;
-        }
-    }
-    // riscv-rt reserves the rest of RAM as a section for the stack.
-    Ok((flash, ram))
-}
-
-fn print(board: Board, outcome: &Outcome) {
+fn print(board: Machine, outcome: &Outcome) {
     let log = &outcome.log;
-    println!("{} ({})", board.name, board.chip);
-    println!("image  label       predicted    score");
+    out!("{} ({})", board.name, board.board.about);
+    out!("image  label       predicted    score  probability  decision");
     let name = |i: usize| outcome.labels.get(i).map_or("?", String::as_str);
+    let mut right = 0;
     for (i, a) in log.answers.iter().enumerate() {
-        let label = usize::try_from(a.label).map_or("?", name);
-        let mark = if label == name(a.class) {
+        let (label, predicted) = (a.label.map_or("?", name), name(a.class));
+        let mark = if a.label == Some(a.class) {
             ""
         } else {
             "   wrong"
         };
-        println!(
-            "{i:>5}  {label:<11} {:<11} {:>6}{mark}",
-            name(a.class),
-            a.score
+        right += usize::from(mark.is_empty());
+        out!(
+            "{i:>5}  {label:<11} {predicted:<11} {:>6} {:>12.2}  {}{mark}",
+            a.score,
+            probability(a.score),
+            a.decision.word()
         );
     }
-    let right = log
-        .answers
-        .iter()
-        .filter(|a| a.label == a.class as i64)
-        .count();
-    let mut counts: Vec<u64> = log.answers.iter().map(|a| a.instructions).collect();
-    counts.sort_unstable();
-    let (least, most) = (counts.first().unwrap_or(&0), counts.last().unwrap_or(&0));
-    println!("\n{right} of {} right", log.answers.len());
-    println!("arena used              {:>9} bytes", log.arena);
-    println!("stack high-water mark   {:>9} bytes", log.stack);
-    println!("instructions per image  {least:>9} to {most}");
-    println!(
-        "flash                   {:>9} bytes, {} of them the model",
-        outcome.sizes.0, log.model_bytes
+    let counts = || log.answers.iter().map(|a| board.instructions(a.ticks));
+    let (least, most) = (counts().min().unwrap_or(0), counts().max().unwrap_or(0));
+    let Sizes { flash, statics } = outcome.sizes;
+    out!("\n{right} of {} right", log.answers.len());
+    out!("arena                   {:>9} bytes", log.arena);
+    out!(
+        "stack high-water mark   {:>9} bytes of {}",
+        log.stack,
+        log.stack_room
     );
-    if board.name != "virt" {
-        println!("RAM of statics          {:>9} bytes", outcome.sizes.1);
-    }
+    out!("instructions per image  {least:>9} to {most} (counted by QEMU; not cycles, not time)");
+    out!(
+        "flash                   {flash:>9} bytes, {} of them the model",
+        log.model_bytes
+    );
+    out!("RAM of statics          {statics:>9} bytes, the arena among them");
     let (agree, first) = &outcome.agree;
-    println!(
+    out!(
         "scores identical to the host's on {agree} of {} images",
         log.answers.len()
     );
     if let Some(first) = first {
-        println!("FIRST DIFFERENCE at {first}");
+        out!("FIRST DIFFERENCE at {first}");
     }
-    println!();
+    out!("");
 }
 
-fn as_json(board: Board, outcome: &Outcome) -> serde_json::Value {
-    let images: Vec<_> = outcome
-        .log
-        .answers
-        .iter()
-        .map(|a| {
-            json!({
-                "label": a.label,
-                "class": a.class,
-                "score": a.score,
-                "instructions": a.instructions,
-                "scores": a.scores,
-            })
+fn as_json(board: Machine, outcome: &Outcome) -> serde_json::Value {
+    let log = &outcome.log;
+    let image = |a: &Answer| {
+        json!({
+            "label": a.label,
+            "class": a.class,
+            "score": a.score,
+            "decision": a.decision.word(),
+            "instructions": board.instructions(a.ticks),
+            "scores": a.scores,
         })
-        .collect();
+    };
     json!({
         "board": board.name,
-        "model_bytes": outcome.log.model_bytes,
-        "arena": outcome.log.arena,
-        "stack": outcome.log.stack,
-        "flash": outcome.sizes.0,
+        "model_bytes": log.model_bytes,
+        "arena": log.arena,
+        "stack": log.stack,
+        "stack_room": log.stack_room,
+        "flash": outcome.sizes.flash,
+        "statics": outcome.sizes.statics,
         "identical": outcome.agree.0,
-        "images": images,
+        "first_difference": outcome.agree.1,
+        "images": log.answers.iter().map(image).collect::<Vec<_>>(),
     })
 }

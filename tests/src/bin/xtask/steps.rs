@@ -1,11 +1,12 @@
 //! `cargo xtask test`: a line per step with its time; a failure names the command that repeats
 //! it; last, one line over all tests that ran.
 
+use std::io::{IsTerminal as _, stderr};
 use std::process::Command;
 use std::time::Instant;
 
-use super::boards::{BOARDS, TARGETS};
-use super::command::{capture, command, target_dir};
+use super::boards::{all as all_boards, targets};
+use super::command::{capture, command, out, target_dir};
 use super::{qemu, toolchain};
 
 /// Tests that ran.
@@ -34,13 +35,18 @@ struct Report {
 /// A step: its name, what it does, and the function.
 type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("setup", "QEMU and a compiler for bare-metal targets", setup),
     ("fmt", "formatting", || {
         cargo(&["cargo fmt --all --check -- --color never"])
     }),
     ("clippy", "lints, warnings are errors", clippy),
     ("no-std", "core for every target, with each feature", no_std),
+    (
+        "device-lints",
+        "lints of what only chips compile",
+        device_clippy,
+    ),
     ("core", "tests and examples of core", core_tests),
     ("firmware", "the firmware's application with mocks", || {
         cargo(&["cargo test --quiet -p pupil-firmware --lib"])
@@ -77,7 +83,7 @@ const STEPS: [Step; 12] = [
 /// Prints the steps.
 pub fn list() {
     for (name, what, _) in STEPS {
-        println!("{name:<12} {what}");
+        out!("{name:<12} {what}");
     }
 }
 
@@ -95,6 +101,11 @@ pub fn test(names: &[&str]) -> anyhow::Result<bool> {
             continue;
         }
         let start = Instant::now();
+        // Some steps take minutes; the finished line replaces this one.
+        let live = stderr().is_terminal();
+        if live {
+            eprint!("  ...  {name:<12}             {what}\r");
+        }
         let report = run().unwrap_or_else(|e| Report {
             counts: Counts {
                 failed: 1,
@@ -105,19 +116,24 @@ pub fn test(names: &[&str]) -> anyhow::Result<bool> {
         let failed = report.counts.failed > 0;
         let mark = if failed { "FAIL" } else { "ok" };
         let seconds = start.elapsed().as_secs_f64();
-        println!("  {mark:<4} {name:<12} {seconds:>7.1} s   {what}");
+        if live {
+            eprint!("\x1b[2K");
+        }
+        out!("  {mark:<4} {name:<12} {seconds:>7.1} s   {what}");
         if failed {
             let lines: Vec<&str> = report.text.lines().collect();
             for line in &lines[lines.len().saturating_sub(60)..] {
-                println!("       {line}");
+                out!("       {line}");
             }
-            println!("       repeat it alone: cargo xtask test {name}");
+            out!("       repeat it alone: cargo xtask test {name}");
         }
         all.add(report.counts);
     }
-    println!(
+    out!(
         "{} passed, {} failed, {} skipped",
-        all.passed, all.failed, all.skipped
+        all.passed,
+        all.failed,
+        all.skipped
     );
     Ok(all.failed == 0)
 }
@@ -195,17 +211,26 @@ fn clippy() -> anyhow::Result<Report> {
 
 fn no_std() -> anyhow::Result<Report> {
     let toolchain = toolchain::setup()?;
-    let checks = TARGETS.iter().flat_map(|target| {
+    let checks = targets().into_iter().flat_map(|target| {
         ["", "--features defmt"].map(|features| {
             let words = format!("cargo check --quiet -p pupil-core --target {target} {features}");
-            let mut check = command(&words);
-            check.env("CARGO_TARGET_DIR", target_dir().join("firmware"));
-            if let Some(rustc) = &toolchain.rustc {
-                check.env("RUSTC", rustc);
-            }
+            let mut check = toolchain.cargo(&words);
             check.env("RUSTFLAGS", "-D warnings");
             check
         })
+    });
+    run_all(checks)
+}
+
+/// What only a build for a chip compiles: boards, start-up, fault handlers.
+fn device_clippy() -> anyhow::Result<Report> {
+    let toolchain = toolchain::setup()?;
+    let checks = all_boards().into_iter().map(|machine| {
+        let board = machine.board;
+        toolchain.clippy(&format!(
+            "--quiet --profile firmware -p pupil-firmware --features {} --target {}",
+            board.name, board.target
+        ))
     });
     run_all(checks)
 }
@@ -231,7 +256,7 @@ fn boards() -> anyhow::Result<Report> {
         counts: Counts::default(),
         text: String::new(),
     };
-    for board in BOARDS {
+    for board in all_boards() {
         match qemu::run_board(&toolchain, board, None) {
             Ok(outcome) => {
                 let images = outcome.log.answers.len().max(1);
