@@ -202,6 +202,27 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_is_read_plain_or_packed_and_brings_its_own_test_split() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in [
+            ("train-images-idx3-ubyte.gz", IMAGES),
+            ("train-labels-idx1-ubyte.gz", LABELS),
+            ("t10k-images-idx3-ubyte.gz", IMAGES),
+            ("t10k-labels-idx1-ubyte.gz", LABELS),
+        ] {
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let data = folder(dir.path()).unwrap();
+        let sizes = [
+            data.labeled.labels.len(),
+            data.validation.labels.len(),
+            data.unlabeled.len(),
+        ];
+        assert_eq!(sizes, [800, 200, 9000]);
+        assert_eq!(data.test.labels.len(), 10_000);
+    }
+
+    #[test]
     fn missing_and_mismatched_files_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let text = folder(dir.path()).unwrap_err().to_string();
