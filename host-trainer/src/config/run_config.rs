@@ -162,7 +162,7 @@ const WIDE: NetChoice = NetChoice {
 };
 
 const FIT: FitConfig = FitConfig {
-    steps: 1000,
+    steps: 1500,
     batch: 64,
     learning_rate: 4e-3,
     weight_decay: 0.02,
@@ -226,7 +226,7 @@ impl Default for StudentConfig {
             net: WIDE,
             // Few steps allow less noise than the paper's: one operation, little dropout.
             fit: FitConfig {
-                steps: 900,
+                steps: 1500,
                 batch: 96,
                 ema: 0.998,
                 dropout: 0.1,
@@ -249,7 +249,7 @@ impl Default for StudentConfig {
 impl Default for DistillConfig {
     fn default() -> Self {
         let fit = FitConfig {
-            steps: 1500,
+            steps: 2500,
             dropout: 0.0,
             label_smoothing: 0.0,
             ..FIT
@@ -259,7 +259,7 @@ impl Default for DistillConfig {
             fit,
             augment: WEAK,
             temperature: 2.0,
-            labels_only: FitConfig { steps: 1500, ..FIT },
+            labels_only: FitConfig { steps: 2500, ..FIT },
             labels_only_augment: STRONG,
         }
     }
