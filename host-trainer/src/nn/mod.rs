@@ -3,10 +3,12 @@
 pub mod activation;
 pub mod conv;
 pub mod init;
+pub mod kernels;
 pub mod mbconv;
 pub mod noise;
 pub mod ops;
 pub mod squeeze_excite;
+pub mod units;
 pub mod values;
 
 pub use activation::Activation;

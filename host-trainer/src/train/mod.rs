@@ -5,6 +5,7 @@ pub mod evaluate;
 pub mod fit;
 pub mod loss;
 pub mod schedule;
+pub mod sweep;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};
