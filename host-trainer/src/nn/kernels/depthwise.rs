@@ -154,31 +154,60 @@ simd_fn! {
                 k => any(simd, (dy, row), g.c, (w, k, 1), dx, g.input.1),
             };
         }
-        let last = g.kernel - 1;
         for (iy, dx) in dx.chunks_exact_mut(g.input.1 * g.c).enumerate() {
-            let py = iy + g.before.0;
-            for (ix, dx) in dx.chunks_exact_mut(g.c).enumerate() {
-                let px = ix + g.before.1;
-                for_vectors!(S, g.c, |at, width, FULL| {
-                    let mut acc = simd.splat_f32s(0.0);
-                    for ky in (py % g.stride..g.kernel).step_by(g.stride) {
-                        let oy = (py + zeros * g.stride - ky) / g.stride;
-                        for kx in (px % g.stride..g.kernel).step_by(g.stride) {
-                            let ox = (px + zeros * g.stride - kx) / g.stride;
-                            let tap = ((last - ky) * g.kernel + last - kx) * g.c + at;
-                            let from = oy * row + ox * g.c + at;
-                            acc = simd.mul_add_e_f32s(
-                                load::<S, FULL>(simd, &dy[from..from + width]),
-                                load::<S, FULL>(simd, &w[tap..tap + width]),
-                                acc,
-                            );
-                        }
-                    }
-                    store::<S, FULL>(simd, &mut dx[at..at + width], acc);
-                });
+            for first in 0..g.stride.min(g.input.1) {
+                strided_row::<S>(simd, g, (dy, row, zeros), w, (iy, first), dx);
             }
         }
     }
+}
+
+/// One row of the input gradient for a stride above 1: every `stride`-th pixel from `first` on.
+/// They meet the same taps, each a run of neighbors in the output gradient.
+#[inline(always)]
+fn strided_row<S: Simd>(
+    simd: S,
+    g: &Window,
+    (dy, row, zeros): (&[f32], usize, usize),
+    w: &[f32],
+    (iy, first): (usize, usize),
+    dx: &mut [f32],
+) {
+    let (c, stride, last) = (g.c, g.stride, g.kernel - 1);
+    let (py, px) = (iy + g.before.0, first + g.before.1);
+    let count = (g.input.1 - first).div_ceil(stride);
+    for_vectors!(S, c, |at, width, FULL| {
+        let mut j = 0;
+        while j < count {
+            let columns = COLUMNS.min(count - j);
+            let mut acc = [simd.splat_f32s(0.0); COLUMNS];
+            for ky in (py % stride..g.kernel).step_by(stride) {
+                let from = (py + zeros * stride - ky) / stride * row;
+                for kx in (px % stride..g.kernel).step_by(stride) {
+                    let ox = (px + zeros * stride - kx) / stride + j;
+                    let tap = ((last - ky) * g.kernel + last - kx) * c + at;
+                    let w = load::<S, FULL>(simd, &w[tap..tap + width]);
+                    let dy = &dy[from + ox * c + at..];
+                    if columns == COLUMNS {
+                        for (i, acc) in acc.iter_mut().enumerate() {
+                            let d = load::<S, FULL>(simd, &dy[i * c..i * c + width]);
+                            *acc = simd.mul_add_e_f32s(d, w, *acc);
+                        }
+                    } else {
+                        for (i, acc) in acc.iter_mut().enumerate().take(columns) {
+                            let d = load::<S, FULL>(simd, &dy[i * c..i * c + width]);
+                            *acc = simd.mul_add_e_f32s(d, w, *acc);
+                        }
+                    }
+                }
+            }
+            for (i, acc) in acc.iter().enumerate().take(columns) {
+                let to = (first + (j + i) * stride) * c + at;
+                store::<S, FULL>(simd, &mut dx[to..to + width], *acc);
+            }
+            j += COLUMNS;
+        }
+    });
 }
 
 simd_fn! {
