@@ -56,6 +56,8 @@ impl MbConvConfig {
                     ch,
                     squeezed_ch,
                     act,
+                    gate: Activation::Sigmoid,
+                    bias: true,
                 }
                 .init(init)
             }),
