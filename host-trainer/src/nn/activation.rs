@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ops::lanes::sigmoid;
 
 /// A pointwise non-linearity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// x: after MBConv's projection.
