@@ -146,18 +146,9 @@ fn once(
 ) -> anyhow::Result<Outcome> {
     let path = dir.root().join(folder);
     let file = path.join(format!("{side}.json"));
-    match std::fs::read_to_string(&file) {
-        Ok(text) => {
-            progress.skip(work(net, &settings.budget));
-            return Ok(
-                serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
-                    path: file,
-                    why: e.to_string(),
-                })?,
-            );
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(source) => return Err(RunDirError::Read { path: file, source }.into()),
+    if let Some(outcome) = finished(&file)? {
+        progress.skip(work(net, &settings.budget));
+        return Ok(outcome);
     }
     std::fs::create_dir_all(&path).map_err(|source| RunDirError::Write { path, source })?;
     let start = std::time::Instant::now();
@@ -308,29 +299,29 @@ fn keep_settings(dir: &RunDir, settings: &Settings) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::compare::{MixKind, OptimizerKind, ScheduleKind};
-    use crate::data::{Augment, Labeled};
+    use crate::data::{Augment, Images, Labeled};
 
     fn data() -> Dataset {
         let set = |count: usize, from: usize| {
-            let mut set = Labeled::default();
-            set.images.dims = [12, 12, 1];
-            for i in 0..count {
-                let class = i % 2;
-                // Upper or lower half bright.
-                set.images.pixels.extend((0..144).map(|p| {
-                    let bright = (p / 72 == class) as usize;
-                    (60 + 120 * bright + (i + from) * 31 * (p + 1) % 53) as u8
-                }));
-                set.labels.push(class as u8);
+            // Upper or lower half bright.
+            let pixel = |i: usize, p: usize| {
+                let bright = usize::from(p / 72 == i % 2);
+                (60 + 120 * bright + (i + from) * 31 * (p + 1) % 53) as u8
+            };
+            Labeled {
+                images: Images {
+                    dims: [12, 12, 1],
+                    pixels: (0..count * 144).map(|k| pixel(k / 144, k % 144)).collect(),
+                },
+                labels: (0..count).map(|i| (i % 2) as u8).collect(),
             }
-            set
         };
         Dataset {
             source: "halves".into(),
             classes: vec!["upper".into(), "lower".into()],
             labeled: set(32, 0),
             validation: set(2, 50),
-            unlabeled: crate::data::Images::default(),
+            unlabeled: Images::default(),
             test: set(20, 100),
         }
     }

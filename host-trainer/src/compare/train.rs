@@ -70,7 +70,10 @@ pub fn train<N: Classifier>(
             .schedule
             .factor(step, budget.steps / 20, budget.steps);
         net = optimizer.step(budget.learning_rate * factor, net, gradients);
-        ema.update(&collect(&net));
+        let keep = ema.advance();
+        for (i, entry) in collect(&net).iter().enumerate() {
+            ema.follow(i, keep, &entry.values);
+        }
         if step >= last {
             (sum, count) = (sum + f64::from(value), count + 1);
         }

@@ -7,7 +7,6 @@ use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::conv::BatchNormAct;
 use crate::nn::ops::batch_norm_act::EPSILON;
 use crate::nn::{Activation, Depthwise, SqueezeExcite};
-use burn::module::Param;
 use burn::tensor::Tensor;
 
 pub(super) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -63,11 +62,9 @@ pub(super) fn conv(
     }
 }
 
-/// Without a bias: zeros.
-pub(super) fn dense(weight: Tensor<2>, bias: Option<Tensor<1>>, act: Activation) -> Filter {
-    let out = weight.dims()[1];
-    let bias = bias.map_or_else(|| vec![0.0; out], values);
-    let weights = transpose_scaled(&values(weight), &vec![1.0; out]);
+pub(super) fn dense(weight: Tensor<2>, bias: Tensor<1>, act: Activation) -> Filter {
+    let bias = values(bias);
+    let weights = transpose_scaled(&values(weight), &vec![1.0; bias.len()]);
     Filter {
         kernel: 1,
         stride: 1,
@@ -102,10 +99,9 @@ pub(super) fn depthwise(
 }
 
 pub(super) fn squeeze_excite(se: &SqueezeExcite) -> Op {
-    let bias = |b: &Option<Param<Tensor<1>>>| b.as_ref().map(Param::val);
     Op::SqueezeExcite {
-        reduce: dense(se.reduce.val(), bias(&se.reduce_bias), se.act()),
-        expand: dense(se.expand.val(), bias(&se.expand_bias), se.gate()),
+        reduce: dense(se.reduce.val(), se.reduce_bias(), se.act()),
+        expand: dense(se.expand.val(), se.expand_bias(), se.gate()),
     }
 }
 
@@ -160,7 +156,7 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
     x = graph.push("mean".into(), &[x], Op::Mean, [1, 1, config.head_ch]);
     let classifier = dense(
         net.classifier.val(),
-        Some(net.classifier_bias.val()),
+        net.classifier_bias.val(),
         Activation::Linear,
     );
     graph.push(

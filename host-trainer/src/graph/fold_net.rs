@@ -53,11 +53,7 @@ fn filter(layer: &Layer, (kernel, stride): (usize, usize), act: Activation) -> O
         }
         Layer::Depthwise(d) => Op::Depthwise(depthwise(d, (kernel, stride), act)),
         Layer::SqueezeExcite(se) => squeeze_excite(se),
-        Layer::Dense(d) => Op::Dense(dense(
-            d.weight.val(),
-            Some(d.bias.val()),
-            Activation::Linear,
-        )),
+        Layer::Dense(d) => Op::Dense(dense(d.weight.val(), d.bias.val(), Activation::Linear)),
     }
 }
 

@@ -13,7 +13,6 @@ use crate::nn::conv::{ConvBnAct, Pointwise};
 use crate::nn::init::Init;
 use crate::nn::mbconv::{MbConv, MbConvConfig};
 use crate::nn::noise::Pass;
-use crate::nn::ops::global_pool;
 
 /// A whole net, resolved to channel counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,8 +163,7 @@ impl EfficientNet {
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, pass, i, self.blocks.len());
         }
-        let pooled = global_pool(self.head.forward(x, pass));
-        let features = pass.dropout(pooled);
+        let features = pass.dropout(self.head.forward_pooled(x, pass));
         features.matmul(self.classifier.val()) + self.classifier_bias.val().unsqueeze()
     }
 }

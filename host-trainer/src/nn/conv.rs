@@ -1,12 +1,18 @@
 //! Convolutions with batch norm and activation, over NHWC maps.
 
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, DispatchTensor, Tensor, TensorData};
 
 use super::activation::Activation;
 use super::init::Init;
+use super::kernels::depthwise::Window;
+use super::kernels::normalize::EPSILON;
 use super::noise::Pass;
-use super::ops::{batch_norm_act, depthwise, patches, scale_shift_act};
+use super::ops::slot::Slot;
+use super::ops::{batch_norm_act, conv_unit, depthwise, patches, scale_shift_act};
+use super::units::conv;
+use super::units::mbconv::{ConvNorm, Running};
+use super::values::numbers;
 
 /// Share of the old value in a running statistic per step (EfficientNet: 0.99; nets trained for
 /// few steps want a shorter memory).
@@ -40,27 +46,52 @@ impl BatchNormAct {
         }
     }
 
+    /// The non-linearity behind it.
+    pub fn act(&self) -> Activation {
+        self.act
+    }
+
     /// `x [n, h, w, c]` normalized, scaled, shifted and activated.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         match pass {
             Pass::Train(_) => {
                 let (y, mean, variance) =
                     batch_norm_act(x, self.gamma.val(), self.beta.val(), self.act);
-                for (state, batch) in [(&self.mean, mean), (&self.variance, variance)] {
-                    let old = state.value_sync();
-                    state.update(old * MOMENTUM + batch * (1.0 - MOMENTUM));
-                    state.value_sync();
-                }
+                self.remember(&numbers(mean), &numbers(variance));
                 y
             }
             Pass::Evaluate => {
-                let inverse = (self.variance.value_sync() + super::ops::batch_norm_act::EPSILON)
-                    .sqrt()
-                    .recip();
+                let inverse = (self.variance.value_sync() + EPSILON).sqrt().recip();
                 let a = plain(self.gamma.val()) * inverse;
                 let b = plain(self.beta.val()) - self.mean.value_sync() * a.clone();
                 scale_shift_act(x, a, b, self.act)
             }
+        }
+    }
+
+    /// Moves the running statistics toward a batch's.
+    pub(super) fn remember(&self, mean: &[f32], variance: &[f32]) {
+        for (state, batch) in [(&self.mean, mean), (&self.variance, variance)] {
+            let old = state.value_sync();
+            let device = old.device();
+            let moved: Vec<f32> = numbers(old)
+                .iter()
+                .zip(batch)
+                .map(|(old, new)| {
+                    (f64::from(*old) * MOMENTUM + f64::from(*new) * (1.0 - MOMENTUM)) as f32
+                })
+                .collect();
+            let dims = [moved.len()];
+            state.update(Tensor::from_data(TensorData::new(moved, dims), &device));
+            state.value_sync();
+        }
+    }
+
+    /// The running statistics as numbers.
+    pub(super) fn running(&self) -> Running {
+        Running {
+            mean: numbers(self.mean.value_sync()),
+            variance: numbers(self.variance.value_sync()),
         }
     }
 }
@@ -71,6 +102,64 @@ fn plain<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         x.inner()
     } else {
         x
+    }
+}
+
+/// A convolution's weights with its normalization, as a fused operator takes them.
+pub(super) fn fused(weight: &Param<Tensor<2>>, norm: &BatchNormAct) -> ConvNorm<DispatchTensor> {
+    ConvNorm {
+        weight: weight.val().into_dispatch(),
+        gamma: norm.gamma.val().into_dispatch(),
+        beta: norm.beta.val().into_dispatch(),
+    }
+}
+
+/// The same as numbers, for evaluation.
+pub(super) fn frozen(weight: &Param<Tensor<2>>, norm: &BatchNormAct) -> ConvNorm<Vec<f32>> {
+    ConvNorm {
+        weight: numbers(weight.val()),
+        gamma: numbers(norm.gamma.val()),
+        beta: numbers(norm.beta.val()),
+    }
+}
+
+/// Convolution, normalization and activation in one operator, with pooling behind it or without.
+fn unit(
+    x: Tensor<4>,
+    (weight, norm): (&Param<Tensor<2>>, &BatchNormAct),
+    (kernel, stride): (usize, usize),
+    pool: bool,
+    pass: &Pass<'_>,
+) -> Tensor<4> {
+    let [n, h, w, in_ch] = x.dims();
+    let shape = conv::Shape {
+        n,
+        window: Window::same((h, w), in_ch, kernel, stride),
+        out_ch: weight.dims()[1],
+        act: norm.act,
+        pool,
+    };
+    match pass {
+        Pass::Train(_) => {
+            let slot = Slot::new();
+            let y = conv_unit(x, fused(weight, norm), shape, &slot);
+            if let Some(saved) = slot.get() {
+                norm.remember(&saved.norm.mean, &saved.norm.variance);
+            }
+            y
+        }
+        Pass::Evaluate => {
+            let device = x.device();
+            let w = frozen(weight, norm);
+            let w = ConvNorm {
+                weight: &w.weight[..],
+                gamma: &w.gamma,
+                beta: &w.beta,
+            };
+            let y = conv::evaluate(&shape, &numbers(x), &w, &norm.running());
+            let (h, w) = if pool { (1, 1) } else { shape.window.output };
+            Tensor::from_data(TensorData::new(y, [n, h, w, shape.out_ch]), &device)
+        }
     }
 }
 
@@ -105,6 +194,12 @@ impl ConvBnAct {
 
     /// `x [n, h, w, in_ch]` to `[n, ceil(h/stride), ceil(w/stride), out_ch]`.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+        let (kernel, stride) = (self.kernel, self.stride);
+        unit(x, (&self.weight, &self.norm), (kernel, stride), false, pass)
+    }
+
+    /// The same as a composition of small operators.
+    pub fn compose(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         let columns = patches(x, self.kernel, self.stride);
         self.norm.forward(matrix(columns, self.weight.val()), pass)
     }
@@ -130,6 +225,18 @@ impl Pointwise {
 
     /// `x [n, h, w, in_ch]` to `[n, h, w, out_ch]`.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+        unit(x, (&self.weight, &self.norm), (1, 1), false, pass)
+    }
+
+    /// `x [n, h, w, in_ch]` to the means over the output's maps, `[n, out_ch]`.
+    pub fn forward_pooled(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<2> {
+        let y = unit(x, (&self.weight, &self.norm), (1, 1), true, pass);
+        let [n, _, _, c] = y.dims();
+        y.reshape([n, c])
+    }
+
+    /// [`Self::forward`] as a composition of small operators.
+    pub fn compose(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         self.norm.forward(matrix(x, self.weight.val()), pass)
     }
 }
@@ -141,8 +248,8 @@ pub struct Depthwise {
     pub weight: Param<Tensor<2>>,
     /// Normalization.
     pub norm: BatchNormAct,
-    kernel: usize,
-    stride: usize,
+    pub(super) kernel: usize,
+    pub(super) stride: usize,
 }
 
 impl Depthwise {

@@ -4,14 +4,20 @@
 //! without activation → residual with stochastic depth where stride is 1 and the widths match.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
-use super::conv::{Depthwise, Pointwise};
+use super::conv::{Depthwise, Pointwise, frozen, fused};
 use super::init::Init;
+use super::kernels::depthwise::Window;
 use super::noise::Pass;
+use super::ops::mbconv_block;
+use super::ops::slot::Slot;
 use super::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
+use super::units;
+use super::units::mbconv::{ConvNorm, Parameters, Shape};
+use super::values::numbers;
 
 /// Shape of one block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,19 +97,138 @@ impl MbConv {
         index: usize,
         blocks: usize,
     ) -> Tensor<4> {
+        let shape = self.shape(x.dims());
+        if let Pass::Evaluate = pass {
+            return self.evaluate(x, &shape);
+        }
+        let keep = if self.residual {
+            pass.drop_path(shape.n, index, blocks)
+        } else {
+            Vec::new()
+        };
+        let slot = Slot::new();
+        let absent = || Tensor::<1>::zeros([1], &x.device()).into_dispatch();
+        let expand = match &self.expand {
+            Some(expand) => fused(&expand.weight, &expand.norm),
+            None => ConvNorm {
+                weight: absent(),
+                gamma: absent(),
+                beta: absent(),
+            },
+        };
+        let [reduce, reduce_bias, excite, excite_bias] = match &self.squeeze_excite {
+            Some(part) => [
+                part.reduce.val().into_dispatch(),
+                part.reduce_bias().into_dispatch(),
+                part.expand.val().into_dispatch(),
+                part.expand_bias().into_dispatch(),
+            ],
+            None => [absent(), absent(), absent(), absent()],
+        };
+        let parameters = Parameters {
+            expand,
+            depthwise: fused(&self.depthwise.weight, &self.depthwise.norm),
+            reduce,
+            reduce_bias,
+            excite,
+            excite_bias,
+            project: fused(&self.project.weight, &self.project.norm),
+        };
+        let y = mbconv_block(x, parameters, shape, keep, &slot);
+        if let Some(saved) = slot.get() {
+            if let (Some(expand), Some(norm)) = (&self.expand, &saved.expand_norm) {
+                expand.norm.remember(&norm.mean, &norm.variance);
+            }
+            let norm = &saved.depthwise_norm;
+            self.depthwise.norm.remember(&norm.mean, &norm.variance);
+            let norm = &saved.project_norm;
+            self.project.norm.remember(&norm.mean, &norm.variance);
+        }
+        y
+    }
+
+    /// The same as a composition of small operators: the specification of the fused one.
+    pub fn compose(
+        &self,
+        x: Tensor<4>,
+        pass: &mut Pass<'_>,
+        index: usize,
+        blocks: usize,
+    ) -> Tensor<4> {
         let mut y = match &self.expand {
-            Some(expand) => expand.forward(x.clone(), pass),
+            Some(expand) => expand.compose(x.clone(), pass),
             None => x.clone(),
         };
         y = self.depthwise.forward(y, pass);
         if let Some(squeeze_excite) = &self.squeeze_excite {
             y = squeeze_excite.forward(y);
         }
-        y = self.project.forward(y, pass);
-        if self.residual {
-            pass.drop_path(y, index, blocks) + x
-        } else {
-            y
+        y = self.project.compose(y, pass);
+        if !self.residual {
+            return y;
+        }
+        let n = x.dims()[0];
+        let keep = pass.drop_path(n, index, blocks);
+        if !keep.is_empty() {
+            y = y * Tensor::from_data(TensorData::new(keep, [n, 1, 1, 1]), &x.device());
+        }
+        y + x
+    }
+
+    fn evaluate(&self, x: Tensor<4>, shape: &Shape) -> Tensor<4> {
+        let device = x.device();
+        let (expand, first) = match &self.expand {
+            Some(expand) => (frozen(&expand.weight, &expand.norm), expand.norm.running()),
+            None => Default::default(),
+        };
+        let [reduce, reduce_bias, excite, excite_bias] = match &self.squeeze_excite {
+            Some(part) => [
+                numbers(part.reduce.val()),
+                numbers(part.reduce_bias()),
+                numbers(part.expand.val()),
+                numbers(part.expand_bias()),
+            ],
+            None => Default::default(),
+        };
+        let parameters = Parameters {
+            expand,
+            depthwise: frozen(&self.depthwise.weight, &self.depthwise.norm),
+            reduce,
+            reduce_bias,
+            excite,
+            excite_bias,
+            project: frozen(&self.project.weight, &self.project.norm),
+        }
+        .into_array();
+        let w = Parameters::from_array(parameters.each_ref().map(Vec::as_slice));
+        let running = [
+            first,
+            self.depthwise.norm.running(),
+            self.project.norm.running(),
+        ];
+        let y = units::mbconv::evaluate(shape, &numbers(x), &w, &running);
+        let (h, width) = shape.window.output;
+        Tensor::from_data(
+            TensorData::new(y, [shape.n, h, width, shape.out_ch]),
+            &device,
+        )
+    }
+
+    /// The block's shapes for a batch of maps `[n, h, w, in_ch]`.
+    fn shape(&self, [n, h, w, in_ch]: [usize; 4]) -> Shape {
+        let mid = self.depthwise.weight.dims()[1];
+        Shape {
+            n,
+            in_ch,
+            out_ch: self.project.weight.dims()[1],
+            squeezed_ch: self
+                .squeeze_excite
+                .as_ref()
+                .map_or(0, |part| part.reduce.dims()[1]),
+            expand: self.expand.is_some(),
+            window: Window::same((h, w), mid, self.depthwise.kernel, self.depthwise.stride),
+            act: self.depthwise.norm.act(),
+            residual: self.residual,
         }
     }
 }

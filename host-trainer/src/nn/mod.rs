@@ -5,11 +5,13 @@ pub mod activation;
 pub mod conv;
 pub mod grouped;
 pub mod init;
+pub mod kernels;
 pub mod mbconv;
 pub mod noise;
 pub mod ops;
 pub mod pool;
 pub mod squeeze_excite;
+pub mod units;
 pub mod values;
 
 pub use activate::activate;

@@ -34,31 +34,34 @@ impl Pass<'_> {
         x * mask
     }
 
-    /// Stochastic depth on a residual branch `x [n, h, w, c]`: whole samples are dropped, kept
-    /// ones divided by the keep probability (arXiv 1603.09382).
-    pub fn drop_path(&mut self, x: Tensor<4>, index: usize, blocks: usize) -> Tensor<4> {
-        let Self::Train(noise) = self else { return x };
+    /// Stochastic depth of residual branch `index` of `blocks`: a factor for each of `n` samples,
+    /// 0 or one over the keep probability (arXiv 1603.09382); empty where nothing is dropped.
+    pub fn drop_path(&mut self, n: usize, index: usize, blocks: usize) -> Vec<f32> {
+        let Self::Train(noise) = self else {
+            return Vec::new();
+        };
         let drop = noise.drop_path * index as f32 / blocks.max(1) as f32;
         if drop <= 0.0 {
-            return x;
+            return Vec::new();
         }
-        let n = x.dims()[0];
-        let mask = noise.mask([n, 1, 1, 1], drop, &x.device());
-        x * mask
+        noise.factors(n, drop)
     }
 }
 
 impl Noise {
-    /// 0 with probability `drop`, else 1 / (1 − drop).
     fn mask<const D: usize>(&mut self, dims: [usize; D], drop: f32, device: &Device) -> Tensor<D> {
+        let values = self.factors(dims.iter().product(), drop);
+        Tensor::from_data(TensorData::new(values, dims), device)
+    }
+
+    /// `count` times 0 with probability `drop`, else 1 / (1 − drop).
+    fn factors(&mut self, count: usize, drop: f32) -> Vec<f32> {
         let keep = 1.0 - drop;
-        let count = dims.iter().product();
-        let values: Vec<f32> = (0..count)
+        (0..count)
             .map(|_| {
                 let uniform = (self.rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
                 if uniform < drop { 0.0 } else { 1.0 / keep }
             })
-            .collect();
-        Tensor::from_data(TensorData::new(values, dims), device)
+            .collect()
     }
 }

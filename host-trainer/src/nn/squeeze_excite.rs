@@ -83,6 +83,16 @@ impl SqueezeExcite {
         activate(s, self.gate)
     }
 
+    /// Bias of the first dense layer `[squeezed_ch]`; zeros where it has none.
+    pub fn reduce_bias(&self) -> Tensor<1> {
+        bias(&self.reduce, self.reduce_bias.as_ref())
+    }
+
+    /// Bias of the second dense layer `[ch]`; zeros where it has none.
+    pub fn expand_bias(&self) -> Tensor<1> {
+        bias(&self.expand, self.expand_bias.as_ref())
+    }
+
     /// Between the dense layers.
     pub fn act(&self) -> Activation {
         self.act
@@ -91,6 +101,16 @@ impl SqueezeExcite {
     /// Behind them.
     pub fn gate(&self) -> Activation {
         self.gate
+    }
+}
+
+fn bias(weight: &Param<Tensor<2>>, bias: Option<&Param<Tensor<1>>>) -> Tensor<1> {
+    match bias {
+        Some(bias) => bias.val(),
+        None => {
+            let weight = weight.val();
+            Tensor::zeros([weight.dims()[1]], &weight.device())
+        }
     }
 }
 

@@ -14,6 +14,11 @@ pub struct Named {
     pub values: Vec<f32>,
 }
 
+/// A tensor's values, row-major.
+pub fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().try_to_vec().expect("the tensor is f32")
+}
+
 /// All parameters and running statistics of `module`, in field order.
 pub fn collect<M: Module>(module: &M) -> Vec<Named> {
     let mut collector = Collector {
@@ -56,7 +61,7 @@ impl ModuleVisitor for Collector {
         self.list.push(Named {
             name: self.path.join("."),
             dims: value.dims().to_vec(),
-            values: value.into_data().try_to_vec().expect("parameters are f32"),
+            values: numbers(value),
         });
     }
 

@@ -26,12 +26,16 @@ impl Ema {
         self.decay.min((1 + n) as f64 / (10 + n) as f64)
     }
 
-    /// Moves every value toward `current`, which must have the same entries.
-    pub fn update(&mut self, current: &[Named]) {
+    /// Begins the next update and returns its share of the old values.
+    pub fn advance(&mut self) -> f32 {
         self.updates += 1;
-        let keep = self.decay_at(self.updates) as f32;
-        for (average, now) in self.values.iter_mut().zip(current) {
-            for (a, v) in average.values.iter_mut().zip(&now.values) {
+        self.decay_at(self.updates) as f32
+    }
+
+    /// Moves entry `index` toward `now`.
+    pub fn follow(&mut self, index: usize, keep: f32, now: &[f32]) {
+        if let Some(average) = self.values.get_mut(index) {
+            for (a, v) in average.values.iter_mut().zip(now) {
                 *a = keep * *a + (1.0 - keep) * v;
             }
         }
@@ -60,7 +64,8 @@ mod tests {
         let mut ema = Ema::new(0.9, one(0.0));
         assert!((ema.decay_at(1) - 2.0 / 11.0).abs() < 1e-12);
         assert_eq!(ema.decay_at(1000), 0.9);
-        ema.update(&one(11.0));
+        let keep = ema.advance();
+        ema.follow(0, keep, &[11.0]);
         assert!((ema.values()[0].values[0] - 9.0).abs() < 1e-5);
     }
 }

@@ -1,12 +1,12 @@
 //! One training run: steps, optimizer, average, epochs.
 
-use burn::optim::{AdamWConfig, GradientsParams};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ema::Ema;
 use super::schedule::CosineSchedule;
+use super::sweep::AdamW;
 use crate::model::EfficientNet;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::values::{assign, collect};
@@ -88,9 +88,7 @@ pub fn fit(
         warmup: config.steps / 20,
         steps: config.steps,
     };
-    let mut optimizer = AdamWConfig::new()
-        .with_weight_decay(config.weight_decay as f32)
-        .init();
+    let mut optimizer = AdamW::new(config.weight_decay);
     let mut noise = Noise {
         dropout: config.dropout,
         drop_path: config.drop_path,
@@ -109,9 +107,7 @@ pub fn fit(
                 rate: config.learning_rate,
             });
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), &net);
-        net = optimizer.step(rate, net, gradients);
-        ema.update(&collect(&net));
+        net = optimizer.step(net, &loss.backward(), rate, &mut ema);
         (sum, count) = (sum + f64::from(value), count + 1);
         let done = step + 1;
         if done % EPOCH_STEPS == 0 || done == config.steps {

@@ -196,8 +196,7 @@ fn placements_are_senets() {
 fn stripes(count: usize, seed: u64) -> Labeled {
     use rand::Rng;
     let mut rng = stream(seed, "stripes", 0);
-    let mut set = Labeled::default();
-    set.images.dims = [16, 16, 1];
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for i in 0..count {
         let class = i % 4;
         let (dy, dx) = [(0.0, 1.0), (1.0, 0.0), (0.7, 0.7), (0.7, -0.7)][class];
@@ -205,11 +204,17 @@ fn stripes(count: usize, seed: u64) -> Labeled {
         for p in 0..256 {
             let wave = ((p / 16) as f32 * dy + (p % 16) as f32 * dx + phase).sin();
             let noise = (rng.next_u32() % 61) as f32 - 30.0;
-            set.images.pixels.push((128.0 + 70.0 * wave + noise) as u8);
+            pixels.push((128.0 + 70.0 * wave + noise) as u8);
         }
-        set.labels.push(class as u8);
+        labels.push(class as u8);
     }
-    set
+    Labeled {
+        images: crate::data::Images {
+            dims: [16, 16, 1],
+            pixels,
+        },
+        labels,
+    }
 }
 
 fn budget(steps: u64) -> Budget {

@@ -10,19 +10,24 @@
 //! number of threads, and partial sums are added in order, so results do not depend on it.
 
 pub mod batch_norm_act;
+pub mod conv_unit;
 pub mod depthwise;
 pub mod gate;
 pub mod global_pool;
 pub(crate) mod lanes;
+pub mod mbconv;
 pub mod patches;
+pub mod slot;
 pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 
 pub use batch_norm_act::{batch_norm_act, scale_shift_act};
+pub use conv_unit::conv_unit;
 pub use depthwise::depthwise;
 pub use gate::gate;
 pub use global_pool::global_pool;
+pub use mbconv::mbconv_block;
 pub use patches::patches;
 
 /// Number of pieces that a batch is cut into for parallel work; fixed, so that sums are too.

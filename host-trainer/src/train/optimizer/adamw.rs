@@ -42,16 +42,14 @@ impl AdamW {
     ) {
         let power = |beta: f32| f64::from(beta).powi(step.min(i32::MAX as u64) as i32);
         // Both corrections are numbers of the step alone: one division each, not one an element.
-        let first_scale = (1.0 / (1.0 - power(self.beta_1))) as f32;
+        let first_scale = (learning_rate / (1.0 - power(self.beta_1))) as f32;
         let second_scale = (1.0 / (1.0 - power(self.beta_2))) as f32;
         let keep = (1.0 - learning_rate * f64::from(self.weight_decay)) as f32;
-        let rate = learning_rate as f32;
         let (b1, b2) = (self.beta_1, self.beta_2);
         for (((p, g), m), v) in parameters.iter_mut().zip(gradients).zip(first).zip(second) {
             *m = b1 * *m + (1.0 - b1) * g;
             *v = b2 * *v + (1.0 - b2) * g * g;
-            let direction = *m * first_scale / ((*v * second_scale).sqrt() + self.epsilon);
-            *p = *p * keep - rate * direction;
+            *p = keep * *p - first_scale * *m / ((second_scale * *v).sqrt() + self.epsilon);
         }
     }
 }

@@ -1,0 +1,341 @@
+//! Convolution, batch norm and activation as one unit, with global average pooling behind it
+//! where the map itself is not needed: stem and head of a net.
+//!
+//! A 1x1 convolution is a matrix product over pixels; a larger one gathers the patches of a few
+//! samples at a time, forward and again backward, and never those of the batch.
+
+use rayon::prelude::*;
+
+use super::mbconv::{ConvNorm, Running};
+use super::{group, part, sum, total};
+use crate::nn::activation::Activation;
+use crate::nn::kernels::buffers::Buffer;
+use crate::nn::kernels::depthwise::Window;
+use crate::nn::kernels::function::with_function;
+use crate::nn::kernels::matmul::{Panels, gram, matmul};
+use crate::nn::kernels::normalize::{
+    Backward, Forward, Runs, Sums, apply, blend, mean_and_variance, moments, through,
+};
+use crate::nn::kernels::pooling;
+
+/// Shapes of one unit and its batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Samples.
+    pub n: usize,
+    /// Over the channels in.
+    pub window: Window,
+    /// Channels out.
+    pub out_ch: usize,
+    /// Behind the normalization.
+    pub act: Activation,
+    /// Whether the output is the mean of each map, `[n, out_ch]`.
+    pub pool: bool,
+}
+
+/// What the forward pass keeps: 4 bytes for each number of the map before normalization.
+#[derive(Debug)]
+pub struct Saved {
+    raw: Buffer,
+    /// The normalization.
+    pub norm: Forward,
+}
+
+impl Shape {
+    fn pixels(&self) -> usize {
+        self.window.output.0 * self.window.output.1
+    }
+
+    /// Rows of the weight matrix.
+    fn taps(&self) -> usize {
+        self.window.kernel * self.window.kernel * self.window.c
+    }
+
+    /// Whether the rows of the weight matrix are the pixels of the input.
+    fn is_pointwise(&self) -> bool {
+        self.window.kernel == 1 && self.window.stride == 1
+    }
+
+    /// Numbers of the output.
+    pub fn output_len(&self) -> usize {
+        self.n * self.out_ch * if self.pool { 1 } else { self.pixels() }
+    }
+
+    /// Calls `f` with the rows that meet the weights, for samples `first ..` of `count`.
+    fn with_rows<R>(
+        &self,
+        x: &[f32],
+        (first, count): (usize, usize),
+        scratch: &mut Patches,
+        f: impl FnOnce(&[f32]) -> R,
+    ) -> R {
+        let len = self.window.input_len();
+        let x = &x[first * len..][..count * len];
+        if self.is_pointwise() {
+            return f(x);
+        }
+        let size = self.pixels() * self.taps();
+        for (x, rows) in x.chunks_exact(len).zip(scratch.rows.chunks_exact_mut(size)) {
+            patches(&self.window, x, &mut scratch.padded, rows);
+        }
+        f(&scratch.rows[..count * size])
+    }
+
+    fn scratch(&self, samples: usize) -> Patches {
+        let wanted = !self.is_pointwise();
+        let len = |len| if wanted { len } else { 0 };
+        Patches {
+            padded: Buffer::zeros(len(self.window.padded_len())),
+            rows: Buffer::take(len(samples * self.pixels() * self.taps())),
+        }
+    }
+}
+
+/// Memory for the patches of a few samples.
+struct Patches {
+    padded: Buffer,
+    rows: Buffer,
+}
+
+/// Rows `[out pixels, kernel*kernel*c]` of one sample.
+fn patches(window: &Window, x: &[f32], padded: &mut [f32], rows: &mut [f32]) {
+    let runs = window.padded_runs();
+    for (to, from) in padded[runs.start..]
+        .chunks_mut(runs.stride)
+        .zip(x.chunks_exact(runs.len))
+    {
+        to[..runs.len].copy_from_slice(from);
+    }
+    let run = window.kernel * window.c;
+    let mut row = rows.chunks_exact_mut(window.kernel * run);
+    for oy in 0..window.output.0 {
+        for ox in 0..window.output.1 {
+            let Some(row) = row.next() else { return };
+            for (ky, to) in row.chunks_exact_mut(run).enumerate() {
+                let from = (oy * window.stride + ky) * runs.stride + ox * window.stride * window.c;
+                to.copy_from_slice(&padded[from..from + run]);
+            }
+        }
+    }
+}
+
+/// Adds the gradient of one sample's patches to the gradient of its input.
+fn scatter(window: &Window, rows: &[f32], padded: &mut [f32], dx: &mut [f32]) {
+    padded.fill(0.0);
+    let runs = window.padded_runs();
+    let run = window.kernel * window.c;
+    let mut row = rows.chunks_exact(window.kernel * run);
+    for oy in 0..window.output.0 {
+        for ox in 0..window.output.1 {
+            let Some(row) = row.next() else { return };
+            for (ky, from) in row.chunks_exact(run).enumerate() {
+                let to = (oy * window.stride + ky) * runs.stride + ox * window.stride * window.c;
+                for (to, from) in padded[to..to + run].iter_mut().zip(from) {
+                    *to += from;
+                }
+            }
+        }
+    }
+    for (to, from) in dx
+        .chunks_exact_mut(runs.len)
+        .zip(padded[runs.start..].chunks(runs.stride))
+    {
+        to.copy_from_slice(&from[..runs.len]);
+    }
+}
+
+/// Output of `x [n, h, w, in_ch]` by the batch's statistics, and what [`backward`] needs.
+pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Saved) {
+    let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
+    let per = part(shape.n);
+    let samples = group(pixels);
+    let panels = Panels::new(w.weight, shape.taps(), out_ch);
+    let mut shift = vec![0.0; out_ch];
+    shape.with_rows(x, (0, 1), &mut shape.scratch(1), |rows| {
+        matmul(&rows[..shape.taps()], &panels, &mut shift);
+    });
+    let mut raw = Buffer::take(shape.n * pixels * out_ch);
+    let parts = raw
+        .par_chunks_mut(per * pixels * out_ch)
+        .enumerate()
+        .map(|(index, raw)| {
+            let mut sums = Sums::new(out_ch);
+            let mut scratch = shape.scratch(samples);
+            for (g, raw) in raw.chunks_mut(samples * pixels * out_ch).enumerate() {
+                let here = (index * per + g * samples, raw.len() / (pixels * out_ch));
+                shape.with_rows(x, here, &mut scratch, |rows| matmul(rows, &panels, raw));
+                moments(raw, &shift, &mut sums);
+            }
+            sums
+        })
+        .collect();
+    let (mean, variance) = mean_and_variance(&total(parts, out_ch), &shift);
+    let norm = Forward::new(w.gamma, w.beta, &mean, &variance);
+    let y = activate(shape, &raw, &norm);
+    (y, Saved { raw, norm })
+}
+
+/// Output by running statistics.
+pub fn evaluate(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>, running: &Running) -> Vec<f32> {
+    let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
+    let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
+    let norm = Forward::new(
+        w.gamma,
+        w.beta,
+        &wide(&running.mean),
+        &wide(&running.variance),
+    );
+    let panels = Panels::new(w.weight, shape.taps(), out_ch);
+    let out = if shape.pool { out_ch } else { pixels * out_ch };
+    let per = part(shape.n);
+    let mut y = vec![0.0; shape.output_len()];
+    y.par_chunks_mut(per * out)
+        .enumerate()
+        .for_each(|(index, y)| {
+            let mut scratch = shape.scratch(1);
+            let mut raw = Buffer::take(pixels * out_ch);
+            let mut map = Buffer::take(if shape.pool { pixels * out_ch } else { 0 });
+            let runs = Runs::whole(pixels * out_ch);
+            for (s, y) in y.chunks_exact_mut(out).enumerate() {
+                shape.with_rows(x, (index * per + s, 1), &mut scratch, |rows| {
+                    matmul(rows, &panels, &mut raw);
+                });
+                let to = if shape.pool { &mut map[..] } else { &mut *y };
+                with_function!(shape.act, F => apply::<F>(&raw, &norm.a, &norm.b, to, runs));
+                if shape.pool {
+                    pooling::mean(&map, y);
+                }
+            }
+        });
+    y
+}
+
+/// The map before normalization, normalized, activated and maybe pooled.
+fn activate(shape: &Shape, raw: &[f32], norm: &Forward) -> Vec<f32> {
+    let len = shape.pixels() * shape.out_ch;
+    let out = if shape.pool { shape.out_ch } else { len };
+    let per = part(shape.n);
+    let mut y = vec![0.0; shape.output_len()];
+    y.par_chunks_mut(per * out)
+        .zip(raw.par_chunks(per * len))
+        .for_each(|(y, raw)| {
+            if !shape.pool {
+                let runs = Runs::whole(raw.len());
+                with_function!(shape.act, F => apply::<F>(raw, &norm.a, &norm.b, y, runs));
+                return;
+            }
+            let mut map = Buffer::take(len);
+            let runs = Runs::whole(len);
+            for (y, raw) in y.chunks_exact_mut(out).zip(raw.chunks_exact(len)) {
+                with_function!(shape.act, F => apply::<F>(raw, &norm.a, &norm.b, &mut map, runs));
+                pooling::mean(&map, y);
+            }
+        });
+    y
+}
+
+/// Gradients of x, where `wants_dx`, and of the parameters for the gradient `dy` of the output.
+pub fn backward(
+    shape: &Shape,
+    x: &[f32],
+    w: &ConvNorm<&[f32]>,
+    saved: &Saved,
+    dy: &[f32],
+    wants_dx: bool,
+) -> (Option<Vec<f32>>, ConvNorm<Vec<f32>>) {
+    let (pixels, out_ch, taps) = (shape.pixels(), shape.out_ch, shape.taps());
+    let len = pixels * out_ch;
+    let out = if shape.pool { out_ch } else { len };
+    let per = part(shape.n);
+    let samples = group(pixels);
+
+    // Phase 1: pooling and activation; the sums of the normalization.
+    let mut g = Buffer::take(shape.n * len);
+    let parts = g
+        .par_chunks_mut(per * len)
+        .zip(dy.par_chunks(per * out))
+        .zip(saved.raw.par_chunks(per * len))
+        .map(|((g, dy), raw)| {
+            let mut sums = Sums::new(out_ch);
+            for ((g, dy), raw) in g
+                .chunks_mut(samples * len)
+                .zip(dy.chunks(samples * out))
+                .zip(raw.chunks(samples * len))
+            {
+                if shape.pool {
+                    for (g, dy) in g.chunks_exact_mut(len).zip(dy.chunks_exact(out)) {
+                        let share: Vec<f32> = dy.iter().map(|d| d / pixels as f32).collect();
+                        for g in g.chunks_exact_mut(out_ch) {
+                            g.copy_from_slice(&share);
+                        }
+                    }
+                } else {
+                    g.copy_from_slice(dy);
+                }
+                with_function!(shape.act, F => through::<F>(g, raw, &saved.norm, &mut sums));
+            }
+            sums
+        })
+        .collect();
+    let k = Backward::new(&saved.norm, &total(parts, out_ch));
+
+    // Phase 2: normalization, weights, input.
+    let panels = Panels::transposed(w.weight, out_ch, taps);
+    let in_len = shape.window.input_len();
+    let mut dx = vec![0.0; if wants_dx { shape.n * in_len } else { 0 }];
+    let mut dx_parts: Vec<&mut [f32]> = if wants_dx {
+        dx.chunks_mut(per * in_len).collect()
+    } else {
+        (0..shape.n.div_ceil(per))
+            .map(|_| Default::default())
+            .collect()
+    };
+    let parts: Vec<Vec<f32>> = g
+        .par_chunks(per * len)
+        .zip(dx_parts.par_iter_mut())
+        .enumerate()
+        .map(|(index, (g, dx))| {
+            let mut dw = vec![0.0; taps * out_ch];
+            let mut scratch = shape.scratch(samples);
+            let mut before = Buffer::take(samples * len);
+            let gathers = wants_dx && !shape.is_pointwise();
+            let mut rows = Buffer::take(if gathers { samples * pixels * taps } else { 0 });
+            for (i, g) in g.chunks(samples * len).enumerate() {
+                let (first, count) = (index * per + i * samples, g.len() / len);
+                let raw = &saved.raw[first * len..][..g.len()];
+                let before = &mut before[..g.len()];
+                blend(g, raw, &k, before, Runs::whole(g.len()));
+                shape.with_rows(x, (first, count), &mut scratch, |rows| {
+                    gram(rows, before, taps, out_ch, &mut dw);
+                });
+                if !wants_dx {
+                    continue;
+                }
+                let dx = &mut dx[i * samples * in_len..][..count * in_len];
+                if shape.is_pointwise() {
+                    matmul(before, &panels, dx);
+                    continue;
+                }
+                let rows = &mut rows[..count * pixels * taps];
+                matmul(before, &panels, rows);
+                for (dx, rows) in dx
+                    .chunks_exact_mut(in_len)
+                    .zip(rows.chunks_exact(pixels * taps))
+                {
+                    scatter(&shape.window, rows, &mut scratch.padded, dx);
+                }
+                // The borders must be zero again for the next patches; scatter left sums there.
+                scratch.padded.fill(0.0);
+            }
+            dw
+        })
+        .collect();
+    let mut weight = vec![0.0; taps * out_ch];
+    sum(&parts, &mut weight);
+    let gradients = ConvNorm {
+        weight,
+        gamma: k.gamma,
+        beta: k.beta,
+    };
+    (wants_dx.then_some(dx), gradients)
+}
