@@ -137,7 +137,7 @@ pub struct CompareOptions {
     /// Images mixed with each other.
     #[arg(long, value_enum, default_value_t = MixKind::None)]
     pub mix: MixKind,
-    /// Pack each net too and measure it in int8 by the chip's own code.
+    /// Pack each net too, beside its outcome, and measure it in int8 by the chip's own code.
     #[arg(long)]
     pub int8: bool,
     /// Changes to each net's usual squeeze-and-excitation.

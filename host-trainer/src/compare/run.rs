@@ -12,15 +12,17 @@ use super::result::{Comparison, Outcome};
 use super::train::{Lesson, train};
 use crate::data::Dataset;
 use crate::data::batch::Normalization;
+use crate::graph::calibrate::ranges;
 use crate::graph::fold_net::fold_net;
-use crate::graph::int8;
 use crate::graph::lower::lower;
+use crate::graph::{Graph, int8};
 use crate::model::blueprint::Blueprint;
 use crate::model::zoo::{Attach, Family, Images};
 use crate::nn::init::Init;
 use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError};
+use crate::stages::quantize::share_equal;
 use crate::train::accuracy;
 use pupil_core::model::Model;
 
@@ -153,12 +155,15 @@ fn once(
     std::fs::create_dir_all(&path).map_err(|source| RunDirError::Write { path, source })?;
     let start = std::time::Instant::now();
     let step_work = work(net, &settings.budget) / settings.budget.steps.max(1) as f64;
-    let outcome = measure(net, settings, data, number, || progress.advance(step_work))
+    let (outcome, packed) = measure(net, settings, data, number, || progress.advance(step_work))
         .with_context(|| format!("{folder}, {side} squeeze-and-excitation"))?;
     let outcome = Outcome {
         seconds: start.elapsed().as_secs_f64(),
         ..outcome
     };
+    if let Some(packed) = packed {
+        dir.write(&file.with_extension("pupil"), &packed)?;
+    }
     dir.write_json(&file, &outcome)?;
     let int8 = outcome
         .int8
@@ -189,14 +194,14 @@ fn finished(file: &Path) -> Result<Option<Outcome>, RunDirError> {
     }
 }
 
-/// Trains one net and measures it on the test images.
+/// Trains one net and measures it on the test images; with the packed net where it is asked for.
 fn measure(
     blueprint: &Blueprint,
     settings: &Settings,
     data: &Dataset,
     number: usize,
     tick: impl FnMut(),
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<(Outcome, Option<Vec<u8>>)> {
     use rand::Rng;
     // Both nets of a pair see the same images in the same order.
     let seed = stream(settings.seed, "compare seed", number as u64).next_u64();
@@ -211,44 +216,44 @@ fn measure(
         classes: data.classes.len(),
     };
     let (net, loss) = train(net, &settings.budget, lesson, seed, tick)?;
-    let int8 = if settings.int8 {
-        let graph = lower(&fold_net(&net));
-        Some(packed_accuracy(&graph, data, &lesson)?)
-    } else {
-        None
-    };
-    Ok(Outcome {
+    let packed = settings
+        .int8
+        .then(|| pack(&lower(&fold_net(&net)), data, &lesson))
+        .transpose()?;
+    let int8 = packed
+        .as_ref()
+        .map(|bytes| packed_accuracy(bytes, data, &lesson))
+        .transpose()?;
+    let outcome = Outcome {
         accuracy: accuracy(&net, &data.test, &lesson.normalization),
         int8,
         loss,
         parameters: blueprint.parameters(),
         macs: blueprint.macs(),
         seconds: 0.0,
-    })
+    };
+    Ok((outcome, packed))
 }
 
-/// Test accuracy of the graph in int8 by core's interpreter.
-fn packed_accuracy(
-    graph: &crate::graph::Graph,
-    data: &Dataset,
-    lesson: &Lesson<'_>,
-) -> anyhow::Result<f64> {
+/// The graph in int8, its ranges from training images.
+fn pack(graph: &Graph, data: &Dataset, lesson: &Lesson<'_>) -> anyhow::Result<Vec<u8>> {
     let images = &data.labeled.images;
-    let picked: Vec<usize> = (0..images.len().min(CALIBRATION)).collect();
-    let ranges = crate::graph::calibrate::ranges(
-        graph,
-        &images.select(&picked),
-        &lesson.normalization,
-        CLIP,
-    );
-    let bytes = int8::build(graph, &ranges, &lesson.normalization, &data.classes)
-        .map_err(|e| anyhow!("can't be packed: {e}"))?;
-    let model = Model::parse(&bytes).map_err(|e| anyhow!("can't be packed: {e}"))?;
-    let answers = int8::classes(&int8::scores(&model, &data.test.images), lesson.classes);
-    Ok(crate::stages::quantize::share_equal(
-        &answers,
-        &data.test.labels,
-    ))
+    // Evenly over the classes, whatever the order of the images.
+    let count = images.len().min(CALIBRATION);
+    let picked: Vec<usize> = (0..count)
+        .map(|i| i * images.len() / count.max(1))
+        .collect();
+    let found = ranges(graph, &images.select(&picked), &lesson.normalization, CLIP);
+    int8::build(graph, &found, &lesson.normalization, &data.classes)
+        .map_err(|e| anyhow!("can't be packed: {e}"))
+}
+
+/// Test accuracy of a packed net by core's interpreter.
+fn packed_accuracy(bytes: &[u8], data: &Dataset, lesson: &Lesson<'_>) -> anyhow::Result<f64> {
+    let model = Model::parse(bytes).map_err(|e| anyhow!("can't be packed: {e}"))?;
+    let scores = int8::scores(&model, &data.test.images);
+    let answers = int8::classes(&scores, lesson.classes);
+    Ok(share_equal(&answers, &data.test.labels))
 }
 
 const SETTINGS: &str = "compare.toml";
@@ -383,6 +388,8 @@ mod tests {
         assert_eq!(outcomes(&first), outcomes(&second));
         assert_eq!(std::fs::read(&kept).unwrap(), before);
         assert!(file.is_file());
+        let packed = std::fs::read(file.with_extension("pupil")).unwrap();
+        assert_eq!(Model::parse(&packed).unwrap().class_count(), 2);
         // A third seed adds to the first two.
         let third = all(3);
         assert_eq!(third[1].pairs[..2], second[1].pairs[..]);
