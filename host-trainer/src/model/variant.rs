@@ -323,6 +323,37 @@ mod tests {
     }
 
     #[test]
+    fn published_nets_pack_with_the_work_that_is_counted() {
+        use crate::data::batch::Normalization;
+        use crate::graph::{calibrate::ranges, fold::fold, int8};
+        for variant in [Variant::B0, Variant::Lite0] {
+            let config = variant.config(ImageNet {
+                input: [32, 32, 3],
+                classes: 4,
+                stem_stride: 2,
+                small_images: false,
+            });
+            let mut rng = stream(1, "test", 0);
+            let net = config.init(&mut Init {
+                device: &Device::flex(),
+                rng: &mut rng,
+            });
+            let pixels = (0..2 * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
+            let images = crate::data::Images {
+                dims: config.input,
+                pixels,
+            };
+            let normalization = Normalization::around(128);
+            let graph = fold(&config, &net);
+            let found = ranges(&graph, &images, &normalization, 0.0);
+            let labels = ["a", "b", "c", "d"].map(str::to_owned);
+            let bytes = int8::build(&graph, &found, &normalization, &labels).unwrap();
+            let model = pupil_core::model::Model::parse(&bytes).unwrap();
+            assert_eq!(model.macs() as usize, config.macs(), "{variant}");
+        }
+    }
+
+    #[test]
     fn words_name_variants() {
         for variant in Variant::ALL {
             assert_eq!(variant.word().parse(), Ok(variant));

@@ -261,6 +261,8 @@ fn assert_packs(family: Family, attach: Option<&Attach>) {
     let labels = ["a", "b", "c", "d"].map(str::to_owned);
     let bytes = int8::build(&lowered, &found, &normalization, &labels).unwrap();
     let model = Model::parse(&bytes).unwrap();
+    // Cut convolutions do no more than whole ones.
+    assert_eq!(model.macs() as usize, blueprint.macs(), "{name}");
 
     let fresh = stripes(48, 2);
     let scores = int8::scores(&model, &fresh.images);
