@@ -48,6 +48,12 @@ pub fn zoo(options: &ZooOptions) -> anyhow::Result<String> {
     Ok(report::zoo::table(&rows))
 }
 
+/// Decay of the moving average for a training of `steps`: a memory of a twentieth of them. A
+/// longer one would still hold weights and statistics of the first steps at the end.
+fn average(steps: u64) -> f64 {
+    (1.0 - 20.0 / steps.max(1) as f64).clamp(0.0, 0.999)
+}
+
 /// Trains and compares; returns the table or one JSON object.
 ///
 /// # Errors
@@ -74,7 +80,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             batch: usize::from(options.batch),
             learning_rate: options.learning_rate.unwrap_or(learning_rate),
             clip: options.clip,
-            ema: 0.99,
+            ema: average(options.steps),
             label_smoothing: 0.1,
             dropout: 0.1,
             schedule: options.schedule.schedule(options.steps),
@@ -107,4 +113,15 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     } else {
         result::table(&comparisons, seeds, test_images)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_average_forgets_within_the_training() {
+        assert_eq!([average(1), average(20), average(200)], [0.0, 0.0, 0.9]);
+        assert_eq!(average(1_000_000), 0.999);
+    }
 }
