@@ -177,3 +177,59 @@ fn usage_errors_have_exit_code_2_and_help_has_0() {
     assert_eq!(code, 0);
     assert!(help.contains("Exit codes") && help.contains("pseudo-labels"));
 }
+
+#[test]
+fn the_zoo_is_a_table_and_json() {
+    let (code, text, error) = run(&["zoo"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        text.contains("efficientnet-b0") && text.contains("5,288,548"),
+        "{text}"
+    );
+    let (code, text, error) = run(&["zoo", "--json", "--input", "32x32x3", "--ratio", "4"]);
+    assert_eq!(code, 0, "{error}");
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let nets = object["nets"].as_array().unwrap();
+    assert_eq!(nets.len(), 6 + 13);
+    let resnet = nets.iter().find(|n| n["net"] == "resnet").unwrap();
+    // 2 C²/r for 16, 32 and 64 channels.
+    assert_eq!(resnet["added_parameters"], 2688);
+    refused(&["zoo", "--input", "28x28"], &["28x28x1"]);
+    refused(&["compare"], &["--se"]);
+    refused(&["compare", "--se", "--gate", "relu"], &["hard-sigmoid"]);
+}
+
+#[test]
+fn a_comparison_continues_and_refuses_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    let small = [
+        "--nets", "resnext", "--seeds", "2", "--data", "bundled", "--quiet",
+    ];
+    let go = |more: &[&str]| {
+        let mut all = vec!["compare", "--se", "--run-dir", &dir];
+        all.extend(small);
+        all.extend(more);
+        run(&all)
+    };
+    let (code, first, error) = go(&["--steps", "2", "--json"]);
+    assert_eq!(code, 0, "{error}");
+    let object: serde_json::Value = serde_json::from_str(&first).unwrap();
+    assert_eq!(
+        object["nets"][0]["with"]["accuracies"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let (_, again, _) = go(&["--steps", "2", "--json"]);
+    assert_eq!(first, again);
+    std::fs::remove_file(folder.path().join("resnext/seed-1/without.json")).unwrap();
+    let (_, again, _) = go(&["--steps", "2", "--json"]);
+    assert_eq!(first, again);
+    let (code, _, error) = go(&["--steps", "3"]);
+    assert!(
+        code == 2 && error.contains("steps = 2") && error.contains("do:"),
+        "{error}"
+    );
+}

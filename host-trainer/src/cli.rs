@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::{MixKind, OptimizerKind, ScheduleKind};
+use crate::model::zoo::{Family, Placement};
+use crate::nn::Activation;
 use crate::run_dir::Stage;
 
 /// Trains an int8 image classifier for a microcontroller from few labeled and many unlabeled
@@ -56,6 +59,147 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// The built-in nets: parameters, multiply-accumulates, and what squeeze-and-excitation adds.
+    Zoo(ZooOptions),
+    /// Trains nets of the zoo with and without squeeze-and-excitation on a small budget; mean and
+    /// standard deviation over seeds. Run again, it continues at the first unfinished training.
+    Compare(CompareOptions),
+}
+
+/// Options of `zoo`.
+#[derive(Args, Clone, Debug)]
+pub struct ZooOptions {
+    /// Height, width and channels of the small nets' images; EfficientNets are counted at their
+    /// published resolution.
+    #[arg(long, value_name = "HxWxC", default_value = "28x28x1", value_parser = dims)]
+    pub input: [usize; 3],
+    /// Classes of the small nets.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub classes: u16,
+    /// Changes to each net's usual squeeze-and-excitation.
+    #[command(flatten)]
+    pub attach: AttachOptions,
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How squeeze-and-excitation is attached.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct AttachOptions {
+    /// Channels over channels of the bottleneck [default: 8; 16 in the paper].
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub ratio: Option<u16>,
+    /// Where it goes in a residual unit [default: standard].
+    #[arg(long)]
+    pub placement: Option<Placement>,
+    /// Between its dense layers [default: relu; silu in mbconv].
+    #[arg(long)]
+    pub act: Option<Activation>,
+    /// Behind them: sigmoid or hard-sigmoid [default: sigmoid].
+    #[arg(long, value_parser = gate)]
+    pub gate: Option<Activation>,
+    /// Whether they have biases [default: false; true in mbconv].
+    #[arg(long)]
+    pub bias: Option<bool>,
+}
+
+/// Options of `compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareOptions {
+    /// Compare nets with and without squeeze-and-excitation.
+    #[arg(long, required = true)]
+    pub se: bool,
+    /// Nets of the zoo, separated by commas [default: all].
+    #[arg(long, value_name = "NET,…", value_delimiter = ',')]
+    pub nets: Vec<Family>,
+    /// Trainings of each net.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub seeds: u16,
+    /// Updates of the weights in one training.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Images of a step.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..=4096))]
+    pub batch: u16,
+    /// The optimizer.
+    #[arg(long, value_enum, default_value_t = OptimizerKind::AdamW)]
+    pub optimizer: OptimizerKind,
+    /// Peak learning rate [default: 0.004; 0.05 for sgd].
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub learning_rate: Option<f64>,
+    /// How the learning rate falls.
+    #[arg(long, value_enum, default_value_t = ScheduleKind::Cosine)]
+    pub schedule: ScheduleKind,
+    /// Largest norm of all gradients together; 0 for no limit.
+    #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative)]
+    pub clip: f64,
+    /// Images mixed with each other.
+    #[arg(long, value_enum, default_value_t = MixKind::None)]
+    pub mix: MixKind,
+    /// Pack each net too, beside its outcome, and measure it in int8 by the chip's own code.
+    #[arg(long)]
+    pub int8: bool,
+    /// Changes to each net's usual squeeze-and-excitation.
+    #[command(flatten)]
+    pub attach: AttachOptions,
+    /// Where outcomes are kept [default: runs/compare-se].
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Images, as for `run`.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<String>,
+    /// Fixes every random choice.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Delete what earlier comparisons left in the directory.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// "28x28x1".
+fn dims(text: &str) -> Result<[usize; 3], String> {
+    let sides: Vec<usize> = text.split('x').filter_map(|s| s.parse().ok()).collect();
+    match sides[..] {
+        [h, w, c] if text.split('x').count() == 3 => {
+            if !(8..=1024).contains(&h) || !(8..=1024).contains(&w) {
+                return Err("height and width must lie between 8 and 1024".into());
+            }
+            if c != 1 && c != 3 {
+                return Err("channels must be 1 (grey) or 3 (RGB)".into());
+            }
+            Ok([h, w, c])
+        }
+        _ => Err("write height, width and channels like 28x28x1".into()),
+    }
+}
+
+fn gate(text: &str) -> Result<Activation, String> {
+    match text {
+        "sigmoid" => Ok(Activation::Sigmoid),
+        "hard-sigmoid" => Ok(Activation::HardSigmoid),
+        _ => Err("a gate lies between 0 and 1: sigmoid or hard-sigmoid".into()),
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 10.0 => Ok(rate),
+        _ => Err("must be above 0 and at most 10".into()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("must be at least 0".into()),
+    }
 }
 
 /// Options of a run.
@@ -103,7 +247,7 @@ impl Command {
             Self::Distill(o) => Some((Stage::Distill, o)),
             Self::Quantize(o) => Some((Stage::Quantize, o)),
             Self::Pack(o) => Some((Stage::Pack, o)),
-            Self::Run { .. } | Self::Inspect { .. } => None,
+            Self::Run { .. } | Self::Inspect { .. } | Self::Zoo(_) | Self::Compare(_) => None,
         }
     }
 }
@@ -116,6 +260,29 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_gates_and_rates_are_checked() {
+        assert_eq!(dims("96x64x3"), Ok([96, 64, 3]));
+        for wrong in [
+            "",
+            "28x28",
+            "28x28x2",
+            "4x28x1",
+            "28x28x1x1",
+            "ax28x1",
+            "28xx1",
+        ] {
+            assert!(dims(wrong).is_err(), "{wrong}");
+        }
+        assert!(gate("tanh").is_err() && rate("nan").is_err() && not_negative("-1").is_err());
+        assert!(Cli::try_parse_from(["pupil", "compare"]).is_err());
+        let cli = Cli::try_parse_from(["pupil", "compare", "--se", "--nets", "vgg,resnext"]);
+        let Some(Command::Compare(options)) = cli.unwrap().command else {
+            panic!("another command");
+        };
+        assert_eq!(options.nets, [Family::Vgg, Family::ResNeXt]);
     }
 
     #[test]

@@ -4,15 +4,17 @@
 //! the run directory: teacher, pseudo-labels, student, distill, quantize, pack.
 //!
 //! - [`data`]: readers, the published split, augmentation, batches
-//! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family
+//! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family, the zoo
 //! - [`train`]: the loop that every stage shares
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
+//! - [`compare`]: nets with and without a part, over several seeds
 //! - [`config`], [`run_dir`], [`checkpoint`], [`pipeline`]: what was asked, what is done
-//! - [`report`], [`inspect`], [`progress`], [`cli`]: what people see
+//! - [`report`], [`inspect`], [`zoo_command`], [`progress`], [`cli`]: what people see
 #![recursion_limit = "256"]
 
 pub mod checkpoint;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod data;
 pub mod graph;
@@ -26,3 +28,4 @@ pub mod report;
 pub mod run_dir;
 pub mod stages;
 pub mod train;
+pub mod zoo_command;

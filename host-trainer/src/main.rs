@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pupil::cli::{Cli, Command, RunOptions};
 use pupil::pipeline::{self, Which};
-use pupil::{inspect, report};
+use pupil::{inspect, report, zoo_command};
 
 /// Freed tensors stay with the process: the training loop allocates the same sizes each step.
 #[global_allocator]
@@ -36,6 +36,14 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Run { config, options }) => run(config.as_deref(), options, Which::All),
         Some(Command::Inspect { file, json }) => {
             print!("{}", inspect::describe(file, *json)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Zoo(options)) => {
+            print!("{}", zoo_command::zoo(options)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Compare(options)) => {
+            print!("{}", zoo_command::compare(options)?);
             Ok(ExitCode::SUCCESS)
         }
         Some(command) => match command.stage() {

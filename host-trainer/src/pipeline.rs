@@ -152,7 +152,11 @@ fn default_root(file: Option<&Path>) -> PathBuf {
     Path::new("runs").join(name)
 }
 
-fn load_data(source: &DataSource) -> anyhow::Result<Dataset> {
+/// The images that a configuration names.
+///
+/// # Errors
+/// A missing or damaged file, in words.
+pub fn load_data(source: &DataSource) -> anyhow::Result<Dataset> {
     let installed = Path::new(fashion_mnist::DEBIAN_FOLDER);
     let loaded = match source {
         DataSource::Bundled => fashion_mnist::bundled(),

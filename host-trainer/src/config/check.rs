@@ -167,6 +167,12 @@ pub fn check(config: &RunConfig, line: impl Fn(&str) -> Option<usize>) -> Vec<St
         ("student", &config.student.net),
         ("distill", &config.distill.net),
     ] {
+        need(
+            net.stem_stride == 1 || net.stem_stride == 2,
+            &format!("{stage}.net.stem_stride"),
+            net.stem_stride.to_string(),
+            "must be 1 or 2",
+        );
         for (key, value) in [("width", net.width), ("depth", net.depth)] {
             need(
                 (0.1..=16.0).contains(&value),

@@ -4,6 +4,6 @@ pub mod check;
 pub mod run_config;
 
 pub use run_config::{
-    DataSource, DistillConfig, NetChoice, PseudoLabelsConfig, QuantizeConfig, RunConfig,
+    DataSource, DistillConfig, NetChoice, NetFamily, PseudoLabelsConfig, QuantizeConfig, RunConfig,
     StudentConfig, TeacherConfig,
 };

@@ -35,11 +35,22 @@ pub fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -
             Op::Depthwise(f) => depthwise(x, dims, f),
             Op::Dense(f) => dense(x, f),
             Op::Mean => mean(x, dims[2]),
-            Op::Add => x
+            Op::GroupedConv(groups, f) => grouped(x, dims, *groups, f),
+            Op::MaxPool { kernel, stride } => max_pool(x, dims, *kernel, *stride),
+            Op::Add(_) => x
                 .iter()
                 .zip(&tensors[node.inputs[1]])
                 .map(|(a, b)| a + b)
                 .collect(),
+            Op::Scale => scale(x, &tensors[node.inputs[1]]),
+            Op::Concat => {
+                let parts: Vec<(&[f32], usize)> = node
+                    .inputs
+                    .iter()
+                    .map(|t| (tensors[*t].as_slice(), graph.tensors[*t][2]))
+                    .collect();
+                concat(&parts)
+            }
             Op::SqueezeExcite { reduce, expand } => {
                 let squeezed = mean(x, dims[2]);
                 watch(Place::Squeezed(i), &squeezed);
@@ -50,14 +61,17 @@ pub fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -
                 let mut gate = dense(&hidden, expand);
                 watch(Place::GateBeforeAct(i), &gate);
                 activate(&mut gate, expand.act);
-                x.chunks_exact(dims[2])
-                    .flat_map(|row| row.iter().zip(&gate).map(|(v, g)| v * g))
-                    .collect()
+                scale(x, &gate)
             }
         };
-        if let Op::Conv(f) | Op::Depthwise(f) | Op::Dense(f) = &node.op {
+        if let Op::Conv(Filter { act, .. })
+        | Op::GroupedConv(_, Filter { act, .. })
+        | Op::Depthwise(Filter { act, .. })
+        | Op::Dense(Filter { act, .. })
+        | Op::Add(act) = &node.op
+        {
             watch(Place::BeforeAct(i), &y);
-            activate(&mut y, f.act);
+            activate(&mut y, *act);
         }
         watch(Place::Output(i), &y);
         tensors.push(y);
@@ -69,6 +83,60 @@ fn activate(values: &mut [f32], act: Activation) {
     for v in values {
         *v = act.apply(*v);
     }
+}
+
+/// Every pixel of `x` times `gate`, channel by channel.
+fn scale(x: &[f32], gate: &[f32]) -> Vec<f32> {
+    x.chunks_exact(gate.len())
+        .flat_map(|row| row.iter().zip(gate).map(|(v, g)| v * g))
+        .collect()
+}
+
+/// Channels of several maps, each with its number of channels, pixel by pixel.
+fn concat(parts: &[(&[f32], usize)]) -> Vec<f32> {
+    let pixels = parts.first().map_or(0, |(x, c)| x.len() / c);
+    let mut y = Vec::with_capacity(parts.iter().map(|(x, _)| x.len()).sum());
+    for p in 0..pixels {
+        for (x, c) in parts {
+            y.extend_from_slice(&x[p * c..][..*c]);
+        }
+    }
+    y
+}
+
+fn max_pool(x: &[f32], dims: Dims, kernel: usize, stride: usize) -> Vec<f32> {
+    let c = dims[2];
+    let pixels = dims[0].div_ceil(stride) * dims[1].div_ceil(stride);
+    let mut y = vec![f32::NEG_INFINITY; pixels * c];
+    for_taps(dims, kernel, stride, |o, _, i| {
+        for (y, x) in y[o * c..][..c].iter_mut().zip(&x[i * c..][..c]) {
+            *y = y.max(*x);
+        }
+    });
+    y
+}
+
+/// Each group as a convolution of its own channels.
+fn grouped(x: &[f32], dims: Dims, groups: usize, f: &Filter) -> Vec<f32> {
+    let (in_ch, out_ch) = (dims[2] / groups, f.bias.len() / groups);
+    let answers: Vec<Vec<f32>> = (0..groups)
+        .map(|g| {
+            let own: Vec<f32> = x
+                .chunks_exact(dims[2])
+                .flat_map(|row| &row[g * in_ch..][..in_ch])
+                .copied()
+                .collect();
+            let share = f.weights.len() / groups;
+            let filter = Filter {
+                weights: f.weights[g * share..][..share].to_vec(),
+                bias: f.bias[g * out_ch..][..out_ch].to_vec(),
+                ..*f
+            };
+            conv(&own, [dims[0], dims[1], in_ch], &filter)
+        })
+        .collect();
+    let parts: Vec<(&[f32], usize)> = answers.iter().map(|y| (y.as_slice(), out_ch)).collect();
+    concat(&parts)
 }
 
 fn mean(x: &[f32], c: usize) -> Vec<f32> {

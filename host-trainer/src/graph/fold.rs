@@ -4,17 +4,17 @@
 
 use super::{Dims, Filter, Graph, Op};
 use crate::model::{EfficientNet, EfficientNetConfig};
-use crate::nn::Activation;
 use crate::nn::conv::BatchNormAct;
 use crate::nn::ops::batch_norm_act::EPSILON;
+use crate::nn::{Activation, Depthwise, SqueezeExcite};
 use burn::tensor::Tensor;
 
-fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+pub(super) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().try_to_vec().expect("parameters are f32")
 }
 
 /// Scale and shift of each channel.
-fn scale_shift(norm: &BatchNormAct) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn scale_shift(norm: &BatchNormAct) -> (Vec<f32>, Vec<f32>) {
     let (gamma, beta) = (values(norm.gamma.val()), values(norm.beta.val()));
     let (mean, variance) = (
         values(norm.mean.value_sync()),
@@ -35,7 +35,7 @@ fn scale_shift(norm: &BatchNormAct) -> (Vec<f32>, Vec<f32>) {
 }
 
 /// `[rows, out]` to `[out][rows]`, each output channel scaled.
-fn transpose_scaled(weights: &[f32], scale: &[f32]) -> Vec<f32> {
+pub(super) fn transpose_scaled(weights: &[f32], scale: &[f32]) -> Vec<f32> {
     let out = scale.len();
     let rows = weights.len() / out;
     let mut turned = Vec::with_capacity(weights.len());
@@ -45,7 +45,7 @@ fn transpose_scaled(weights: &[f32], scale: &[f32]) -> Vec<f32> {
     turned
 }
 
-fn conv(
+pub(super) fn conv(
     weight: Tensor<2>,
     norm: &BatchNormAct,
     kernel: usize,
@@ -62,7 +62,7 @@ fn conv(
     }
 }
 
-fn dense(weight: Tensor<2>, bias: Tensor<1>, act: Activation) -> Filter {
+pub(super) fn dense(weight: Tensor<2>, bias: Tensor<1>, act: Activation) -> Filter {
     let bias = values(bias);
     let weights = transpose_scaled(&values(weight), &vec![1.0; bias.len()]);
     Filter {
@@ -71,6 +71,37 @@ fn dense(weight: Tensor<2>, bias: Tensor<1>, act: Activation) -> Filter {
         weights,
         bias,
         act,
+    }
+}
+
+pub(super) fn depthwise(
+    layer: &Depthwise,
+    (kernel, stride): (usize, usize),
+    act: Activation,
+) -> Filter {
+    let (scale, bias) = scale_shift(&layer.norm);
+    let weights = values(layer.weight.val())
+        .chunks_exact(scale.len())
+        .flat_map(|tap| {
+            tap.iter()
+                .zip(&scale)
+                .map(|(w, s)| w * s)
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    Filter {
+        kernel,
+        stride,
+        weights,
+        bias,
+        act,
+    }
+}
+
+pub(super) fn squeeze_excite(se: &SqueezeExcite) -> Op {
+    Op::SqueezeExcite {
+        reduce: dense(se.reduce.val(), se.reduce_bias(), se.act()),
+        expand: dense(se.expand.val(), se.expand_bias(), se.gate()),
     }
 }
 
@@ -100,30 +131,10 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
             x = graph.push(name("expand"), &[x], Op::Conv(filter), dims);
         }
         dims = strided(dims, shape.stride, shape.expanded_ch());
-        let (scale, bias) = scale_shift(&block.depthwise.norm);
-        let weights: Vec<f32> = values(block.depthwise.weight.val())
-            .chunks_exact(scale.len())
-            .flat_map(|tap| {
-                tap.iter()
-                    .zip(&scale)
-                    .map(|(w, s)| w * s)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let (kernel, stride) = (shape.kernel, shape.stride);
-        let filter = Filter {
-            kernel,
-            stride,
-            weights,
-            bias,
-            act,
-        };
+        let filter = depthwise(&block.depthwise, (shape.kernel, shape.stride), act);
         x = graph.push(name("depthwise"), &[x], Op::Depthwise(filter), dims);
         if let Some(se) = &block.squeeze_excite {
-            let reduce = dense(se.reduce.val(), se.reduce_bias.val(), act);
-            let expand = dense(se.expand.val(), se.expand_bias.val(), Activation::Sigmoid);
-            let op = Op::SqueezeExcite { reduce, expand };
-            x = graph.push(name("squeeze-excite"), &[x], op, dims);
+            x = graph.push(name("squeeze-excite"), &[x], squeeze_excite(se), dims);
         }
         dims = strided(dims, 1, shape.out_ch);
         let filter = conv(
@@ -135,7 +146,8 @@ pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
         );
         x = graph.push(name("project"), &[x], Op::Conv(filter), dims);
         if shape.has_residual() {
-            x = graph.push(name("residual"), &[start, x], Op::Add, dims);
+            let op = Op::Add(Activation::Linear);
+            x = graph.push(name("residual"), &[start, x], op, dims);
         }
     }
     dims = strided(dims, 1, config.head_ch);

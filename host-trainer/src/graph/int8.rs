@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use pupil_core::interpreter::Interpreter;
 use pupil_core::model::{
-    BuildError, Channel, Conv, Fused, InputSpec, Model, ModelBuilder, Pad, PixelFormat, TensorId,
+    BuildError, Channel, Conv, Fused, InputSpec, Model, ModelBuilder, Pad, PixelFormat, Pool,
+    TensorId,
 };
 use pupil_core::quant::{Affine, Multiplier};
 use pupil_core::shape::Shape;
@@ -76,11 +77,36 @@ pub fn build(
                 let out = packer.affine(Place::Output(i))?;
                 packer.builder.mean(x, out)?
             }
-            Op::Add => {
-                let out = packer.affine(Place::Output(i))?;
-                packer
+            Op::MaxPool { kernel, stride } => packer.builder.max_pool(
+                x,
+                Pool {
+                    kernel: (*kernel, *kernel),
+                    stride: (*stride, *stride),
+                    pad: Pad::Same,
+                    act: (-128, 127),
+                },
+            )?,
+            Op::Add(act) => {
+                let landing = packer.landing(*act, Site::of(i))?;
+                let second = tensors[node.inputs[1]];
+                let sum = packer
                     .builder
-                    .add(x, tensors[node.inputs[1]], out, (-128, 127))?
+                    .add(x, second, landing.out, landing.clamps)?;
+                match &landing.fused {
+                    Some(fused) => packer.builder.lookup(sum, fused)?,
+                    None => sum,
+                }
+            }
+            Op::Scale => {
+                let out = packer.affine(Place::Output(i))?;
+                let gate = tensors[node.inputs[1]];
+                packer.builder.mul(x, gate, out, (-128, 127))?
+            }
+            Op::Concat | Op::GroupedConv(..) => {
+                return Err(BuildError(format!(
+                    "{}: grouped convolution and concatenation have no int8 operator; lower the graph first",
+                    node.name
+                )));
             }
             Op::SqueezeExcite { reduce, expand } => {
                 let squeezed = packer.affine(Place::Squeezed(i))?;
@@ -132,6 +158,13 @@ impl Site {
     }
 }
 
+/// Way of a sum to an int8: scale and clamps, then a table.
+struct Landing {
+    out: Affine,
+    clamps: (i8, i8),
+    fused: Option<Fused>,
+}
+
 struct Packer<'a> {
     builder: ModelBuilder,
     ranges: &'a BTreeMap<Place, Range>,
@@ -148,6 +181,42 @@ impl Packer<'_> {
         Ok(Affine::covering(range.min, range.max))
     }
 
+    /// Where a sum lands that has `act` behind it.
+    fn landing(&self, act: Activation, site: Site) -> Result<Landing, BuildError> {
+        let landing = |out, clamps, fused| Landing { out, clamps, fused };
+        Ok(match act {
+            Activation::Linear => landing(self.affine(site.after)?, (-128, 127), None),
+            Activation::Relu | Activation::Relu6 => {
+                let out = self.affine(site.after)?;
+                let top = if act == Activation::Relu6 {
+                    out.quantize(6.0)
+                } else {
+                    127
+                };
+                landing(out, (out.zero_point, top), None)
+            }
+            Activation::Silu | Activation::HardSwish => {
+                let range = self.range(site.before)?;
+                let before = Affine::covering(range.min.max(SILU_FLOOR), range.max);
+                let after = self.affine(site.after)?;
+                let table = match act {
+                    Activation::Silu => tables::silu(before, after),
+                    _ => tables::hard_swish_table(before, after),
+                };
+                landing(before, (-128, 127), Some(Fused { table, out: after }))
+            }
+            Activation::Sigmoid | Activation::HardSigmoid => {
+                let before = self.affine(site.before)?;
+                let out = tables::LOGISTIC_OUTPUT;
+                let table = match act {
+                    Activation::Sigmoid => tables::logistic_table(before),
+                    _ => tables::from_function(before, out, |x| (x + 3.0).clamp(0.0, 6.0) / 6.0),
+                };
+                landing(before, (-128, 127), Some(Fused { table, out }))
+            }
+        })
+    }
+
     /// Quantizes weights and biases; the activation becomes clamps or a table.
     fn filter(
         &self,
@@ -157,40 +226,11 @@ impl Packer<'_> {
         site: Site,
     ) -> Result<Conv, BuildError> {
         let input = self.builder.affine(x);
-        let (out, act, fused) = match f.act {
-            Activation::Linear => (self.affine(site.after)?, (-128, 127), None),
-            Activation::Relu | Activation::Relu6 => {
-                let out = self.affine(site.after)?;
-                let top = if f.act == Activation::Relu6 {
-                    out.quantize(6.0)
-                } else {
-                    127
-                };
-                (out, (out.zero_point, top), None)
-            }
-            Activation::Silu | Activation::HardSwish => {
-                let range = self.range(site.before)?;
-                let before = Affine::covering(range.min.max(SILU_FLOOR), range.max);
-                let after = self.affine(site.after)?;
-                let table = match f.act {
-                    Activation::Silu => tables::silu(before, after),
-                    _ => tables::hard_swish_table(before, after),
-                };
-                (before, (-128, 127), Some(Fused { table, out: after }))
-            }
-            Activation::Sigmoid => {
-                let before = self.affine(site.before)?;
-                let table = tables::logistic_table(before);
-                (
-                    before,
-                    (-128, 127),
-                    Some(Fused {
-                        table,
-                        out: tables::LOGISTIC_OUTPUT,
-                    }),
-                )
-            }
-        };
+        let Landing {
+            out,
+            clamps: act,
+            fused,
+        } = self.landing(f.act, site)?;
         let channels = f.bias.len();
         let at = |i: usize| match layout {
             Layout::OutputFirst => i / (f.weights.len() / channels),

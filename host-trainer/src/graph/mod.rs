@@ -4,7 +4,9 @@
 pub mod calibrate;
 pub mod float;
 pub mod fold;
+pub mod fold_net;
 pub mod int8;
+pub mod lower;
 
 /// One tensor: height, width, channels.
 pub type Dims = [usize; 3];
@@ -34,21 +36,35 @@ pub struct Node {
 pub enum Op {
     /// Weights `[out_ch][kernel][kernel][in_ch]`.
     Conv(Filter),
+    /// A number of groups; weights `[out_ch][kernel][kernel][in_ch / groups]`. Is lowered before
+    /// packing.
+    GroupedConv(usize, Filter),
     /// Weights `[kernel][kernel][ch]`.
     Depthwise(Filter),
     /// Weights `[out][in]`; the input is flat.
     Dense(Filter),
+    /// Greatest value under each window; what lies outside the map does not count.
+    MaxPool {
+        /// Window height and width.
+        kernel: usize,
+        /// Stride in both directions.
+        stride: usize,
+    },
     /// Mean over height and width.
     Mean,
     /// Gate computed from the input's own mean.
     SqueezeExcite {
         /// `[squeezed][ch]`, then its activation.
         reduce: Filter,
-        /// `[ch][squeezed]`, then the sigmoid.
+        /// `[ch][squeezed]`, then the gate's activation.
         expand: Filter,
     },
-    /// Sum of two tensors.
-    Add,
+    /// A map times one number in 0 to 1 for each channel: the second tensor.
+    Scale,
+    /// Sum of two tensors, then an activation.
+    Add(crate::nn::Activation),
+    /// The channels of all inputs, one after the other. Is lowered before packing.
+    Concat,
 }
 
 /// Weights with batch norm folded in.

@@ -192,6 +192,28 @@ mod tests {
         assert_eq!((grey.parameters(), grey.macs()), (46_658, 1_463_232));
     }
 
+    /// The quickstart's student depends on every bit of its initial weights.
+    #[test]
+    fn a_seed_gives_the_weights_that_it_always_gave() {
+        use sha2::{Digest, Sha256};
+        let mut rng = stream(0, "test", 0);
+        let net = tiny([28, 28, 1], 1.0).init(&mut Init {
+            device: &Device::flex(),
+            rng: &mut rng,
+        });
+        let mut sha = Sha256::new();
+        for entry in crate::nn::values::collect(&net) {
+            sha.update(entry.name.as_bytes());
+            for v in &entry.values {
+                sha.update(v.to_le_bytes());
+            }
+        }
+        assert_eq!(
+            crate::data::dataset::hex(&sha.finalize()),
+            "7533188e6a6b55350781c140f37008b8dc9e803a2a1ee77477bca91a84741120"
+        );
+    }
+
     #[test]
     fn the_formula_counts_what_the_net_has() {
         for width in [0.5, 1.0, 1.4, 2.0] {

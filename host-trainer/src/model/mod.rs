@@ -1,7 +1,17 @@
-//! Networks: the EfficientNet family from B0 down to students of 20 k parameters.
+//! Networks: the EfficientNet family from B7 down to students of 20 k parameters, and the zoo
+//! that shows squeeze-and-excitation on other convolutional nets.
 
+pub mod blueprint;
+pub mod classifier;
 pub mod efficientnet;
+pub mod net;
 pub mod scaling;
+pub mod variant;
+pub mod zoo;
 
+pub use blueprint::{Blueprint, Part};
+pub use classifier::Classifier;
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
+pub use net::Net;
 pub use scaling::CompoundScaling;
+pub use variant::{ImageNet, Variant};

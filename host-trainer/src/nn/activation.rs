@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ops::lanes::sigmoid;
 
 /// A pointwise non-linearity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// x: after MBConv's projection.
@@ -20,6 +20,8 @@ pub enum Activation {
     HardSwish,
     /// σ(x): the gate of squeeze-and-excitation.
     Sigmoid,
+    /// ReLU6(x + 3) / 6: the gate of MobileNetV3's squeeze-and-excitation.
+    HardSigmoid,
 }
 
 impl Activation {
@@ -32,6 +34,7 @@ impl Activation {
             Self::Silu => Silu::value(x),
             Self::HardSwish => HardSwish::value(x),
             Self::Sigmoid => Sigmoid::value(x),
+            Self::HardSigmoid => HardSigmoid::value(x),
         }
     }
 }
@@ -48,6 +51,7 @@ pub(crate) struct Relu6;
 pub(crate) struct Silu;
 pub(crate) struct HardSwish;
 pub(crate) struct Sigmoid;
+pub(crate) struct HardSigmoid;
 
 impl Function for Linear {
     #[inline(always)]
@@ -124,6 +128,17 @@ impl Function for Sigmoid {
     }
 }
 
+impl Function for HardSigmoid {
+    #[inline(always)]
+    fn value(z: f32) -> f32 {
+        (z + 3.0).clamp(0.0, 6.0) * (1.0 / 6.0)
+    }
+    #[inline(always)]
+    fn slope(z: f32) -> f32 {
+        if z > -3.0 && z < 3.0 { 1.0 / 6.0 } else { 0.0 }
+    }
+}
+
 /// Runs `$body` with the type `$f` of the non-linearity `$activation`.
 macro_rules! with_function {
     ($activation:expr, $f:ident => $body:expr) => {{
@@ -153,6 +168,10 @@ macro_rules! with_function {
                 type $f = a::Sigmoid;
                 $body
             }
+            a::Activation::HardSigmoid => {
+                type $f = a::HardSigmoid;
+                $body
+            }
         }
     }};
 }
@@ -171,6 +190,7 @@ mod tests {
             Activation::Silu,
             Activation::HardSwish,
             Activation::Sigmoid,
+            Activation::HardSigmoid,
         ] {
             for i in -70..70 {
                 let x = i as f32 * 0.11 + 0.013; // off the kinks

@@ -62,6 +62,8 @@ impl MbConvConfig {
                     ch,
                     squeezed_ch,
                     act,
+                    gate: Activation::Sigmoid,
+                    bias: true,
                 }
                 .init(init)
             }),
@@ -117,9 +119,9 @@ impl MbConv {
         let [reduce, reduce_bias, excite, excite_bias] = match &self.squeeze_excite {
             Some(part) => [
                 part.reduce.val().into_dispatch(),
-                part.reduce_bias.val().into_dispatch(),
+                part.reduce_bias().into_dispatch(),
                 part.expand.val().into_dispatch(),
-                part.expand_bias.val().into_dispatch(),
+                part.expand_bias().into_dispatch(),
             ],
             None => [absent(), absent(), absent(), absent()],
         };
@@ -182,9 +184,9 @@ impl MbConv {
         let [reduce, reduce_bias, excite, excite_bias] = match &self.squeeze_excite {
             Some(part) => [
                 numbers(part.reduce.val()),
-                numbers(part.reduce_bias.val()),
+                numbers(part.reduce_bias()),
                 numbers(part.expand.val()),
-                numbers(part.expand_bias.val()),
+                numbers(part.expand_bias()),
             ],
             None => Default::default(),
         };
@@ -222,7 +224,7 @@ impl MbConv {
             squeezed_ch: self
                 .squeeze_excite
                 .as_ref()
-                .map_or(0, |part| part.reduce_bias.dims()[0]),
+                .map_or(0, |part| part.reduce.dims()[1]),
             expand: self.expand.is_some(),
             window: Window::same((h, w), mid, self.depthwise.kernel, self.depthwise.stride),
             act: self.depthwise.norm.act(),

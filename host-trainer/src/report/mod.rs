@@ -3,3 +3,4 @@
 pub mod html;
 pub mod svg;
 pub mod table;
+pub mod zoo;

@@ -52,8 +52,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     ctx.progress.stage(
         Stage::Distill,
         &format!(
-            "width {}, {} parameters, {:.2} MMAC, on all {} images",
-            config.net.width,
+            "{}, {} parameters, {:.2} MMAC, on all {} images",
+            config.net.title(),
             thousands(net_config.parameters()),
             net_config.macs() as f64 / 1e6,
             thousands(pool.len())

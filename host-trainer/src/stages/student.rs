@@ -33,8 +33,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     ctx.progress.stage(
         Stage::Student,
         &format!(
-            "EfficientNet width {}, {} parameters, on labels and {} pseudo-labels, with noise",
-            config.net.width,
+            "{}, {} parameters, on labels and {} pseudo-labels, with noise",
+            config.net.title(),
             thousands(net_config.parameters()),
             thousands(pseudo.indices.len())
         ),

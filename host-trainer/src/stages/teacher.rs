@@ -25,8 +25,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     ctx.progress.stage(
         Stage::Teacher,
         &format!(
-            "EfficientNet width {}, {} parameters, on {} labeled images",
-            config.net.width,
+            "{}, {} parameters, on {} labeled images",
+            config.net.title(),
             thousands(net.parameters()),
             ctx.data.labeled.labels.len()
         ),

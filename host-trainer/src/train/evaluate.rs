@@ -1,13 +1,12 @@
 //! A net's answers without noise, gradients or random numbers.
 
-use burn::module::Module;
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
 
 use crate::data::augment::Augment;
 use crate::data::batch::{AugmentStream, Normalization, batch};
 use crate::data::{Images, Labeled};
-use crate::model::EfficientNet;
+use crate::model::Classifier;
 use crate::nn::noise::Pass;
 
 /// Images of one forward pass.
@@ -15,7 +14,7 @@ const BATCH: usize = 250;
 
 /// Class probabilities of each image, row-major `[len, classes]`, by running statistics.
 pub fn probabilities(
-    net: &EfficientNet,
+    net: &impl Classifier,
     images: &Images,
     normalization: &Normalization,
 ) -> Vec<f32> {
@@ -55,7 +54,7 @@ pub fn argmax(row: &[f32]) -> usize {
 }
 
 /// Share of images whose most probable class is their label.
-pub fn accuracy(net: &EfficientNet, set: &Labeled, normalization: &Normalization) -> f64 {
+pub fn accuracy(net: &impl Classifier, set: &Labeled, normalization: &Normalization) -> f64 {
     share_right(&probabilities(net, &set.images, normalization), &set.labels)
 }
 

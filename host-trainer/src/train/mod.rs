@@ -4,9 +4,13 @@ pub mod ema;
 pub mod evaluate;
 pub mod fit;
 pub mod loss;
+pub mod mix;
+pub mod optimizer;
 pub mod schedule;
 pub mod sweep;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};
 pub use fit::{Epoch, FitConfig, FitError, fit};
+pub use optimizer::{ModuleOptimizer, OptimizerConfig};
+pub use schedule::Schedule;

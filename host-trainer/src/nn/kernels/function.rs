@@ -22,6 +22,8 @@ pub struct Silu;
 pub struct HardSwish;
 /// σ(z).
 pub struct Sigmoid;
+/// min(max(z + 3, 0), 6) / 6.
+pub struct HardSigmoid;
 
 impl Function for Linear {
     #[inline(always)]
@@ -105,6 +107,20 @@ impl Function for Sigmoid {
     }
 }
 
+impl Function for HardSigmoid {
+    #[inline(always)]
+    fn value<S: Simd>(simd: S, z: S::f32s) -> S::f32s {
+        let gate = Relu6::value(simd, simd.add_f32s(z, simd.splat_f32s(3.0)));
+        simd.mul_f32s(gate, simd.splat_f32s(1.0 / 6.0))
+    }
+    #[inline(always)]
+    fn both<S: Simd>(simd: S, z: S::f32s) -> (S::f32s, S::f32s) {
+        let (gate, slope) = Relu6::both(simd, simd.add_f32s(z, simd.splat_f32s(3.0)));
+        let sixth = simd.splat_f32s(1.0 / 6.0);
+        (simd.mul_f32s(gate, sixth), simd.mul_f32s(slope, sixth))
+    }
+}
+
 /// Runs `$body` with the type `$f` of the non-linearity `$activation`.
 macro_rules! with_function {
     ($activation:expr, $f:ident => $body:expr) => {{
@@ -133,6 +149,10 @@ macro_rules! with_function {
             }
             A::Sigmoid => {
                 type $f = f::Sigmoid;
+                $body
+            }
+            A::HardSigmoid => {
+                type $f = f::HardSigmoid;
                 $body
             }
         }

@@ -377,6 +377,10 @@ fn wide<S: Simd, const V: usize, const FULL: bool>(simd: S, slice: &[f32]) -> [S
 }
 
 /// Writes V vectors to the start of `slice`.
+#[expect(
+    clippy::manual_memcpy,
+    reason = "V is a constant: the loop is unrolled"
+)]
 #[inline(always)]
 fn put<S: Simd, const V: usize, const FULL: bool>(
     simd: S,

@@ -159,6 +159,7 @@ fn stock_batch_norm_act(
         Activation::Silu => activation::silu(z),
         Activation::HardSwish => z.clone() * (z + 3.0).clamp(0.0, 6.0) / 6.0,
         Activation::Sigmoid => activation::sigmoid(z),
+        Activation::HardSigmoid => (z + 3.0).clamp(0.0, 6.0) / 6.0,
     };
     y.reshape([n, h, w, c])
 }
