@@ -3,16 +3,17 @@
 //! The way of the data is six stages, each a module of [`stages`], a sub-command, and a folder of
 //! the run directory: teacher, pseudo-labels, student, distill, quantize, pack.
 //!
-//! - [`data`]: readers, the published split, augmentation, batches
+//! - [`data`]: readers, the image cache, splits, augmentation, batches
 //! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family
 //! - [`train`]: the loop that every stage shares
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
 //! - [`config`], [`run_dir`], [`checkpoint`], [`pipeline`]: what was asked, what is done
-//! - [`report`], [`inspect`], [`progress`], [`cli`]: what people see
+//! - [`report`], [`inspect`], [`commands`], [`progress`], [`cli`]: what people see
 #![recursion_limit = "256"]
 
 pub mod checkpoint;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod data;
 pub mod graph;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::dataset::{Dataset, DatasetError, Images, Labeled, check_labels};
+use super::dataset::{Dataset, DatasetError, Labeled, check_labels};
 use super::idx::{self, Idx, IdxError};
+use super::images::Images;
 use super::split::Split;
 
 const IMAGES: &[u8] = include_bytes!("../../data/fashion-mnist/t10k-images-idx3-ubyte.gz");
@@ -64,15 +65,25 @@ pub enum LoadError {
     Split(String),
 }
 
+/// Whether `folder` holds the full set: its official test labels are the bundled ones. A set
+/// whose test labels are missing or damaged counts when its name says so.
+pub fn is_in(folder: &Path) -> bool {
+    let bundled = idx::parse(LABELS, 1, "labels");
+    let found = find(folder, "t10k-labels-idx1-ubyte").map(|p| idx::read(&p, 1, "labels"));
+    match found {
+        Ok(Ok(labels)) => bundled.is_ok_and(|b| b == labels),
+        _ => folder
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().to_lowercase().contains("fashion")),
+    }
+}
+
 fn class_names() -> Vec<String> {
     CLASSES.map(str::to_owned).to_vec()
 }
 
 fn to_images(idx: Idx) -> Images {
-    Images {
-        dims: [idx.dims[1], idx.dims[2], 1],
-        pixels: idx.values,
-    }
+    Images::new([idx.dims[1], idx.dims[2], 1], idx.values)
 }
 
 /// The bundled images and their published split.

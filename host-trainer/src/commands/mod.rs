@@ -1,0 +1,7 @@
+//! What commands around a run do: `new`, `data`, `predict`, `eval`.
+
+pub mod data;
+pub mod eval;
+pub mod new;
+pub mod predict;
+pub mod student;
