@@ -519,8 +519,14 @@ mod tests {
     #[test]
     fn cifar_and_idx_files_are_sets() {
         let (set, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let noise =
-            |seed: u32, n: u32| (0..n).map(move |i| (i.wrapping_mul(seed * 2 + 7919) >> 7) as u8);
+        let noise = |seed: u32, n: u32| {
+            (0..n).map(move |i| {
+                let mixed = (i + 1).wrapping_mul(seed + 1).wrapping_mul(2_654_435_761);
+                (mixed ^ mixed >> 15)
+                    .wrapping_mul(0x2c1b_3c6d)
+                    .to_le_bytes()[3]
+            })
+        };
         let record = |label: u8, seed: u32| std::iter::once(label).chain(noise(seed, 3072));
         let batch: Vec<u8> = (0..40).flat_map(|i| record(i as u8 % 10, i)).collect();
         let test: Vec<u8> = (0..20)
