@@ -65,16 +65,16 @@ pub enum LoadError {
     Split(String),
 }
 
-/// Whether `folder` holds the full set: its official test labels are the bundled ones. A set
-/// whose test labels are missing or damaged counts when its name says so.
+/// Whether `folder` holds the full set: its official test labels are the bundled ones. Where
+/// these are missing or damaged, the training images of a folder named after the set count.
 pub fn is_in(folder: &Path) -> bool {
-    let bundled = idx::parse(LABELS, 1, "labels");
-    let found = find(folder, "t10k-labels-idx1-ubyte").map(|p| idx::read(&p, 1, "labels"));
-    match found {
-        Ok(Ok(labels)) => bundled.is_ok_and(|b| b == labels),
-        _ => folder
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().to_lowercase().contains("fashion")),
+    match find(folder, "t10k-labels-idx1-ubyte").map(|p| idx::read(&p, 1, "labels")) {
+        Ok(Ok(labels)) => idx::parse(LABELS, 1, "labels").is_ok_and(|bundled| bundled == labels),
+        _ => {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            name.to_lowercase().contains("fashion")
+                && find(folder, "train-images-idx3-ubyte").is_ok()
+        }
     }
 }
 
@@ -223,6 +223,7 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
+        assert!(is_in(dir.path()) && !is_in(Path::new("fashion.tar.xz")));
         let data = folder(dir.path()).unwrap();
         let sizes = [
             data.labeled.labels.len(),

@@ -71,13 +71,28 @@ pub fn open(
 ) -> Result<(Dataset, DataReport), OpenError> {
     let labeled = Source::open(&request.labeled);
     let unlabeled = request.unlabeled.as_deref().map(Source::open).transpose();
-    let (labeled, unlabeled) = match (labeled, unlabeled) {
+    let (mut labeled, unlabeled) = match (labeled, unlabeled) {
         (Ok(l), Ok(u)) => (l, u),
         (l, u) => {
             let errors = [l.err(), u.err()].into_iter().flatten().collect();
             return Err(OpenError::Sources(errors));
         }
     };
+    // photos/ and photos/new: the inner folder is no class of the outer one.
+    if let Some(inner) = request
+        .unlabeled
+        .as_deref()
+        .and_then(|p| p.canonicalize().ok())
+    {
+        let outside = |path: &Path| !path.canonicalize().is_ok_and(|p| p.starts_with(&inner));
+        if request
+            .labeled
+            .canonicalize()
+            .is_ok_and(|l| inner.starts_with(l))
+        {
+            labeled.files.retain(|f| outside(&f.path));
+        }
+    }
     let unfit = |why: String| OpenError::Unfit {
         path: request.labeled.clone(),
         why,
@@ -502,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn few_labels_leave_the_rest_unlabeled_whatever_their_labels() {
+    fn few_labels_leave_the_rest_unlabeled() {
         let (set, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         classes(set.path(), 20, 0);
         let mut request = request(set.path());
@@ -514,6 +529,22 @@ mod tests {
             60
         );
         assert!(!report.stand_in);
+    }
+
+    #[test]
+    fn unlabeled_photos_may_lie_inside_and_their_folders_mean_nothing() {
+        let (set, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        classes(set.path(), 8, 0);
+        put(set.path(), "new/ant/1.png", &png(7001));
+        put(set.path(), "new/2.png", &png(7002));
+        let mut request = request(set.path());
+        request.unlabeled = Some(set.path().join("new"));
+        let (data, report) = opened(&request, cache.path());
+        assert_eq!((data.classes.len(), data.unlabeled.len()), (3, 2));
+        std::fs::rename(set.path().join("new/ant"), set.path().join("new/bee")).unwrap();
+        let (renamed, _) = opened(&request, cache.path());
+        assert_eq!(renamed.hash(), data.hash());
+        assert_eq!(report.totals().iter().sum::<usize>(), 24);
     }
 
     #[test]
