@@ -51,12 +51,7 @@ fn damaged_and_missing_data_is_named() {
     let arguments = ["--data", &data, "--run-dir", &dir];
     refused(
         &arguments,
-        &[
-            "train-images-idx3-ubyte",
-            "is missing",
-            "do:",
-            "--data bundled",
-        ],
+        &["no images in it, it is empty", "do:", "PNG, JPEG, BMP"],
     );
     data_folder(folder.path());
     let images = folder.path().join("train-images-idx3-ubyte");

@@ -8,6 +8,8 @@ mod cli;
 mod memory_plan;
 // The committed students, damaged in every way.
 mod packed_model;
+// A project of one's own photos, through the real binary.
+mod own_images;
 // All six stages through the real binary: results, resume, stop, threads.
 mod pipeline;
 // Finding and running the binary.

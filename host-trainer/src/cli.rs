@@ -33,7 +33,8 @@ const EXIT_CODES: &str = "Results go to stdout, progress to stderr.\n\
 pub enum Command {
     /// All six stages, continuing where an earlier run stopped.
     Run {
-        /// Configuration; what it leaves out takes its default. None: the quickstart's.
+        /// Configuration, or the folder that has it as run.toml; what it leaves out takes its
+        /// default. None: the quickstart's.
         config: Option<PathBuf>,
         /// Options.
         #[command(flatten)]
@@ -51,6 +52,65 @@ pub enum Command {
     Quantize(StageOptions),
     /// Stage 6: student.pupil and the final table.
     Pack(StageOptions),
+    /// Starts a project for your own images: checks them and writes NAME/run.toml.
+    New {
+        /// Folder to make, and name of the run.
+        name: PathBuf,
+        /// Labeled images: class folders, a .csv or .jsonl list, a .tar, .tar.xz or .tar.gz, a
+        /// folder with IDX or CIFAR binary files.
+        #[arg(long, value_name = "PATH")]
+        labeled: PathBuf,
+        /// Images without labels: a folder, list or archive.
+        #[arg(long, value_name = "PATH")]
+        unlabeled: Option<PathBuf>,
+        /// No progress on stderr.
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// What a set of images is like: counts, sizes, damaged files, balance, duplicates, split.
+    Data {
+        /// The set, as for `new --labeled`, or the run.toml of a project.
+        path: PathBuf,
+        /// Images without labels.
+        #[arg(long, value_name = "PATH")]
+        unlabeled: Option<PathBuf>,
+        /// One JSON object that names everything.
+        #[arg(long)]
+        json: bool,
+        /// No progress on stderr.
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// What a packed student says to images.
+    Predict {
+        /// Images: PNG, JPEG, BMP, PGM, PPM.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Which student.
+        #[command(flatten)]
+        student: StudentOptions,
+        /// One JSON object with all probabilities.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures a packed student on the images of its run, or on others.
+    Eval {
+        /// Which student.
+        #[command(flatten)]
+        student: StudentOptions,
+        /// Measure on all labeled images here instead of the run's test images; classes by name.
+        #[arg(long, value_name = "PATH")]
+        data: Option<PathBuf>,
+        /// Measure on the run's validation images.
+        #[arg(long, conflicts_with = "data")]
+        validation: bool,
+        /// Exit code 1 if fewer percent are right.
+        #[arg(long, value_name = "PERCENT")]
+        target: Option<f64>,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// What a packed student holds: input, layers, flash, memory map.
     Inspect {
         /// A student.pupil.
@@ -205,14 +265,18 @@ fn not_negative(text: &str) -> Result<f64, String> {
 /// Options of a run.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunOptions {
-    /// Where stages leave their results [default: runs/NAME of the configuration, or
+    /// Where stages leave their results [default: runs/NAME for NAME.toml or NAME/run.toml, else
     /// runs/quickstart].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// "bundled", or a folder with the four Fashion-MNIST files (IDX, plain or .gz) [default: the
-    /// full set where Debian's dataset-fashion-mnist is installed, else the bundled part].
-    #[arg(long, value_name = "DIR")]
+    /// "bundled", or labeled images: class folders, a .csv or .jsonl list, an archive, a folder
+    /// with IDX or CIFAR binary files [default: the full Fashion-MNIST where Debian's
+    /// dataset-fashion-mnist is installed, else the bundled part].
+    #[arg(long, value_name = "PATH")]
     pub data: Option<String>,
+    /// Set a key of the configuration: `teacher.fit.steps=500`. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Fixes every random choice.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -225,6 +289,17 @@ pub struct RunOptions {
     /// No progress on stderr.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Which packed student to use.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StudentOptions {
+    /// A student.pupil.
+    #[arg(long, value_name = "FILE", conflicts_with = "run_dir")]
+    pub model: Option<PathBuf>,
+    /// A run directory with a packed student [default: the one under runs/ packed last].
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
 }
 
 /// Options of one stage's command.
@@ -247,7 +322,14 @@ impl Command {
             Self::Distill(o) => Some((Stage::Distill, o)),
             Self::Quantize(o) => Some((Stage::Quantize, o)),
             Self::Pack(o) => Some((Stage::Pack, o)),
-            Self::Run { .. } | Self::Inspect { .. } | Self::Zoo(_) | Self::Compare(_) => None,
+            Self::Run { .. }
+            | Self::New { .. }
+            | Self::Data { .. }
+            | Self::Predict { .. }
+            | Self::Eval { .. }
+            | Self::Inspect { .. }
+            | Self::Zoo(_)
+            | Self::Compare(_) => None,
         }
     }
 }

@@ -3,17 +3,18 @@
 //! The way of the data is six stages, each a module of [`stages`], a sub-command, and a folder of
 //! the run directory: teacher, pseudo-labels, student, distill, quantize, pack.
 //!
-//! - [`data`]: readers, the published split, augmentation, batches
+//! - [`data`]: readers, the image cache, splits, augmentation, batches
 //! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family, the zoo
 //! - [`train`]: the loop that every stage shares
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
 //! - [`compare`]: nets with and without a part, over several seeds
 //! - [`config`], [`run_dir`], [`checkpoint`], [`pipeline`]: what was asked, what is done
-//! - [`report`], [`inspect`], [`zoo_command`], [`progress`], [`cli`]: what people see
+//! - [`report`], [`inspect`], [`commands`], [`progress`], [`cli`]: what people see
 #![recursion_limit = "256"]
 
 pub mod checkpoint;
 pub mod cli;
+pub mod commands;
 pub mod compare;
 pub mod config;
 pub mod data;
@@ -28,4 +29,3 @@ pub mod report;
 pub mod run_dir;
 pub mod stages;
 pub mod train;
-pub mod zoo_command;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pupil::cli::{Cli, Command, RunOptions};
 use pupil::pipeline::{self, Which};
-use pupil::{inspect, report, zoo_command};
+use pupil::{commands, inspect, report};
 
 /// Freed tensors stay with the process: the training loop allocates the same sizes each step.
 #[global_allocator]
@@ -39,11 +39,64 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Zoo(options)) => {
-            print!("{}", zoo_command::zoo(options)?);
+            print!("{}", commands::zoo::zoo(options)?);
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Compare(options)) => {
-            print!("{}", zoo_command::compare(options)?);
+            print!("{}", commands::zoo::compare(options)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::New {
+            name,
+            labeled,
+            unlabeled,
+            quiet,
+        }) => {
+            print!(
+                "{}",
+                commands::new::create(name, labeled, unlabeled.as_deref(), *quiet)?
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Data {
+            path,
+            unlabeled,
+            json,
+            quiet,
+        }) => {
+            print!(
+                "{}",
+                commands::data::describe(path, unlabeled.as_deref(), *json, *quiet)?
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Predict {
+            files,
+            student,
+            json,
+        }) => {
+            let (text, failed) = commands::predict::predict(files, student, *json)?;
+            print!("{text}");
+            Ok(ExitCode::from(if failed == 0 { 0 } else { 2 }))
+        }
+        Some(Command::Eval {
+            student,
+            data,
+            validation,
+            target,
+            json,
+        }) => {
+            let result = commands::eval::measure(student, data.as_deref(), *validation)?;
+            if *json {
+                println!("{}", serde_json::to_string(&result)?);
+            } else {
+                print!("{}", result.text());
+            }
+            if let Some(target) = target.filter(|t| 100.0 * result.accuracy < *t) {
+                let percent = 100.0 * result.accuracy;
+                eprintln!("target missed: {percent:.2} % are right, --target is {target}");
+                return Ok(ExitCode::from(1));
+            }
             Ok(ExitCode::SUCCESS)
         }
         Some(command) => match command.stage() {

@@ -7,7 +7,11 @@ use serde::Serialize;
 
 use crate::cli::RunOptions;
 use crate::config::{DataSource, RunConfig, check};
+use crate::data::assemble::Cut;
 use crate::data::batch::Normalization;
+use crate::data::cache::Cache;
+use crate::data::open::{self, Request};
+use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
 use crate::progress::{Progress, minutes};
 use crate::report;
@@ -39,9 +43,17 @@ pub fn run(
         .run_dir
         .clone()
         .unwrap_or_else(|| default_root(config_file));
-    let data = load_data(&config.data)?;
+    let tell = |line: &str| {
+        if !options.quiet {
+            eprintln!("{line}");
+        }
+    };
+    let (data, images) = load_data(&config, &tell)?;
     let dir = RunDir::open(&root, options.fresh && which == Which::All)?;
     keep_settings(&dir, &config, &data)?;
+    if let Some(images) = &images {
+        dir.write_json(&root.join("data.json"), images)?;
+    }
     if let (Which::Only(stage), true) = (which, options.fresh) {
         dir.forget_from(stage)?;
     }
@@ -65,6 +77,9 @@ pub fn run(
         data.unlabeled.len(),
         data.test.labels.len()
     ));
+    for finding in images.iter().flat_map(|i| i.findings(5)) {
+        progress.say(&format!("  {finding}"));
+    }
     let start = std::time::Instant::now();
     let outcome = run_stages(&ctx, which);
     progress.clear();
@@ -99,6 +114,11 @@ fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
             Which::Only(wanted) if stage > wanted => break,
             _ => run_stage(ctx, stage)?,
         }
+        // What was made of images that could not be read is worth nothing.
+        if let Some(failure) = ctx.data.failure() {
+            ctx.dir.forget_from(stage)?;
+            bail!("{}: {failure}", stage.word());
+        }
     }
     Ok(())
 }
@@ -125,15 +145,26 @@ fn work(stage: Stage, config: &RunConfig, data: &Dataset) -> f64 {
     }
 }
 
-/// File and options together.
-fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Result<RunConfig> {
-    let mut config = match file {
-        None => RunConfig::default(),
+/// File and options together. A folder stands for the run.toml in it.
+///
+/// # Errors
+/// A file that can't be read, or all problems of the settings.
+pub fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Result<RunConfig> {
+    let path = file.map(|f| {
+        if f.is_dir() {
+            f.join("run.toml")
+        } else {
+            f.to_owned()
+        }
+    });
+    let mut config = match &path {
+        None => check::load("the settings", "", None, &options.set)?,
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| {
                 format!("{}: can't be read\n  do:    give the path of a run.toml, or none for the quickstart", path.display())
             })?;
-            check::parse(&path.display().to_string(), &text)?
+            let base = path.parent().filter(|p| !p.as_os_str().is_empty());
+            check::load(&path.display().to_string(), &text, base, &options.set)?
         }
     };
     if let Some(seed) = options.seed {
@@ -145,30 +176,61 @@ fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Result<Ru
     Ok(config)
 }
 
+/// `runs/NAME` for NAME.toml, NAME/run.toml and NAME/.
 fn default_root(file: Option<&Path>) -> PathBuf {
-    let name = file
-        .and_then(|f| f.file_stem())
-        .map_or("quickstart".into(), |s| s.to_owned());
-    Path::new("runs").join(name)
+    let name = file.and_then(|f| {
+        let folder = if f.is_dir() { Some(f) } else { f.parent() };
+        let folder = folder.and_then(|p| std::path::absolute(p).ok());
+        let folder = folder.and_then(|p| Some(p.file_name()?.to_owned()));
+        match f.file_stem() {
+            Some(stem) if stem != "run" && !f.is_dir() => Some(stem.to_owned()),
+            stem => folder.or(stem.map(ToOwned::to_owned)),
+        }
+    });
+    Path::new("runs").join(name.unwrap_or("quickstart".into()))
 }
 
-/// The images that a configuration names.
+/// Opens the configured set; the user's own come with a report.
 ///
 /// # Errors
-/// A missing or damaged file, in words.
-pub fn load_data(source: &DataSource) -> anyhow::Result<Dataset> {
+/// Whatever keeps the set from being read, with what to do.
+pub fn load_data(
+    config: &RunConfig,
+    tell: &dyn Fn(&str),
+) -> anyhow::Result<(Dataset, Option<DataReport>)> {
     let installed = Path::new(fashion_mnist::DEBIAN_FOLDER);
-    let loaded = match source {
+    let loaded = match &config.data {
         DataSource::Bundled => fashion_mnist::bundled(),
         DataSource::Auto if installed.is_dir() => fashion_mnist::folder(installed),
         DataSource::Auto => fashion_mnist::bundled(),
-        DataSource::Folder(folder) => fashion_mnist::folder(folder),
+        DataSource::Path(path) if fashion_mnist::is_in(path) => fashion_mnist::folder(path),
+        DataSource::Path(path) => {
+            let (data, report) = open::open(&request(config, path), &Cache::standard(), tell)?;
+            return Ok((data, Some(report)));
+        }
     };
-    loaded.map_err(|e| {
+    let data = loaded.map_err(|e| {
         anyhow::anyhow!(
             "{e}\n  do:    replace the file, or pass --data bundled for the images that come with pupil"
         )
-    })
+    })?;
+    Ok((data, None))
+}
+
+/// How a configuration asks for the user's own images at `path`.
+pub fn request(config: &RunConfig, path: &Path) -> Request {
+    let images = &config.images;
+    Request {
+        labeled: path.to_owned(),
+        unlabeled: (!images.unlabeled.is_empty()).then(|| PathBuf::from(&images.unlabeled)),
+        wanted: [images.height, images.width, images.channels],
+        fit: images.fit,
+        cut: Cut {
+            validation: images.validation,
+            test: images.test,
+            labels_per_class: images.labels_per_class,
+        },
+    }
 }
 
 /// What `provenance.json` says.
@@ -217,4 +279,21 @@ fn keep_settings(dir: &RunDir, config: &RunConfig, data: &Dataset) -> anyhow::Re
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_called_as_their_projects() {
+        let root = |f: &str| default_root(Some(Path::new(f)));
+        assert_eq!(default_root(None), Path::new("runs/quickstart"));
+        assert_eq!(root("a/leaf.toml"), Path::new("runs/leaf"));
+        assert_eq!(root("a/leaf/run.toml"), Path::new("runs/leaf"));
+        let folder = tempfile::tempdir().unwrap();
+        let leaf = folder.path().join("leaf");
+        std::fs::create_dir(&leaf).unwrap();
+        assert_eq!(default_root(Some(&leaf)), Path::new("runs/leaf"));
+    }
 }

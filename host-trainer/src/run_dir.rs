@@ -133,7 +133,7 @@ impl RunDir {
             for stage in Stage::ALL {
                 dir.remove(&stage.folder())?;
             }
-            for file in ["run.toml", "provenance.json", "report.html"] {
+            for file in ["run.toml", "provenance.json", "data.json", "report.html"] {
                 dir.remove(file)?;
             }
         }

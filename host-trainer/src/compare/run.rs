@@ -314,10 +314,10 @@ mod tests {
                 (60 + 120 * bright + (i + from) * 31 * (p + 1) % 53) as u8
             };
             Labeled {
-                images: Images {
-                    dims: [12, 12, 1],
-                    pixels: (0..count * 144).map(|k| pixel(k / 144, k % 144)).collect(),
-                },
+                images: Images::new(
+                    [12, 12, 1],
+                    (0..count * 144).map(|k| pixel(k / 144, k % 144)).collect(),
+                ),
                 labels: (0..count).map(|i| (i % 2) as u8).collect(),
             }
         };

@@ -1,6 +1,5 @@
 //! One supervised training of any classifier on a small budget.
 
-use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::budget::Budget;
@@ -65,15 +64,11 @@ pub fn train<N: Classifier>(
                 rate: budget.learning_rate,
             });
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), &net);
         let factor = budget
             .schedule
             .factor(step, budget.steps / 20, budget.steps);
-        net = optimizer.step(budget.learning_rate * factor, net, gradients);
-        let keep = ema.advance();
-        for (i, entry) in collect(&net).iter().enumerate() {
-            ema.follow(i, keep, &entry.values);
-        }
+        let rate = budget.learning_rate * factor;
+        net = optimizer.step(net, &loss.backward(), rate, &mut ema);
         if step >= last {
             (sum, count) = (sum + f64::from(value), count + 1);
         }

@@ -2,12 +2,14 @@
 //! each with its line.
 
 use std::ops::Range;
+use std::path::Path;
 
+use serde::Deserialize;
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
-use super::RunConfig;
+use super::{DataSource, ImagesConfig, RunConfig};
 use crate::data::Augment;
 use crate::train::FitConfig;
 
@@ -21,38 +23,179 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
+/// One text with settings: a file, or one `--set`.
+struct Document<'t> {
+    text: &'t str,
+    table: DeTable<'t>,
+    file: bool,
+}
+
+impl Document<'_> {
+    /// "line 12  ", or "--set    ".
+    fn place(&self, span: &Range<usize>) -> String {
+        if self.file {
+            format!("line {:<4}", line_of(self.text, span))
+        } else {
+            "--set    ".to_owned()
+        }
+    }
+}
+
 /// Parses the text of a `run.toml` called `name` in messages.
 ///
 /// # Errors
-/// All problems at once: TOML syntax, unknown keys with the nearest known one, wrong types,
-/// values out of range.
+/// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
+    load(name, text, None, &[])
+}
+
+/// Parses the text of a `run.toml` called `name` in messages, with `KEY=VALUE` settings over it.
+/// Relative paths in the text start at `base`, those of settings at the working directory.
+///
+/// # Errors
+/// All problems at once: TOML syntax, unknown keys with the nearest known one, wrong types,
+/// values out of range, paths that do not exist.
+pub fn load(
+    name: &str,
+    text: &str,
+    base: Option<&Path>,
+    sets: &[String],
+) -> Result<RunConfig, ConfigError> {
     let fail = |problems| ConfigError {
         name: name.to_owned(),
         problems,
     };
-    let document = DeTable::parse(text).map_err(|e| {
-        let line = e.span().map_or(1, |s| line_of(text, &s));
-        fail(vec![format!("  line {line:<4} {}", e.message())])
-    })?;
+    let sets: Vec<String> = sets.iter().map(|s| as_toml(s)).collect();
+    let (mut documents, mut problems) = (Vec::new(), Vec::new());
+    let texts = std::iter::once((text, true)).chain(sets.iter().map(|s| (s.as_str(), false)));
+    for (text, file) in texts {
+        match DeTable::parse(text) {
+            Ok(table) => documents.push(Document {
+                text,
+                table: table.into_inner(),
+                file,
+            }),
+            Err(e) if file => {
+                let line = e.span().map_or(1, |s| line_of(text, &s));
+                problems.push(format!("  line {line:<4} {}", e.message()));
+            }
+            Err(e) => problems.push(format!("  --set     `{text}`: {}", e.message())),
+        }
+    }
     let known = known_keys();
-    let mut problems = Vec::new();
-    walk(text, document.get_ref(), &known, "", &mut problems);
+    for document in &documents {
+        walk(document, &document.table, &known, "", &mut problems);
+    }
     if !problems.is_empty() {
         return Err(fail(problems));
     }
-    let user: Table = toml::from_str(text).map_err(|e| fail(vec![format!("  {}", e.message())]))?;
-    let mut all =
+    let defaults =
         Table::try_from(RunConfig::default()).map_err(|e| fail(vec![format!("  {e}")]))?;
-    merge(&mut all, user);
-    let config: RunConfig = Value::Table(all)
-        .try_into()
-        .map_err(|e: toml::de::Error| fail(vec![format!("  {}", e.message())]))?;
-    let problems = check(&config, |path| line_of_key(text, document.get_ref(), path));
+    let mut all = defaults.clone();
+    for document in &documents {
+        let mut user: Table =
+            toml::from_str(document.text).map_err(|e| fail(vec![format!("  {}", e.message())]))?;
+        if let (Some(base), true) = (base, document.file) {
+            rebase(&mut user, base);
+        }
+        merge(&mut all, user);
+    }
+    let config: RunConfig = match Value::Table(all).try_into() {
+        Ok(config) => config,
+        Err(e) => {
+            let e: toml::de::Error = e;
+            let mut found = Vec::new();
+            for document in &documents {
+                wrong_values(
+                    document,
+                    &document.table,
+                    &defaults,
+                    &mut Vec::new(),
+                    &mut found,
+                );
+            }
+            if found.is_empty() {
+                found.push(format!("  {}", e.message()));
+            }
+            return Err(fail(found));
+        }
+    };
+    // The last one that sets a key decides.
+    let place = |path: &str| {
+        documents
+            .iter()
+            .rev()
+            .find_map(|d| Some(d.place(&span_of_key(&d.table, path)?)))
+    };
+    let problems = check(&config, place);
     if problems.is_empty() {
         Ok(config)
     } else {
         Err(fail(problems))
+    }
+}
+
+/// `KEY=VALUE` as a line of TOML: a value that is none is taken as text.
+fn as_toml(set: &str) -> String {
+    if DeTable::parse(set).is_ok() {
+        return set.to_owned();
+    }
+    match set.split_once('=') {
+        Some((key, value)) => format!("{}={}", key.trim(), Value::String(value.trim().to_owned())),
+        None => set.to_owned(),
+    }
+}
+
+/// Lets relative paths start at `base`.
+fn rebase(table: &mut Table, base: &Path) {
+    let from = |table: &mut Table, key: &str| {
+        if let Some(Value::String(text)) = table.get_mut(key)
+            && !["", "auto", "bundled"].contains(&text.as_str())
+        {
+            *text = base.join(&*text).display().to_string();
+        }
+    };
+    from(table, "data");
+    if let Some(Value::Table(images)) = table.get_mut("images") {
+        from(images, "unlabeled");
+    }
+}
+
+/// Values that their keys do not take, although their TOML type is right: each alone over the
+/// defaults.
+fn wrong_values(
+    document: &Document<'_>,
+    table: &DeTable<'_>,
+    defaults: &Table,
+    at: &mut Vec<String>,
+    found: &mut Vec<String>,
+) {
+    for (key, value) in table {
+        at.push(key.get_ref().to_string());
+        if let DeValue::Table(inner) = value.get_ref() {
+            wrong_values(document, inner, defaults, at, found);
+        } else if let Ok(line) =
+            toml::from_str::<Table>(&format!("x = {}", &document.text[value.span()]))
+        {
+            let leaf = line.get("x").cloned().unwrap_or(Value::Boolean(false));
+            let mut alone = defaults.clone();
+            let nested = at.iter().rev().fold(leaf, |value, key| {
+                Value::Table(Table::from_iter([(key.clone(), value)]))
+            });
+            if let Value::Table(nested) = nested {
+                merge(&mut alone, nested);
+            }
+            if let Err(e) = RunConfig::deserialize(Value::Table(alone)) {
+                found.push(format!(
+                    "  {} {} = {}: {}",
+                    document.place(&key.span()),
+                    at.join("."),
+                    &document.text[value.span()],
+                    e.message().lines().next().unwrap_or_default()
+                ));
+            }
+        }
+        at.pop();
     }
 }
 
@@ -72,18 +215,24 @@ fn known_keys() -> Table {
     table
 }
 
-fn walk(text: &str, table: &DeTable<'_>, known: &Table, at: &str, problems: &mut Vec<String>) {
+fn walk(
+    document: &Document<'_>,
+    table: &DeTable<'_>,
+    known: &Table,
+    at: &str,
+    problems: &mut Vec<String>,
+) {
     for (key, value) in table {
         let name = key.get_ref().as_ref();
-        let line = line_of(text, &key.span());
+        let place = document.place(&key.span());
         match known.get(name) {
-            None => problems.push(unknown(line, at, name, known)),
+            None => problems.push(unknown(&place, at, name, known)),
             Some(Value::Table(inner)) => match value.get_ref() {
                 DeValue::Table(table) => {
-                    walk(text, table, inner, &format!("{at}{name}."), problems);
+                    walk(document, table, inner, &format!("{at}{name}."), problems);
                 }
                 other => problems.push(format!(
-                    "  line {line:<4} {at}{name} is a table, not {}",
+                    "  {place} {at}{name} is a table, not {}",
                     other.type_str()
                 )),
             },
@@ -92,7 +241,7 @@ fn walk(text: &str, table: &DeTable<'_>, known: &Table, at: &str, problems: &mut
                 let number = wanted == "float" && found == "integer";
                 if wanted != found && !number {
                     problems.push(format!(
-                        "  line {line:<4} {at}{name} takes a {wanted}, not a {found}"
+                        "  {place} {at}{name} takes a {wanted}, not a {found}"
                     ));
                 }
             }
@@ -100,7 +249,7 @@ fn walk(text: &str, table: &DeTable<'_>, known: &Table, at: &str, problems: &mut
     }
 }
 
-fn unknown(line: usize, at: &str, name: &str, known: &Table) -> String {
+fn unknown(place: &str, at: &str, name: &str, known: &Table) -> String {
     let nearest = known
         .keys()
         .map(|k| (strsim::damerau_levenshtein(k, name), k))
@@ -108,12 +257,12 @@ fn unknown(line: usize, at: &str, name: &str, known: &Table) -> String {
         .filter(|(distance, _)| *distance <= name.len().div_ceil(2));
     match nearest {
         Some((_, key)) => {
-            format!("  line {line:<4} unknown key `{at}{name}`; did you mean `{at}{key}`?")
+            format!("  {place} unknown key `{at}{name}`; did you mean `{at}{key}`?")
         }
         None => {
             let keys: Vec<&str> = known.keys().map(String::as_str).collect();
             format!(
-                "  line {line:<4} unknown key `{at}{name}`; known here: {}",
+                "  {place} unknown key `{at}{name}`; known here: {}",
                 keys.join(", ")
             )
         }
@@ -130,15 +279,15 @@ fn line_of(text: &str, span: &Range<usize>) -> usize {
         + 1
 }
 
-/// Line of a dotted key, if the file has it.
-fn line_of_key(text: &str, table: &DeTable<'_>, path: &str) -> Option<usize> {
+/// Where a dotted key stands, if the document has it.
+fn span_of_key(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     let (first, rest) = path
         .split_once('.')
         .map_or((path, None), |(a, b)| (a, Some(b)));
     let (key, value) = table.iter().find(|(k, _)| k.get_ref().as_ref() == first)?;
     match (rest, value.get_ref()) {
-        (Some(rest), DeValue::Table(inner)) => line_of_key(text, inner, rest),
-        _ => Some(line_of(text, &key.span())),
+        (Some(rest), DeValue::Table(inner)) => span_of_key(inner, rest),
+        _ => Some(key.span()),
     }
 }
 
@@ -153,15 +302,17 @@ fn merge(base: &mut Table, over: Table) {
     }
 }
 
-/// Values out of range, whichever way the configuration came about.
-pub fn check(config: &RunConfig, line: impl Fn(&str) -> Option<usize>) -> Vec<String> {
+/// Values out of range, whichever way the configuration came about; `place` says where a key is
+/// set.
+pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut problems = Vec::new();
     let mut need = |holds: bool, path: &str, value: String, rule: &str| {
         if !holds {
-            let place = line(path).map_or("default  ".to_owned(), |l| format!("line {l:<4}"));
+            let place = place(path).unwrap_or("default  ".to_owned());
             problems.push(format!("  {place} {path} = {value} {rule}"));
         }
     };
+    check_images(config, &mut need);
     for (stage, net) in [
         ("teacher", &config.teacher.net),
         ("student", &config.student.net),
@@ -258,6 +409,52 @@ pub fn check(config: &RunConfig, line: impl Fn(&str) -> Option<usize>) -> Vec<St
     problems
 }
 
+/// Sizes, shares, and whether the paths are there.
+fn check_images(config: &RunConfig, need: &mut impl FnMut(bool, &str, String, &str)) {
+    let images = &config.images;
+    for (key, value) in [("height", images.height), ("width", images.width)] {
+        need(
+            value == 0 || (8..=512).contains(&value),
+            &format!("images.{key}"),
+            value.to_string(),
+            "must lie between 8 and 512, or be 0 to choose by the images",
+        );
+    }
+    need(
+        [0, 1, 3].contains(&images.channels),
+        "images.channels",
+        images.channels.to_string(),
+        "must be 1 (grey), 3 (RGB), or 0 to choose by the images",
+    );
+    for (key, value) in [("validation", images.validation), ("test", images.test)] {
+        need(
+            value > 0.0 && value <= 0.4,
+            &format!("images.{key}"),
+            value.to_string(),
+            "is a share of the labeled images: above 0, at most 0.4",
+        );
+    }
+    let unlabeled = Path::new(&images.unlabeled);
+    let missing = "does not exist";
+    if let DataSource::Path(path) = &config.data {
+        let text = format!("{:?}", path.display().to_string());
+        need(path.exists(), "data", text, missing);
+        need(
+            images.unlabeled.is_empty() || unlabeled.exists(),
+            "images.unlabeled",
+            format!("{:?}", images.unlabeled),
+            missing,
+        );
+    } else {
+        need(
+            *images == ImagesConfig::default(),
+            "images",
+            "…".into(),
+            "is about images of your own; set data to their folder",
+        );
+    }
+}
+
 fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, String, &str)) {
     let mut field = |holds, key: &str, value: String, rule: &str| {
         need(holds, &format!("{path}.{key}"), value, rule);
@@ -351,5 +548,76 @@ mod tests {
         assert!(found[1].contains("line 2") && found[1].contains("distill.temperature = 0"));
         assert!(problems("seed = = 3")[0].contains("line 1"));
         assert!(problems("teacher = 3")[0].contains("teacher is a table"));
+    }
+
+    #[test]
+    fn settings_of_the_command_line_go_over_the_file() {
+        let load = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+            load(
+                "run.toml",
+                "seed = 3\n[teacher.fit]\nsteps = 7\n",
+                None,
+                &sets,
+            )
+        };
+        let config = load(&[
+            "teacher.fit.steps=9",
+            "student.augment.kind=none",
+            "data = bundled",
+        ]);
+        let config = config.unwrap();
+        assert_eq!((config.seed, config.teacher.fit.steps), (3, 9));
+        assert_eq!(config.student.augment, Augment::None);
+        assert_eq!(config.data, DataSource::Bundled);
+        let found = load(&["sede=1", "teacher.fit.steps=0", "nonsense"])
+            .unwrap_err()
+            .problems;
+        assert!(found[0].starts_with("  --set     `nonsense`"), "{found:?}");
+        assert!(found[1].contains("--set     unknown key `sede`; did you mean `seed`"));
+        let found = load(&["teacher.fit.steps=0"]).unwrap_err().problems;
+        assert_eq!(
+            found,
+            ["  --set     teacher.fit.steps = 0 must be at least 1"]
+        );
+    }
+
+    #[test]
+    fn words_that_a_key_does_not_take_have_lines_all_at_once() {
+        let found = problems("[images]\nfit = \"crp\"\n[teacher.net]\nactivation = \"silo\"\n");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("line 2") && found[0].contains("images.fit = \"crp\""));
+        assert!(
+            found[1].contains("line 4") && found[1].contains("`silo`"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn paths_start_at_the_file_and_must_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("photos")).unwrap();
+        let text = "data = \"photos\"\n[images]\nunlabeled = \"more\"\nchannels = 2\n";
+        let found = load("run.toml", text, Some(folder.path()), &[])
+            .unwrap_err()
+            .problems;
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found
+                .iter()
+                .any(|p| p.contains("line 3") && p.contains("more\" does not exist"))
+        );
+        assert!(
+            found
+                .iter()
+                .any(|p| p.contains("line 4") && p.contains("images.channels = 2"))
+        );
+        let config = load("run.toml", "data = \"photos\"", Some(folder.path()), &[]).unwrap();
+        assert_eq!(config.data, DataSource::Path(folder.path().join("photos")));
+        let found = problems("[images]\nheight = 32\n");
+        assert!(
+            found[0].contains("line 1") && found[0].contains("images of your own"),
+            "{found:?}"
+        );
     }
 }

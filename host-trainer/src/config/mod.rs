@@ -2,8 +2,9 @@
 
 pub mod check;
 pub mod run_config;
+pub mod write;
 
 pub use run_config::{
-    DataSource, DistillConfig, NetChoice, NetFamily, PseudoLabelsConfig, QuantizeConfig, RunConfig,
-    StudentConfig, TeacherConfig,
+    DataSource, DistillConfig, ImagesConfig, NetChoice, NetFamily, PseudoLabelsConfig,
+    QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
 };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::augment::{Augment, RandAugment};
+use crate::data::fit::Fit;
 use crate::model::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
 use crate::nn::Activation;
 use crate::train::FitConfig;
@@ -15,6 +16,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Where the images come from.
     pub data: DataSource,
+    /// How the user's own images are read.
+    pub images: ImagesConfig,
     /// Stage 1.
     pub teacher: TeacherConfig,
     /// Stage 2.
@@ -35,8 +38,8 @@ pub enum DataSource {
     Auto,
     /// The bundled 10,000 images.
     Bundled,
-    /// A folder with the four Fashion-MNIST files.
-    Folder(std::path::PathBuf),
+    /// The user's own: class folders, a list, an archive, IDX or CIFAR files.
+    Path(std::path::PathBuf),
 }
 
 impl TryFrom<String> for DataSource {
@@ -44,10 +47,10 @@ impl TryFrom<String> for DataSource {
 
     fn try_from(text: String) -> Result<Self, String> {
         match text.as_str() {
-            "" => Err("data is empty; say \"auto\", \"bundled\" or a folder".into()),
+            "" => Err("data is empty; say \"auto\", \"bundled\" or a path".into()),
             "auto" => Ok(Self::Auto),
             "bundled" => Ok(Self::Bundled),
-            folder => Ok(Self::Folder(folder.into())),
+            path => Ok(Self::Path(path.into())),
         }
     }
 }
@@ -57,9 +60,31 @@ impl From<DataSource> for String {
         match source {
             DataSource::Auto => "auto".into(),
             DataSource::Bundled => "bundled".into(),
-            DataSource::Folder(folder) => folder.display().to_string(),
+            DataSource::Path(path) => path.display().to_string(),
         }
     }
+}
+
+/// How the user's own images are read. The bundled set has its own size and split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImagesConfig {
+    /// More images, without labels; empty for none.
+    pub unlabeled: String,
+    /// Height in pixels that the net sees; 0: chosen by the images.
+    pub height: usize,
+    /// Width in pixels; 0: chosen.
+    pub width: usize,
+    /// 1 grey, 3 RGB; 0: chosen.
+    pub channels: usize,
+    /// What to do with another aspect ratio.
+    pub fit: Fit,
+    /// Share of the labeled images that is watched, where the set brings no validation part.
+    pub validation: f64,
+    /// Share of the labeled images that is measured, where the set brings no test part.
+    pub test: f64,
+    /// Training images of a class that keep their label; 0 for all.
+    pub labels_per_class: usize,
 }
 
 /// An EfficientNet.
@@ -256,11 +281,27 @@ impl Default for RunConfig {
         Self {
             seed: 0,
             data: DataSource::Auto,
+            images: ImagesConfig::default(),
             teacher: TeacherConfig::default(),
             pseudo_labels: PseudoLabelsConfig::default(),
             student: StudentConfig::default(),
             distill: DistillConfig::default(),
             quantize: QuantizeConfig::default(),
+        }
+    }
+}
+
+impl Default for ImagesConfig {
+    fn default() -> Self {
+        Self {
+            unlabeled: String::new(),
+            height: 0,
+            width: 0,
+            channels: 0,
+            fit: Fit::Crop,
+            validation: 0.2,
+            test: 0.2,
+            labels_per_class: 0,
         }
     }
 }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::augment::{Augment, Picture};
-use super::dataset::Images;
+use super::images::Images;
 use crate::random::stream;
 
 /// How pixels become real values: `scale * (pixel - 128 - zero_point)`, which is what the int8
@@ -98,27 +98,74 @@ pub fn batch(
     device: &Device,
 ) -> Tensor<4> {
     let [h, w, c] = images.dims;
-    let table: [f32; 256] = core::array::from_fn(|p| normalization.apply(p as u8));
-    let fill = normalization.mean_pixel();
+    let maker = Maker::new(images, augment, normalization, from);
     let mut values = vec![0.0f32; indices.len() * images.stride()];
     values
         .par_chunks_mut(images.stride())
         .zip(indices)
         .enumerate()
-        .for_each(|(k, (out, i))| {
-            let mut rng: ChaCha8Rng = stream(from.seed, "augment", from.step << 16 | k as u64);
-            let mut picture = Picture {
-                h,
-                w,
-                c,
-                pixels: images.get(*i).to_vec(),
-            };
-            augment.apply(&mut picture, fill, &mut rng);
-            for (o, p) in out.iter_mut().zip(&picture.pixels) {
-                *o = table[usize::from(*p)];
-            }
-        });
+        .for_each(|(k, (out, i))| maker.make(k, *i, out));
     Tensor::from_data(TensorData::new(values, [indices.len(), h, w, c]), device)
+}
+
+/// The same values, `[n, h, w, c]` row-major, made by the calling thread alone.
+pub fn values(
+    images: &Images,
+    indices: &[usize],
+    augment: &Augment,
+    normalization: &Normalization,
+    from: AugmentStream,
+) -> Vec<f32> {
+    let maker = Maker::new(images, augment, normalization, from);
+    let mut values = vec![0.0f32; indices.len() * images.stride()];
+    let rows = values.chunks_exact_mut(images.stride()).zip(indices);
+    for (k, (out, i)) in rows.enumerate() {
+        maker.make(k, *i, out);
+    }
+    values
+}
+
+/// Makes one row of a batch.
+struct Maker<'a> {
+    images: &'a Images,
+    augment: &'a Augment,
+    from: AugmentStream,
+    table: [f32; 256],
+    fill: u8,
+}
+
+impl<'a> Maker<'a> {
+    fn new(
+        images: &'a Images,
+        augment: &'a Augment,
+        normalization: &Normalization,
+        from: AugmentStream,
+    ) -> Self {
+        Self {
+            images,
+            augment,
+            from,
+            table: core::array::from_fn(|p| normalization.apply(p as u8)),
+            fill: normalization.mean_pixel(),
+        }
+    }
+
+    /// Image `i` as row `k`.
+    fn make(&self, k: usize, i: usize, out: &mut [f32]) {
+        let from = self.from;
+        let mut rng: ChaCha8Rng = stream(from.seed, "augment", from.step << 16 | k as u64);
+        let [h, w, c] = self.images.dims;
+        let mut picture = Picture {
+            h,
+            w,
+            c,
+            pixels: self.images.get(i).into_owned(),
+        };
+        self.augment.apply(&mut picture, self.fill, &mut rng);
+        for (o, p) in out.iter_mut().zip(&picture.pixels) {
+            *o = self.table[usize::from(*p)];
+        }
+    }
 }
 
 #[cfg(test)]
@@ -149,10 +196,7 @@ mod tests {
 
     #[test]
     fn a_batch_does_not_depend_on_its_threads() {
-        let images = Images {
-            dims: [8, 8, 1],
-            pixels: (0..640).map(|i| i as u8).collect(),
-        };
+        let images = Images::new([8, 8, 1], (0..640).map(|i| i as u8).collect());
         let augment = Augment::Weak {
             shift: 2,
             flip: true,

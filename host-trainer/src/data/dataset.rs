@@ -5,50 +5,8 @@
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use super::images::Images;
 use super::split::Split;
-
-/// Images of one size, u8, NHWC.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Images {
-    /// Height, width, channels (1 grey, 3 RGB).
-    pub dims: [usize; 3],
-    /// `len * h * w * c` bytes.
-    pub pixels: Vec<u8>,
-}
-
-impl Images {
-    /// Bytes of one image.
-    pub fn stride(&self) -> usize {
-        self.dims.iter().product()
-    }
-
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.pixels.len().checked_div(self.stride()).unwrap_or(0)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
-    }
-
-    /// Image `i`, row-major.
-    pub fn get(&self, i: usize) -> &[u8] {
-        &self.pixels[i * self.stride()..][..self.stride()]
-    }
-
-    /// The images at `indices`, in that order.
-    pub fn select(&self, indices: &[usize]) -> Self {
-        let mut pixels = Vec::with_capacity(indices.len() * self.stride());
-        for i in indices {
-            pixels.extend_from_slice(self.get(*i));
-        }
-        Self {
-            dims: self.dims,
-            pixels,
-        }
-    }
-}
 
 /// Images with a class each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,16 +137,26 @@ impl Dataset {
 
     /// Mean pixel of all images that training may see, 0 to 255.
     pub fn mean_pixel(&self) -> u8 {
-        let pixels = || {
-            self.labeled
-                .images
-                .pixels
-                .iter()
-                .chain(&self.unlabeled.pixels)
-        };
-        let sum: u64 = pixels().map(|p| u64::from(*p)).sum();
-        let count = pixels().count().max(1) as u64;
+        let sets = [&self.labeled.images, &self.unlabeled];
+        let sum: u64 = sets.iter().map(|s| s.sum()).sum();
+        let count = sets
+            .iter()
+            .map(|s| (s.len() * s.stride()) as u64)
+            .sum::<u64>();
+        let count = count.max(1);
         ((sum + count / 2) / count) as u8
+    }
+
+    /// Why an image could not be read, once that has happened; results since then are void.
+    pub fn failure(&self) -> Option<String> {
+        [
+            &self.labeled.images,
+            &self.validation.images,
+            &self.unlabeled,
+            &self.test.images,
+        ]
+        .into_iter()
+        .find_map(Images::failure)
     }
 
     /// SHA-256 of everything that a run may depend on, as hexadecimal digits.
@@ -196,10 +164,10 @@ impl Dataset {
         let mut sha = Sha256::new();
         for part in [&self.labeled, &self.validation, &self.test] {
             sha.update((part.labels.len() as u64).to_le_bytes());
-            sha.update(&part.images.pixels);
+            part.images.digest(&mut sha);
             sha.update(&part.labels);
         }
-        sha.update(&self.unlabeled.pixels);
+        self.unlabeled.digest(&mut sha);
         hex(&sha.finalize())
     }
 }
@@ -219,10 +187,7 @@ mod tests {
     use super::*;
 
     fn pool() -> (Images, Vec<u8>, Split) {
-        let images = Images {
-            dims: [2, 2, 1],
-            pixels: (0..80).collect(),
-        };
+        let images = Images::new([2, 2, 1], (0..80).collect());
         let labels: Vec<u8> = (0..20).map(|i| i % 2).collect();
         (
             images,

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::dataset::{Dataset, DatasetError, Images, Labeled, check_labels};
+use super::dataset::{Dataset, DatasetError, Labeled, check_labels};
 use super::idx::{self, Idx, IdxError};
+use super::images::Images;
 use super::split::Split;
 
 const IMAGES: &[u8] = include_bytes!("../../data/fashion-mnist/t10k-images-idx3-ubyte.gz");
@@ -64,15 +65,25 @@ pub enum LoadError {
     Split(String),
 }
 
+/// Whether `folder` holds the full set: its official test labels are the bundled ones. Where
+/// these are missing or damaged, the training images of a folder named after the set count.
+pub fn is_in(folder: &Path) -> bool {
+    match find(folder, "t10k-labels-idx1-ubyte").map(|p| idx::read(&p, 1, "labels")) {
+        Ok(Ok(labels)) => idx::parse(LABELS, 1, "labels").is_ok_and(|bundled| bundled == labels),
+        _ => {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            name.to_lowercase().contains("fashion")
+                && find(folder, "train-images-idx3-ubyte").is_ok()
+        }
+    }
+}
+
 fn class_names() -> Vec<String> {
     CLASSES.map(str::to_owned).to_vec()
 }
 
 fn to_images(idx: Idx) -> Images {
-    Images {
-        dims: [idx.dims[1], idx.dims[2], 1],
-        pixels: idx.values,
-    }
+    Images::new([idx.dims[1], idx.dims[2], 1], idx.values)
 }
 
 /// The bundled images and their published split.
@@ -212,6 +223,7 @@ mod tests {
         ] {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
+        assert!(is_in(dir.path()) && !is_in(Path::new("fashion.tar.xz")));
         let data = folder(dir.path()).unwrap();
         let sizes = [
             data.labeled.labels.len(),

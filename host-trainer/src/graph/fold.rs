@@ -195,10 +195,8 @@ mod tests {
             device: &device,
             rng: &mut rng,
         });
-        let images = Images {
-            dims: [14, 14, 1],
-            pixels: (0..196 * 12).map(|i| (i * 37 % 251) as u8).collect(),
-        };
+        let pixels: Vec<u8> = (0..196 * 12).map(|i| (i * 37 % 251) as u8).collect();
+        let images = Images::new([14, 14, 1], pixels.clone());
         let n = Normalization::around(120);
         // A few passes in training mode move the running statistics away from 0 and 1.
         let mut noise = Noise {
@@ -206,7 +204,7 @@ mod tests {
             drop_path: 0.0,
             rng: stream(3, "noise", 0),
         };
-        let x: Vec<f32> = images.pixels.iter().map(|p| n.apply(*p)).collect();
+        let x: Vec<f32> = pixels.iter().map(|p| n.apply(*p)).collect();
         let x: Tensor<4> = Tensor::from_data(TensorData::new(x, [12, 14, 14, 1]), &device);
         for _ in 0..20 {
             net.forward(x.clone(), &mut Pass::Train(&mut noise));

@@ -285,7 +285,7 @@ pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
             || vec![0i8; model.arena_len()],
             |arena, i| {
                 if let Ok(mut interpreter) = Interpreter::new(model, arena)
-                    && interpreter.load(images.get(i)).is_ok()
+                    && interpreter.load(&images.get(i)).is_ok()
                 {
                     return interpreter.run(&mut ()).to_vec();
                 }

@@ -339,10 +339,7 @@ mod tests {
                 rng: &mut rng,
             });
             let pixels = (0..2 * 32 * 32 * 3).map(|i| (i * 37 % 251) as u8).collect();
-            let images = crate::data::Images {
-                dims: config.input,
-                pixels,
-            };
+            let images = crate::data::Images::new(config.input, pixels);
             let normalization = Normalization::around(128);
             let graph = fold(&config, &net);
             let found = ranges(&graph, &images, &normalization, 0.0);

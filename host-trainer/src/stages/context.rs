@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
-use crate::data::Dataset;
 use crate::data::batch::Normalization;
+use crate::data::{Dataset, Loader};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::noise::Pass;
@@ -152,6 +152,17 @@ impl Context<'_> {
             seconds: start.elapsed().as_secs_f64(),
         };
         Ok((net, trained))
+    }
+
+    /// Says what share of a training's time went by waiting for images, when it is worth a line.
+    pub fn waited(&self, loader: &Loader) {
+        let share = loader.waiting();
+        if share >= 0.005 {
+            let percent = 100.0 * share;
+            self.progress.say(&format!(
+                "  {percent:.1} % of the time was spent waiting for images"
+            ));
+        }
     }
 
     /// The net that an earlier stage saved.

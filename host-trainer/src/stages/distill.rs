@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::context::{Context, StageError, Trained, thousands, training_work};
 use super::teacher::supervised;
 use crate::config::RunConfig;
-use crate::data::batch::{AugmentStream, BatchSampler, batch};
-use crate::data::{Dataset, Images};
+use crate::data::{BatchSampler, Dataset, Feed, Images, Loader};
 use crate::model::EfficientNet;
 use crate::nn::noise::Pass;
 use crate::run_dir::Stage;
@@ -63,18 +62,16 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let student = student.valid();
     let device = ctx.device();
     let seed = ctx.seed("distill");
-    let mut sampler = BatchSampler::new(seed, "all", pool.len());
-    let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
-        let indices = sampler.next(config.fit.batch);
-        let from = AugmentStream { seed, step };
-        let x = batch(
-            &pool,
-            &indices,
-            &config.augment,
-            &ctx.normalization,
-            from,
-            &Device::flex(),
-        );
+    let feed = Feed {
+        sampler: BatchSampler::new(seed, "all", pool.len()),
+        images: pool,
+        count: config.fit.batch,
+        entries: None,
+        seed,
+    };
+    let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, 0);
+    let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
+        let x = loader.next().remove(0).tensor(&Device::flex());
         let taught = student.forward(x.clone(), &mut Pass::Evaluate);
         let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
         let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);
@@ -89,6 +86,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         small + student_work,
         objective,
     )?;
+    ctx.waited(&loader);
+    drop(loader);
     let (_, labels_only) = supervised(
         ctx,
         Stage::Distill,
@@ -107,7 +106,5 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 
 /// Labeled and unlabeled images together.
 pub fn pool(data: &Dataset) -> Images {
-    let mut pool = data.labeled.images.clone();
-    pool.pixels.extend_from_slice(&data.unlabeled.pixels);
-    pool
+    data.labeled.images.and(&data.unlabeled)
 }

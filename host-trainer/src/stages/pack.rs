@@ -179,7 +179,7 @@ pub fn firmware_images(test: &Labeled) -> Vec<u8> {
     }
     for i in 0..count {
         bytes.push(test.labels[i]);
-        bytes.extend_from_slice(test.images.get(i));
+        bytes.extend_from_slice(&test.images.get(i));
     }
     bytes
 }

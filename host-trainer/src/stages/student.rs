@@ -9,8 +9,7 @@ use burn::tensor::Tensor;
 use super::context::{Context, StageError, Trained, thousands, training_work};
 use super::pseudo_labels;
 use crate::config::RunConfig;
-use crate::data::Dataset;
-use crate::data::batch::{AugmentStream, BatchSampler, batch};
+use crate::data::{BatchSampler, Dataset, Feed, Loader};
 use crate::model::EfficientNet;
 use crate::nn::noise::Pass;
 use crate::run_dir::Stage;
@@ -44,34 +43,32 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let labeled_count = (config.fit.batch / (1 + config.unlabeled_ratio)).max(1);
     let unlabeled_count = config.fit.batch - labeled_count;
     let set = &ctx.data.labeled;
-    let mut labeled = BatchSampler::new(seed, "labeled", set.labels.len());
-    let mut unlabeled = BatchSampler::new(seed, "unlabeled", pseudo.indices.len());
-    let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
-        let with_label = labeled.next(labeled_count);
-        let entries = unlabeled.next(unlabeled_count);
-        let without: Vec<usize> = entries.iter().map(|e| pseudo.indices[*e]).collect();
-        let make = |images, indices: &[usize], seed| {
-            let from = AugmentStream { seed, step };
-            batch(
-                images,
-                indices,
-                &config.augment,
-                &ctx.normalization,
-                from,
-                &device,
-            )
-        };
-        let x = Tensor::cat(
-            vec![
-                make(&set.images, &with_label, seed),
-                make(&ctx.data.unlabeled, &without, seed.wrapping_add(1)),
-            ],
-            0,
-        );
+    let feeds = vec![
+        Feed {
+            images: set.images.clone(),
+            sampler: BatchSampler::new(seed, "labeled", set.labels.len()),
+            count: labeled_count,
+            entries: None,
+            seed,
+        },
+        Feed {
+            images: ctx.data.unlabeled.clone(),
+            sampler: BatchSampler::new(seed, "unlabeled", pseudo.indices.len()),
+            count: unlabeled_count,
+            entries: Some(pseudo.indices.clone()),
+            seed: seed.wrapping_add(1),
+        },
+    ];
+    let mut loader = Loader::new(feeds, config.augment, ctx.normalization, 0);
+    let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
+        let loaded = loader.next();
+        let indices: Vec<Vec<usize>> = loaded.iter().map(|l| l.indices.clone()).collect();
+        let (with_label, without) = (&indices[0], &indices[1]);
+        let x = Tensor::cat(loaded.into_iter().map(|l| l.tensor(&device)).collect(), 0);
         let logits = net.forward(x, pass);
         let labels: Vec<u8> = with_label.iter().map(|i| set.labels[*i]).collect();
         let targets = one_hot(&labels, ctx.classes(), config.fit.label_smoothing, &device);
-        let soft = rows(&pseudo.probabilities, &without, ctx.classes(), &device);
+        let soft = rows(&pseudo.probabilities, without, ctx.classes(), &device);
         let n = with_label.len();
         let all = n + without.len();
         let classes = ctx.classes();
@@ -86,6 +83,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         training_work(&net_config),
         objective,
     )?;
+    ctx.waited(&loader);
     ctx.dir.finish(Stage::Student, &trained)?;
     Ok(trained)
 }

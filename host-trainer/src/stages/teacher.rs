@@ -1,8 +1,7 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
 use super::context::{Context, StageError, Trained, thousands, training_work};
-use crate::data::batch::{AugmentStream, BatchSampler, batch};
-use crate::data::{Augment, Dataset};
+use crate::data::{Augment, BatchSampler, Dataset, Feed, Loader};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::noise::Pass;
 use crate::run_dir::Stage;
@@ -58,21 +57,23 @@ pub fn supervised(
     let set = &ctx.data.labeled;
     let seed = ctx.seed(name);
     let device = ctx.device();
-    let mut sampler = BatchSampler::new(seed, "labeled", set.labels.len());
-    let objective = |net: &EfficientNet, step: u64, pass: &mut Pass<'_>| {
-        let indices = sampler.next(fit.batch);
-        let from = AugmentStream { seed, step };
-        let x = batch(
-            &set.images,
-            &indices,
-            augment,
-            &ctx.normalization,
-            from,
-            &device,
-        );
+    let feed = Feed {
+        images: set.images.clone(),
+        sampler: BatchSampler::new(seed, "labeled", set.labels.len()),
+        count: fit.batch,
+        entries: None,
+        seed,
+    };
+    let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, 0);
+    let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
+        let loaded = loader.next().remove(0);
+        let indices = loaded.indices.clone();
+        let x = loaded.tensor(&device);
         let labels: Vec<u8> = indices.iter().map(|i| set.labels[*i]).collect();
         let targets = one_hot(&labels, ctx.classes(), fit.label_smoothing, &device);
         soft_cross_entropy(net.forward(x, pass), targets)
     };
-    ctx.train(stage, name, net, fit, training_work(net), objective)
+    let trained = ctx.train(stage, name, net, fit, training_work(net), objective)?;
+    ctx.waited(&loader);
+    Ok(trained)
 }

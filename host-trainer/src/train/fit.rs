@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ema::Ema;
+use super::optimizer::{AdamW, ModuleOptimizer, OptimizerConfig};
 use super::schedule::CosineSchedule;
-use super::sweep::AdamW;
 use crate::model::EfficientNet;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::values::{assign, collect};
@@ -88,7 +88,11 @@ pub fn fit(
         warmup: config.steps / 20,
         steps: config.steps,
     };
-    let mut optimizer = AdamW::new(config.weight_decay);
+    let optimizer = OptimizerConfig::AdamW(AdamW {
+        weight_decay: config.weight_decay as f32,
+        ..AdamW::default()
+    });
+    let mut optimizer = ModuleOptimizer::new(optimizer, None);
     let mut noise = Noise {
         dropout: config.dropout,
         drop_path: config.drop_path,

@@ -7,7 +7,6 @@ pub mod loss;
 pub mod mix;
 pub mod optimizer;
 pub mod schedule;
-pub mod sweep;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};

@@ -209,10 +209,7 @@ fn stripes(count: usize, seed: u64) -> Labeled {
         labels.push(class as u8);
     }
     Labeled {
-        images: crate::data::Images {
-            dims: [16, 16, 1],
-            pixels,
-        },
+        images: crate::data::Images::new([16, 16, 1], pixels),
         labels,
     }
 }

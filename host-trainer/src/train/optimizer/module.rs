@@ -1,10 +1,15 @@
-//! An optimizer applied to every parameter of a net.
+//! An optimizer applied to every parameter of a net, and the moving average behind it, as one
+//! pass.
+//!
+//! A net of 60 small tensors costs more in bookkeeping than in arithmetic when every operation is
+//! one of the graph: here each parameter is read once, updated, averaged and written back.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData};
 
 use super::{OptimizerConfig, State, clip_factor, squared_norm};
+use crate::nn::values::numbers;
+use crate::train::ema::Ema;
 
 /// Whether weight decay applies to the parameter called `name`: to weights, not to batch norm's
 /// γ and β nor to biases (EfficientNet's reference code; SE-ResNet's too).
@@ -34,13 +39,20 @@ impl ModuleOptimizer {
         }
     }
 
-    /// The net after one step at `learning_rate`; parameters without gradient stay.
-    pub fn step<M: Module>(&mut self, learning_rate: f64, net: M, gradients: GradientsParams) -> M {
+    /// The net after one step at `learning_rate`; parameters without gradient stay. `ema` follows
+    /// parameters and running statistics.
+    pub fn step<M: Module>(
+        &mut self,
+        net: M,
+        gradients: &Gradients,
+        learning_rate: f64,
+        ema: &mut Ema,
+    ) -> M {
         let factor = match self.clip {
             None => 1.0,
             Some(limit) => {
                 let mut norm = Norm {
-                    gradients: &gradients,
+                    gradients,
                     squares: 0.0,
                 };
                 net.visit(&mut norm);
@@ -48,12 +60,16 @@ impl ModuleOptimizer {
             }
         };
         self.step += 1;
+        let keep = ema.advance();
         let mut update = Update {
             optimizer: self,
             gradients,
             factor,
             learning_rate,
+            ema,
+            keep,
             path: Vec::new(),
+            entry: 0,
             next: 0,
         };
         net.map(&mut update)
@@ -61,33 +77,43 @@ impl ModuleOptimizer {
 }
 
 struct Norm<'a> {
-    gradients: &'a GradientsParams,
+    gradients: &'a Gradients,
     squares: f64,
 }
 
 impl ModuleVisitor for Norm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(g) = self.gradients.get::<D>(param.id) {
-            self.squares += squared_norm(&values(g));
+        if let Some(g) = param.val().grad(self.gradients) {
+            self.squares += squared_norm(&numbers(g));
         }
     }
 }
 
 struct Update<'a> {
     optimizer: &'a mut ModuleOptimizer,
-    gradients: GradientsParams,
+    gradients: &'a Gradients,
     factor: f32,
     learning_rate: f64,
+    ema: &'a mut Ema,
+    keep: f32,
     path: Vec<String>,
+    entry: usize,
     next: usize,
 }
 
 impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(gradient) = self.gradients.remove::<D>(param.id) else {
+        let entry = self.entry;
+        self.entry += 1;
+        let tensor = param.val();
+        let gradient = tensor.grad(self.gradients);
+        let (dims, device) = (tensor.dims(), tensor.device());
+        let mut parameters = numbers(tensor);
+        let Some(gradient) = gradient else {
+            self.ema.follow(entry, self.keep, &parameters);
             return param;
         };
-        let mut gradient = values(gradient);
+        let mut gradient = numbers(gradient);
         if self.factor < 1.0 {
             gradient.iter_mut().for_each(|g| *g *= self.factor);
         }
@@ -104,12 +130,9 @@ impl ModuleMapper for Update<'_> {
         let state = &mut optimizer.states[self.next];
         self.next += 1;
         let (step, rate) = (optimizer.step, self.learning_rate);
-        param.map(|old| {
-            let (dims, device) = (old.dims(), old.device());
-            let mut parameters = values(old.inner());
-            config.update(&mut parameters, &gradient, state, step, rate);
-            Tensor::from_data(TensorData::new(parameters, dims), &device).require_grad()
-        })
+        config.update(&mut parameters, &gradient, state, step, rate);
+        self.ema.follow(entry, self.keep, &parameters);
+        param.map(|_| Tensor::from_data(TensorData::new(parameters, dims), &device).require_grad())
     }
 
     fn enter_module(&mut self, name: &str, _: &str) {
@@ -119,10 +142,6 @@ impl ModuleMapper for Update<'_> {
     fn exit_module(&mut self, _: &str, _: &str) {
         self.path.pop();
     }
-}
-
-fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    x.into_data().try_to_vec().expect("parameters are f32")
 }
 
 #[cfg(test)]
@@ -149,7 +168,7 @@ mod tests {
         )
     }
 
-    fn gradients(net: &Pointwise) -> GradientsParams {
+    fn gradients(net: &Pointwise) -> Gradients {
         let x: Vec<f32> = (0..2 * 4 * 3).map(|i| (i * 7 % 5) as f32 - 2.0).collect();
         let x: Tensor<4> =
             Tensor::from_data(TensorData::new(x, [2, 2, 2, 3]), &Device::flex().autodiff());
@@ -160,7 +179,14 @@ mod tests {
         };
         let y = net.forward(x, &Pass::Train(&mut noise));
         let loss = (y.clone() * y.clone() * y).sum();
-        GradientsParams::from_grads(loss.backward(), net)
+        loss.backward()
+    }
+
+    fn stepped(optimizer: OptimizerConfig, clip: Option<f64>, rate: f64) -> Vec<Named> {
+        let net = net();
+        let g = gradients(&net);
+        let mut ema = Ema::new(0.9, collect(&net));
+        collect(&ModuleOptimizer::new(optimizer, clip).step(net, &g, rate, &mut ema))
     }
 
     fn entry<'a>(list: &'a [Named], name: &str) -> &'a [f32] {
@@ -189,16 +215,8 @@ mod tests {
             assert_eq!(is_decayed(name), decayed, "{name}");
         }
         let before = collect(&net());
-        let plain = {
-            let net = net();
-            let g = gradients(&net);
-            collect(&ModuleOptimizer::new(sgd(0.0), None).step(0.01, net, g))
-        };
-        let decayed = {
-            let net = net();
-            let g = gradients(&net);
-            collect(&ModuleOptimizer::new(sgd(0.5), None).step(0.01, net, g))
-        };
+        let plain = stepped(sgd(0.0), None, 0.01);
+        let decayed = stepped(sgd(0.5), None, 0.01);
         assert_eq!(entry(&plain, "norm.gamma"), entry(&decayed, "norm.gamma"));
         assert_eq!(entry(&plain, "norm.beta"), entry(&decayed, "norm.beta"));
         for ((w, p), d) in entry(&before, "weight")
@@ -211,12 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn the_average_follows_parameters_and_running_statistics() {
+        let net = net();
+        let g = gradients(&net);
+        let before = collect(&self::net());
+        let mut ema = Ema::new(0.9, before.clone());
+        let keep = ema.decay_at(1) as f32;
+        let after = collect(&ModuleOptimizer::new(sgd(0.0), None).step(net, &g, 0.5, &mut ema));
+        for ((old, new), average) in before.iter().zip(&after).zip(ema.values()) {
+            assert_ne!(old.values, new.values, "{}", old.name);
+            for ((o, n), a) in old.values.iter().zip(&new.values).zip(&average.values) {
+                assert!(
+                    (keep * o + (1.0 - keep) * n - a).abs() < 1e-5,
+                    "{}",
+                    old.name
+                );
+            }
+        }
+    }
+
+    #[test]
     fn clipping_limits_the_length_of_the_step() {
         let length = |clip| {
             let before = collect(&net());
-            let net = net();
-            let g = gradients(&net);
-            let after = collect(&ModuleOptimizer::new(sgd(0.0), clip).step(1.0, net, g));
+            let after = stepped(sgd(0.0), clip, 1.0);
             ["weight", "norm.gamma", "norm.beta"]
                 .iter()
                 .flat_map(|name| entry(&before, name).iter().zip(entry(&after, name)))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::{AttachOptions, CompareOptions, ZooOptions};
 use crate::compare::{self, Budget, Settings, result, run::Changes};
-use crate::config::DataSource;
+use crate::config::{DataSource, RunConfig};
 use crate::data::Augment;
 use crate::model::Variant;
 use crate::model::zoo::table::{efficientnet_row, zoo_row};
@@ -63,7 +63,11 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         Some(text) => DataSource::try_from(text.clone()).map_err(anyhow::Error::msg)?,
         None => DataSource::Auto,
     };
-    let data = load_data(&source)?;
+    let config = RunConfig {
+        data: source,
+        ..RunConfig::default()
+    };
+    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
     let root = options
         .run_dir
         .clone()

@@ -1,0 +1,8 @@
+//! What commands around a run do: `new`, `data`, `predict`, `eval`, `zoo`, `compare`.
+
+pub mod data;
+pub mod eval;
+pub mod new;
+pub mod predict;
+pub mod student;
+pub mod zoo;

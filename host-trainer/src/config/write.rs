@@ -1,0 +1,136 @@
+//! A configuration as a `run.toml` that explains itself: every key with a comment.
+
+use super::RunConfig;
+
+/// The text: `head` as comment lines, then every key in the order of the stages.
+///
+/// # Errors
+/// Never for a configuration that TOML can hold.
+pub fn commented(config: &RunConfig, head: &[String]) -> Result<String, toml::ser::Error> {
+    let mut text: String = head.iter().map(|l| format!("# {l}\n")).collect();
+    let mut section = String::new();
+    for line in toml::to_string(config)?.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            section = format!("{name}.");
+            let about = comment(name);
+            text += &if about.is_empty() {
+                format!("\n{line}\n")
+            } else {
+                format!("\n# {about}\n{line}\n")
+            };
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            text += &format!("# {}\n{line}\n", comment(&format!("{section}{key}")));
+        } else if !line.is_empty() {
+            text += &format!("{line}\n");
+        }
+    }
+    Ok(text)
+}
+
+/// What a key or a table is, in a line; the same words as the fields' own documentation.
+fn comment(path: &str) -> &'static str {
+    let whole = match path {
+        "seed" => "Fixes every random choice: the same seed gives the same packed bytes.",
+        "data" => {
+            "\"auto\", \"bundled\", or your labeled images: class folders, a .csv or .jsonl list, an archive, IDX or CIFAR files. Relative paths start at this file's folder."
+        }
+        "images" => "How your own images are read.",
+        "images.unlabeled" => {
+            "More images, without labels: a folder, list or archive; \"\" for none."
+        }
+        "images.height" => "Height in pixels that the net sees; 0: chosen by the images.",
+        "images.width" => "Width in pixels that the net sees; 0: chosen by the images.",
+        "images.channels" => "1 grey, 3 RGB; 0: chosen by the images.",
+        "images.fit" => {
+            "Another aspect ratio: \"crop\" to the middle, or \"letterbox\" with grey bars."
+        }
+        "images.validation" => {
+            "Share of the labeled images watched during training, where the set has no validation folder."
+        }
+        "images.test" => {
+            "Share of the labeled images measured at the end, where the set has no test folder."
+        }
+        "images.labels_per_class" => {
+            "Training images of a class that keep their label; the others become unlabeled. 0: all."
+        }
+        "teacher" => "Stage 1: a net on the labeled images alone.",
+        "pseudo_labels" => "Stage 2: what the teacher says about unlabeled images.",
+        "pseudo_labels.threshold" => {
+            "Images whose most probable class is less probable than this are left out."
+        }
+        "pseudo_labels.balance" => "Whether every class gets as many images as the others.",
+        "student" => "Stage 3: an equal or larger net on labels and pseudo-labels, under noise.",
+        "student.unlabeled_ratio" => "Unlabeled images of a batch for each labeled one.",
+        "distill" => "Stage 4: the net for the chip, taught by the student on all images.",
+        "distill.temperature" => "Softens both answers.",
+        "distill.labels_only" => {
+            "The same net on the labels alone: the baseline of the final table."
+        }
+        "distill.labels_only_augment" => "Changes to the baseline's images.",
+        "quantize" => "Stage 5: int8.",
+        "quantize.calibration_images" => "Training images whose activations set the ranges.",
+        "quantize.clip" => {
+            "Share of each activation's values that the range leaves out at either end."
+        }
+        "quantize.max_drop" => {
+            "Most points of test accuracy that int8 may lose; more ends with exit code 1."
+        }
+        _ => "",
+    };
+    if !whole.is_empty() {
+        return whole;
+    }
+    match path.rsplit('.').next().unwrap_or(path) {
+        "net" => "The net.",
+        "fit" => "Its training.",
+        "augment" => "Changes to its images; kind is \"none\", \"weak\" or \"strong\".",
+        "rand_augment" => "RandAugment's operations.",
+        "width" => "Channels, relative to the family's base net.",
+        "depth" => "Blocks of each stage, relative to the base net.",
+        "expand_ratio" => "Expanded over input channels in every block.",
+        "activation" => "Non-linearity of convolutions: silu, relu, relu6 or hard-swish.",
+        "steps" => "Updates of the weights.",
+        "batch" => "Images of a step, labeled and unlabeled together.",
+        "learning_rate" => "Peak of the cosine schedule.",
+        "weight_decay" => "AdamW's decoupled weight decay.",
+        "ema" => "Decay of the weights' moving average.",
+        "label_smoothing" => "Share of label mass spread over all classes.",
+        "dropout" => "Dropout before the classifier.",
+        "drop_path" => "Stochastic depth of the last block.",
+        "kind" => "\"none\", \"weak\" or \"strong\".",
+        "shift" => "Most pixels of shift in each direction.",
+        "flip" => "Whether left and right may be exchanged: false for text and for signs.",
+        "cutout" => "Side of a blanked square in pixels; 0 for none.",
+        "operations" => "Operations of an image.",
+        "magnitude" => "Strength is drawn from this range, of 30.",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_written_with_a_comment_and_reads_back() {
+        let config = RunConfig::default();
+        let text = commented(&config, &["A test.".to_owned()]).unwrap();
+        let bare: Vec<&str> = text.lines().filter(|l| l.trim() == "#").collect();
+        assert!(bare.is_empty());
+        let mut before = "";
+        for line in text.lines() {
+            if line.contains(" = ") && !line.starts_with('#') {
+                // A missing comment: name the key in `comment`.
+                assert!(
+                    before.len() > 3 && before.starts_with("# "),
+                    "no comment on `{line}`"
+                );
+            }
+            before = line;
+        }
+        assert_eq!(
+            super::super::check::parse("run.toml", &text).unwrap(),
+            config
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! CIFAR-10 and CIFAR-100 in the binary version (Krizhevsky 2009, cs.toronto.edu/~kriz/cifar).
+//!
+//! A record is one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 32x32
+//! pixels of red, then green, then blue.
+
+use thiserror::Error;
+
+use super::decode::Decoded;
+
+const SIDE: usize = 32;
+const PIXELS: usize = 3 * SIDE * SIDE;
+
+/// The two layouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cifar {
+    /// One label byte, ten classes.
+    Ten,
+    /// Coarse and fine label bytes; the fine one is used.
+    Hundred,
+}
+
+/// What can be wrong with a file.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum CifarError {
+    /// Not a whole number of records.
+    #[error("{found} bytes are no whole number of {record}-byte records: {rest} are left over")]
+    Length {
+        /// Bytes of the file.
+        found: usize,
+        /// Bytes of a record.
+        record: usize,
+        /// Bytes beyond the last whole record.
+        rest: usize,
+    },
+    /// A label that names no class.
+    #[error("record {record} has label {label}, but there are {classes} classes")]
+    Label {
+        /// Which record.
+        record: usize,
+        /// Its label.
+        label: u8,
+        /// Number of classes.
+        classes: usize,
+    },
+}
+
+impl Cifar {
+    /// Number of classes.
+    pub fn classes(self) -> usize {
+        match self {
+            Self::Ten => 10,
+            Self::Hundred => 100,
+        }
+    }
+
+    fn label_bytes(self) -> usize {
+        match self {
+            Self::Ten => 1,
+            Self::Hundred => 2,
+        }
+    }
+
+    /// Checks a whole file and returns its records: label and image of each.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with numbers.
+    pub fn records(
+        self,
+        bytes: &[u8],
+    ) -> Result<impl ExactSizeIterator<Item = (u8, Decoded)> + '_, CifarError> {
+        let labels = self.label_bytes();
+        let record = labels + PIXELS;
+        let rest = bytes.len() % record;
+        if bytes.is_empty() || rest != 0 {
+            return Err(CifarError::Length {
+                found: bytes.len(),
+                record,
+                rest,
+            });
+        }
+        for (i, r) in bytes.chunks_exact(record).enumerate() {
+            if usize::from(r[labels - 1]) >= self.classes() {
+                return Err(CifarError::Label {
+                    record: i,
+                    label: r[labels - 1],
+                    classes: self.classes(),
+                });
+            }
+        }
+        Ok(bytes.chunks_exact(record).map(move |r| {
+            let planes = &r[labels..];
+            let pixels = (0..PIXELS).map(|i| planes[i % 3 * SIDE * SIDE + i / 3]);
+            let image = Decoded {
+                dims: [SIDE, SIDE, 3],
+                pixels: pixels.collect(),
+            };
+            (r[labels - 1], image)
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn planes_become_pixels_and_the_fine_label_counts() {
+        let mut bytes = vec![3, 42];
+        bytes.extend((0..PIXELS).map(|i| (i / 1024 * 100 + i % 5) as u8));
+        let (label, image) = Cifar::Hundred.records(&bytes).unwrap().next().unwrap();
+        assert_eq!(label, 42);
+        assert_eq!(image.pixels[..6], [0, 104, 203, 1, 100, 204]);
+        let error = Cifar::Ten.records(&bytes[1..]).err();
+        assert!(
+            matches!(error, Some(CifarError::Label { label: 42, .. })),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn damage_is_told_with_numbers() {
+        let error = Cifar::Ten.records(&[0; 3073 + 7]).err().unwrap();
+        assert_eq!(
+            error,
+            CifarError::Length {
+                found: 3080,
+                record: 3073,
+                rest: 7
+            }
+        );
+        let mut two = vec![1; 2 * 3073];
+        two[3073] = 10;
+        let error = Cifar::Ten.records(&two).err().unwrap();
+        assert_eq!(
+            error,
+            CifarError::Label {
+                record: 1,
+                label: 10,
+                classes: 10
+            }
+        );
+        assert!(Cifar::Ten.records(&[]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..7000)) {
+            for kind in [Cifar::Ten, Cifar::Hundred] {
+                if let Ok(records) = kind.records(&bytes) {
+                    for (label, image) in records {
+                        prop_assert!(usize::from(label) < kind.classes());
+                        prop_assert_eq!(image.pixels.len(), PIXELS);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Readers of untrusted bytes, one format a file; nothing here panics, whatever the bytes are.
+//!
+//! - [`decode`]: PNG, JPEG, BMP, PGM/PPM to pixels, EXIF orientation honored
+//! - [`jpeg`]: whether a JPEG file is whole
+//! - [`cifar`]: CIFAR-10 and CIFAR-100 binary records
+//! - [`manifest`]: CSV and JSON-lines lists of files and labels
+//! - [`archive`]: `.tar`, `.tar.xz`, `.tar.gz`
+
+pub mod archive;
+pub mod cifar;
+pub mod decode;
+pub mod jpeg;
+pub mod manifest;

@@ -1,0 +1,200 @@
+//! Batches made ahead of time by a thread of its own, so that training does not wait for disks,
+//! decoders and augmentation.
+//!
+//! What a batch holds depends on the seed and the step alone: on no thread count and no timing.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::augment::Augment;
+use super::batch::{AugmentStream, BatchSampler, Normalization, values};
+use super::images::Images;
+
+/// Batches that wait to be used.
+const AHEAD: usize = 3;
+
+/// One stream of images of every batch.
+pub struct Feed {
+    /// Where pixels come from.
+    pub images: Images,
+    /// Which entries come next.
+    pub sampler: BatchSampler,
+    /// Entries of a batch.
+    pub count: usize,
+    /// Image of each entry, where entries are not images (an image may be listed twice).
+    pub entries: Option<Vec<usize>>,
+    /// Seed of the augmentation's streams.
+    pub seed: u64,
+}
+
+/// One feed's share of a batch.
+pub struct Loaded {
+    /// Image of each row.
+    pub indices: Vec<usize>,
+    values: Vec<f32>,
+    dims: [usize; 3],
+}
+
+impl Loaded {
+    /// The images `[n, h, w, c]`.
+    pub fn tensor(self, device: &Device) -> Tensor<4> {
+        let [h, w, c] = self.dims;
+        let shape = [self.indices.len(), h, w, c];
+        Tensor::from_data(TensorData::new(self.values, shape), device)
+    }
+}
+
+/// The thread and what it has made.
+pub struct Loader {
+    ready: Option<Receiver<Vec<Loaded>>>,
+    thread: Option<JoinHandle<()>>,
+    begun: Option<Instant>,
+    waited: Duration,
+}
+
+impl Loader {
+    /// Starts making the batches of steps `first`, `first + 1`, …; earlier steps are passed over
+    /// in the samplers' order, so that a resumed training sees what an uninterrupted one sees.
+    pub fn new(
+        mut feeds: Vec<Feed>,
+        augment: Augment,
+        normalization: Normalization,
+        first: u64,
+    ) -> Self {
+        let (send, ready) = sync_channel(AHEAD);
+        let make = move || {
+            for feed in &mut feeds {
+                for _ in 0..first {
+                    feed.sampler.next(feed.count);
+                }
+            }
+            for step in first.. {
+                let batch = feeds.iter_mut().map(|feed| {
+                    let mut indices = feed.sampler.next(feed.count);
+                    if let Some(entries) = &feed.entries {
+                        indices = indices.iter().map(|e| entries[*e]).collect();
+                    }
+                    let from = AugmentStream {
+                        seed: feed.seed,
+                        step,
+                    };
+                    Loaded {
+                        values: values(&feed.images, &indices, &augment, &normalization, from),
+                        dims: feed.images.dims,
+                        indices,
+                    }
+                });
+                // The training has ended: nobody listens any more.
+                if send.send(batch.collect()).is_err() {
+                    return;
+                }
+            }
+        };
+        Self {
+            ready: Some(ready),
+            thread: Some(std::thread::spawn(make)),
+            begun: None,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// The next batch, one entry a feed.
+    ///
+    /// # Panics
+    /// Only with the thread's own panic, which is a bug.
+    pub fn next(&mut self) -> Vec<Loaded> {
+        let start = Instant::now();
+        let Some(batch) = self.ready.as_ref().and_then(|r| r.recv().ok()) else {
+            let reason = self.thread.take().and_then(|t| t.join().err());
+            std::panic::resume_unwind(reason.unwrap_or_else(|| Box::new("the loader is gone")));
+        };
+        // The first batch can't be there yet.
+        match self.begun {
+            None => self.begun = Some(Instant::now()),
+            Some(_) => self.waited += start.elapsed(),
+        }
+        batch
+    }
+
+    /// Share of the time since the first batch that was spent waiting, 0 to 1.
+    pub fn waiting(&self) -> f64 {
+        let all = self.begun.map_or(0.0, |b| b.elapsed().as_secs_f64());
+        if all > 0.0 {
+            self.waited.as_secs_f64() / all
+        } else {
+            0.0
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.ready = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feeds() -> Vec<Feed> {
+        let images = Images::new([4, 4, 1], (0..160).collect());
+        let feed = |count, seed, entries: Option<Vec<usize>>| Feed {
+            sampler: BatchSampler::new(seed, "test", entries.as_ref().map_or(10, Vec::len)),
+            images: images.clone(),
+            count,
+            entries,
+            seed,
+        };
+        vec![feed(4, 1, None), feed(3, 2, Some(vec![7, 7, 9]))]
+    }
+
+    fn load(first: u64, steps: usize) -> Vec<Vec<f32>> {
+        let augment = Augment::Weak {
+            shift: 1,
+            flip: true,
+        };
+        let mut loader = Loader::new(feeds(), augment, Normalization::around(80), first);
+        (0..steps)
+            .map(|_| loader.next().into_iter().flat_map(|l| l.values).collect())
+            .collect()
+    }
+
+    #[test]
+    fn batches_are_those_of_the_step_wherever_loading_begins() {
+        let all = load(0, 12);
+        assert_eq!(load(0, 12), all);
+        assert_eq!(load(7, 5), all[7..]);
+        assert!(all.windows(2).all(|w| w[0] != w[1]));
+    }
+
+    #[test]
+    fn a_batch_made_ahead_is_the_one_made_at_once() {
+        let (augment, n) = (Augment::None, Normalization::around(80));
+        let mut loader = Loader::new(feeds(), augment, n, 0);
+        let mut feed = feeds().remove(0);
+        for step in 0..5 {
+            let indices = feed.sampler.next(4);
+            let from = AugmentStream { seed: 1, step };
+            let device = Device::flex();
+            let expected =
+                super::super::batch::batch(&feed.images, &indices, &augment, &n, from, &device);
+            let loaded = loader.next().remove(0);
+            assert_eq!(loaded.indices, indices);
+            let found = loaded.tensor(&device).into_data().try_to_vec::<f32>();
+            assert_eq!(
+                found.unwrap(),
+                expected.into_data().try_to_vec::<f32>().unwrap()
+            );
+        }
+        let entries = loader.next().remove(1).indices;
+        assert!(entries.iter().all(|i| [7, 9].contains(i)), "{entries:?}");
+        assert!((0.0..=1.0).contains(&loader.waiting()));
+    }
+}

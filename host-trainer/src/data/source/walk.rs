@@ -1,0 +1,57 @@
+//! All files below a folder, sorted; hidden ones are passed over, loops of links end.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::SourceError;
+
+/// Paths relative to `root`, `/` between folders, in ascending order.
+///
+/// # Errors
+/// A folder that can't be read.
+pub fn walk(root: &Path) -> Result<Vec<String>, SourceError> {
+    let mut files = Vec::new();
+    let mut seen: HashSet<PathBuf> = HashSet::new();
+    let mut folders = vec![(root.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let fail = |source| SourceError::Io {
+            path: folder.clone(),
+            source,
+        };
+        // A link back to a folder already seen would never end.
+        if !seen.insert(folder.canonicalize().map_err(fail)?) {
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || name == "__MACOSX" {
+                continue;
+            }
+            let path = entry.path();
+            // Follows links; a dangling one is a file that will be reported as unreadable.
+            if path.is_dir() {
+                folders.push((path, format!("{prefix}{name}/")));
+            } else {
+                files.push(format!("{prefix}{name}"));
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("a/1.png"), b"").unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/up")).unwrap();
+        assert_eq!(walk(folder.path()).unwrap(), ["a/1.png"]);
+    }
+}
