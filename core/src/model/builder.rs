@@ -164,6 +164,11 @@ impl ModelBuilder {
         }
     }
 
+    /// Other class names than those that [`ModelBuilder::new`] was given.
+    pub fn set_labels(&mut self, labels: &[&str]) {
+        self.labels = labels.iter().map(|l| String::from(*l)).collect();
+    }
+
     /// The input.
     pub fn input(&self) -> TensorId {
         TensorId(0)

@@ -27,7 +27,7 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
         return Err(ModelError::Header { offset: 20 });
     }
     for i in 0..model.layer_count() {
-        Layer::decode(model, i)?;
+        Layer::decode(model, i, true)?;
     }
     if volume(model, model.layer_count()) != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });

@@ -213,7 +213,7 @@ impl<'a> Model<'a> {
 
     /// Layer `index`, decoded; none beyond the last.
     pub fn layer(&self, index: usize) -> Option<Layer<'a>> {
-        Layer::decode(self, index).ok()
+        Layer::decode(self, index, false).ok()
     }
 
     /// The layers in order.

@@ -2,17 +2,12 @@
 //!
 //! A micro-kernel file holds assembly, with its register budget and instruction counts in the
 //! header, behind functions that check every length: the only `unsafe` of this crate.
-//! `docs/kernels.md` explains the loops. Functions return false, with the output unchanged, where
-//! weights, scratch memory or layout are not theirs; the portable kernel runs then.
+//! `docs/kernels.md` explains the loops. Functions return false where weights, scratch memory or
+//! layout are not theirs; the portable kernel runs then.
 
-use super::Filter;
+mod conv;
+mod dense;
+mod gemm;
 
-/// Convolution of any kernel and stride.
-pub fn conv(_f: &Filter<'_>, _input: &[i8], _output: &mut [i8], _scratch: &mut [i8]) -> bool {
-    false
-}
-
-/// Fully connected layer.
-pub fn dense(_f: &Filter<'_>, _input: &[i8], _output: &mut [i8], _scratch: &mut [i8]) -> bool {
-    false
-}
+pub use conv::conv;
+pub use dense::dense;
