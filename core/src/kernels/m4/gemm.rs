@@ -94,6 +94,7 @@ enum Expand {
 #[unsafe(naked)]
 unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     naked_asm!(
+        dsp!(),
         "
     .macro G_FOUR a, b, double
     sxtb16 r12, \\a, ror #8
@@ -518,6 +519,7 @@ pub struct Border {
 #[unsafe(naked)]
 unsafe extern "C" fn expand_border(from: *const i8, to: *mut u32, border: *const Border) {
     naked_asm!(
+        dsp!(),
         "
     .macro B_OUTSIDE taps
     subs r12, \\taps, #0
@@ -564,6 +566,7 @@ unsafe extern "C" fn expand_border(from: *const i8, to: *mut u32, border: *const
 #[unsafe(naked)]
 unsafe extern "C" fn gather_border(from: *const i8, to: *mut i8, border: *const Border) {
     naked_asm!(
+        dsp!(),
         "
     .macro B_OUTSIDE taps
     subs r12, \\taps, #4
