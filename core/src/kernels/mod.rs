@@ -11,6 +11,7 @@ mod dense;
 mod depthwise;
 mod dot;
 mod lookup;
+pub mod m4;
 mod mean;
 mod pointwise;
 mod pool;

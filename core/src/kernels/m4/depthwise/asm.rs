@@ -1,0 +1,554 @@
+//! Depthwise micro-kernels for the Arm DSP extension (Cortex-M4, M7).
+//!
+//! Data are *pair words*: one column of two image rows, the upper row's value in the low half,
+//! the lower row's in the high half, both sign-extended. SMLAD multiplies both by two weights of
+//! one column and adds: two taps an instruction. `twin.rs` is the same in plain Rust.
+//!
+//! # Layout of pair rows
+//! Two columns of four channels are 8 words (32 bytes): channel 0 left, channel 0 right, channel
+//! 1 left, … The pair rows that one step reads are interleaved: column pair j of row i of the
+//! step lies at byte `pitch * j + 32 * i`, so that every load of a block has an immediate offset
+//! from one pointer.
+//!
+//! # Registers of a block: two rows by two columns of one channel
+//! | kernel | r0 | r1 | r2–r7 | r8–r11 | r12, lr |
+//! |---|---|---|---|---|---|
+//! | 3x3 stride 1 | pair rows | output | 6 weight words | sums | two columns |
+//! | 3x3 stride 2 | pair rows | output | 5 weight words, fifth column | sums | two columns |
+//! | 5x5 stride 1 | pair rows | output | r2 weight pointer, 5 of 20 words | sums | two columns |
+//!
+//! All 14 registers are in use; bias, multiplier, steps and ends are in the frame on the stack.
+//!
+//! # Way of a sum to an int8
+//! *Fast*, where the output's zero point is its lower clamp of −128: ties away from zero and ties
+//! up differ on negative numbers only, which saturate. Both roundings are then one floor:
+//! floor(a m / 2^(31+e) + 2^(−1−e) + 1/2). The packer multiplies weights and bias by 2^(13−e), so
+//! that SMMLA with c = 2^11 + 2^(11−e) + z 2^12 and SSAT with a shift of 12 do all of it.
+//!
+//! *Away*: weights and bias doubled, SMMLAR with c = 2^(e−1) + z 2^e, less one where the sum is
+//! negative, a shift by e, SSAT, and the table if there is one. r1 is a temporary here, the output
+//! pointer waits in the frame.
+#![allow(unsafe_code)]
+
+use super::layout::{Expand, Kernel, Run};
+use core::arch::global_asm;
+
+global_asm!(
+    r#"
+    .syntax unified
+
+    @ A column of four channels: bytes at r0 and at r0 + r1 become four pair words; r0 goes on.
+    .macro PDW_COLUMN w0, w1, w2, w3
+    ldr    \w2, [r0]
+    ldr    \w3, [r0, r1]
+    add    r0, r0, r3
+    sxtb16 \w0, \w2
+    sxtb16 \w1, \w3
+    sxtb16 r12, \w2, ror #8
+    sxtb16 \w3, \w3, ror #8
+    pkhtb  \w2, \w1, \w0, asr #16
+    pkhbt  \w0, \w0, \w1, lsl #16
+    pkhbt  \w1, r12, \w3, lsl #16
+    pkhtb  \w3, \w3, r12, asr #16
+    .endm
+
+    .macro PDW_PADDING value, a, b, c, d
+    mov    \a, \value
+    mov    \b, \value
+    mov    \c, \value
+    mov    \d, \value
+    .endm
+
+    @ r0 upper row, r1 lower row less upper row, r2 pair row,
+    @ r3 -> channels, zero points, pairs: before, whole, half before, half after, after.
+    @ r4-r11 eight words of a column pair, r12 temporary, lr count, r3 channels = 14.
+    .macro PDW_EXPAND name, pitch, planar
+    .section .text.\name, "ax", %progbits
+    .global \name
+    .thumb_func
+    \name:
+    push   {{r3-r11, lr}}
+    ldm    r3, {{r3, r4, r12, lr}}
+    cmp    r12, #0
+    beq    2f
+    PDW_PADDING r4, r5, r6, r7, r8
+    PDW_PADDING r4, r9, r10, r11, r11
+1:  stm    r2, {{r4-r11}}
+    add    r2, r2, #\pitch
+    subs   r12, #1
+    bne    1b
+2:  ldr    r5, [sp]
+    ldr    r5, [r5, #16]
+    cbz    r5, 3f
+    .if \planar
+    PDW_PADDING r4, r5, r6, r7, r7
+    PDW_COLUMN r8, r9, r10, r11
+    .else
+    PDW_PADDING r4, r6, r8, r10, r10
+    PDW_COLUMN r5, r7, r9, r11
+    .endif
+    stm    r2, {{r4-r11}}
+    add    r2, r2, #\pitch
+3:  cmp    lr, #0
+    beq    5f
+4:  .if \planar
+    PDW_COLUMN r4, r5, r6, r7
+    PDW_COLUMN r8, r9, r10, r11
+    stm    r2!, {{r4-r11}}
+    .else
+    PDW_COLUMN r4, r6, r8, r10
+    PDW_COLUMN r5, r7, r9, r11
+    stm    r2, {{r4-r11}}
+    add    r2, r2, #\pitch
+    .endif
+    subs   lr, #1
+    bne    4b
+5:  ldr    r12, [sp]
+    ldr    lr, [r12, #4]
+    ldrd   r4, r5, [r12, #20]
+    cbz    r4, 6f
+    str    r5, [sp]
+    .if \planar
+    PDW_COLUMN r4, r5, r6, r7
+    PDW_PADDING lr, r8, r9, r10, r11
+    .else
+    PDW_COLUMN r4, r6, r8, r10
+    PDW_PADDING lr, r5, r7, r9, r11
+    .endif
+    stm    r2, {{r4-r11}}
+    add    r2, r2, #\pitch
+    ldr    r5, [sp]
+6:  cbz    r5, 8f
+    mov    r12, r5
+    PDW_PADDING lr, r4, r5, r6, r7
+    PDW_PADDING lr, r8, r9, r10, r11
+7:  stm    r2, {{r4-r11}}
+    add    r2, r2, #\pitch
+    subs   r12, #1
+    bne    7b
+8:  pop    {{r3-r11, pc}}
+    .endm
+
+    @ One half of every word of a pair row: r0 first half, r1 value, r2 column pairs, r3 pitch.
+    .section .text.pupil_m4_dw_half, "ax", %progbits
+    .global pupil_m4_dw_half
+    .thumb_func
+    pupil_m4_dw_half:
+    strh   r1, [r0]
+    strh   r1, [r0, #4]
+    strh   r1, [r0, #8]
+    strh   r1, [r0, #12]
+    strh   r1, [r0, #16]
+    strh   r1, [r0, #20]
+    strh   r1, [r0, #24]
+    strh   r1, [r0, #28]
+    add    r0, r0, r3
+    subs   r2, #1
+    bne    pupil_m4_dw_half
+    bx     lr
+
+    PDW_EXPAND pupil_m4_dw_expand_64, 64, 0
+    PDW_EXPAND pupil_m4_dw_expand_96, 96, 0
+    PDW_EXPAND pupil_m4_dw_expand_planar, 32, 1
+
+    @ Frame: 0 bias, 4 m, 8 c, 12 e, 16 output, 20 weights, 24 parameters, 28 their end,
+    @ 32 column step, 36 row step, 40 end of the pair rows, 44 and 48 what a channel goes back by
+    @ in pair rows and output, 52 table.
+    .macro PDW_ENTER name
+    .section .text.\name, "ax", %progbits
+    .global \name
+    .thumb_func
+    \name:
+    push   {{r4-r11, lr}}
+    ldm.w  r0, {{r0-r9}}
+    push   {{r2-r9}}
+    sub    sp, #24
+    mov    r12, r2
+    .endm
+
+    .macro PDW_CHANNEL fast
+    .if \fast
+    ldm    r12!, {{r8-r10}}
+    stm    sp, {{r8-r10}}
+    .else
+    ldm    r12!, {{r8-r11}}
+    stm    sp, {{r8-r11}}
+    str    r1, [sp, #16]
+    .endif
+    .endm
+
+    .macro PDW_NEXT again
+    ldrd   r12, r8, [sp, #24]
+    ldrd   r10, r11, [sp, #44]
+    sub    r0, r0, r10
+    sub    r1, r1, r11
+    cmp    r12, r8
+    bne    \again
+    add    sp, #56
+    pop    {{r4-r11, pc}}
+    .endm
+
+    .macro PDW_AWAY sum
+    add    r1, lr, \sum, asr #31
+    smmlar \sum, \sum, r12, r1
+    .endm
+
+    @ Sums r8 r9 (upper row) r10 r11 (lower row) to int8 in memory; the first one last, so that a
+    @ step of 0 leaves what belongs there.
+    .macro PDW_FINISH fast, again
+    ldrd   r12, lr, [sp, #4]
+    .if \fast
+    smmla  r8, r8, r12, lr
+    smmla  r9, r9, r12, lr
+    smmla  r10, r10, r12, lr
+    smmla  r11, r11, r12, lr
+    ldrd   r12, lr, [sp, #32]
+    ssat   r8, #8, r8, asr #12
+    ssat   r9, #8, r9, asr #12
+    ssat   r10, #8, r10, asr #12
+    ssat   r11, #8, r11, asr #12
+    .else
+    PDW_AWAY r8
+    PDW_AWAY r9
+    PDW_AWAY r10
+    PDW_AWAY r11
+    ldr    r12, [sp, #12]
+    ldr    r1, [sp, #52]
+    asr    r8, r8, r12
+    asr    r9, r9, r12
+    asr    r10, r10, r12
+    asr    r11, r11, r12
+    ssat   r8, #8, r8
+    ssat   r9, #8, r9
+    ssat   r10, #8, r10
+    ssat   r11, #8, r11
+    cbz    r1, 8f
+    ldrsb  r8, [r1, r8]
+    ldrsb  r9, [r1, r9]
+    ldrsb  r10, [r1, r10]
+    ldrsb  r11, [r1, r11]
+8:  ldr    r1, [sp, #16]
+    ldrd   r12, lr, [sp, #32]
+    .endif
+    add    lr, lr, r1
+    strb   r11, [lr, r12]
+    strb   r10, [lr]
+    strb   r9, [r1, r12]
+    strb   r8, [r1]
+    add    r1, r1, r12, lsl #1
+    .if \fast == 0
+    str    r1, [sp, #16]
+    .endif
+    ldr    r12, [sp, #40]
+    cmp    r0, r12
+    blo    \again
+    .endm
+
+    @ Taps of the window's first rows: w = (w0, w1), p = (row 0, row 1) of the upper outputs.
+    .macro PDW_TOP p, w, upper, lower
+    smlad  \upper, \p, \w, \upper
+    smlatb \lower, \p, \w, \lower
+    .endm
+    @ Taps of the last rows: w = (last but one, last).
+    .macro PDW_LOW p, w, upper, lower
+    smlabt \upper, \p, \w, \upper
+    smlad  \lower, \p, \w, \lower
+    .endm
+    .macro PDW_MID p, w, v, upper, lower
+    smlad  \upper, \p, \w, \upper
+    smlad  \lower, \p, \v, \lower
+    .endm
+    @ The first column's taps; the bias in r8 starts all four sums. Columns in r12, lr.
+    .macro PDW_FIRST w
+    smlad  r9, lr, \w, r8
+    smlatb r11, lr, \w, r8
+    smlatb r10, r12, \w, r8
+    smlad  r8, r12, \w, r8
+    .endm
+
+    @ Weights: (w0, w1) of three columns, (w1, w2) of three columns. 24 for 36 taps.
+    .macro PDW_3X3S1 name, fast
+    PDW_ENTER \name
+1:  PDW_CHANNEL \fast
+    ldm    r12!, {{r2-r7}}
+    str    r12, [sp, #24]
+2:  ldrd   r12, lr, [r0], #64
+    ldr    r8, [sp]
+    PDW_FIRST r2
+    PDW_TOP lr, r3, r8, r10
+    ldrd   r12, lr, [r0]
+    PDW_TOP r12, r4, r8, r10
+    PDW_TOP r12, r3, r9, r11
+    PDW_TOP lr, r4, r9, r11
+    ldrd   r12, lr, [r0, #-32]
+    PDW_LOW r12, r5, r8, r10
+    PDW_LOW lr, r6, r8, r10
+    PDW_LOW lr, r5, r9, r11
+    ldrd   r12, lr, [r0, #32]
+    PDW_LOW r12, r7, r8, r10
+    PDW_LOW r12, r6, r9, r11
+    PDW_LOW lr, r7, r9, r11
+    PDW_FINISH \fast, 2b
+    PDW_NEXT 1b
+    .endm
+
+    @ Weights: (w0, w1) of three columns, w2 of columns 0 and 1, w2 of column 2. 24 for 36 taps.
+    .macro PDW_3X3S2 name, fast
+    PDW_ENTER \name
+1:  PDW_CHANNEL \fast
+    ldm    r12!, {{r2-r6}}
+    str    r12, [sp, #24]
+2:  ldrd   r12, lr, [r0], #192
+    ldr    r10, [sp]
+    smlad  r8, r12, r2, r10
+    smlad  r8, lr, r3, r8
+    ldrd   r12, lr, [r0, #-96]
+    ldr    r7, [r0]
+    smlad  r8, r12, r4, r8
+    smlad  r9, r12, r2, r10
+    smlad  r9, lr, r3, r9
+    smlad  r9, r7, r4, r9
+    ldrd   r12, lr, [r0, #-64]
+    ldr    r7, [r0, #32]
+    smlabb r8, r12, r6, r8
+    smlabb r9, r12, r5, r9
+    smlabt r9, lr, r5, r9
+    smlabb r9, r7, r6, r9
+    smlad  r11, r12, r2, r10
+    smlad  r11, lr, r3, r11
+    smlad  r11, r7, r4, r11
+    smlad  r10, r12, r4, r10
+    ldrd   r12, lr, [r0, #-160]
+    smlabb r8, r12, r5, r8
+    smlabt r8, lr, r5, r8
+    smlad  r10, r12, r2, r10
+    smlad  r10, lr, r3, r10
+    ldrd   r12, lr, [r0, #-128]
+    smlabb r10, r12, r5, r10
+    smlabt r10, lr, r5, r10
+    ldrd   r12, lr, [r0, #-32]
+    ldr    r7, [r0, #64]
+    smlabb r10, r12, r6, r10
+    smlabb r11, r12, r5, r11
+    smlabt r11, lr, r5, r11
+    smlabb r11, r7, r6, r11
+    PDW_FINISH \fast, 2b
+    PDW_NEXT 1b
+    .endm
+
+    @ Weights: (w0, w1) of five columns; (w2, w3) and (w1, w2) of each column; (w3, w4) of five.
+    @ 60 for 100 taps.
+    .macro PDW_5X5S1 name, fast
+    PDW_ENTER \name
+1:  PDW_CHANNEL \fast
+    str    r12, [sp, #20]
+    add    r12, r12, #80
+    str    r12, [sp, #24]
+2:  ldr    r2, [sp, #20]
+    ldr    r8, [sp]
+    ldm    r2!, {{r3-r7}}
+    ldrd   r12, lr, [r0], #96
+    PDW_FIRST r3
+    PDW_TOP lr, r4, r8, r10
+    ldrd   r12, lr, [r0]
+    PDW_TOP r12, r5, r8, r10
+    PDW_TOP r12, r4, r9, r11
+    PDW_TOP lr, r6, r8, r10
+    PDW_TOP lr, r5, r9, r11
+    ldrd   r12, lr, [r0, #96]
+    PDW_TOP r12, r7, r8, r10
+    PDW_TOP r12, r6, r9, r11
+    PDW_TOP lr, r7, r9, r11
+    ldm    r2!, {{r3-r6}}
+    ldrd   r12, lr, [r0, #-64]
+    PDW_MID r12, r3, r4, r8, r10
+    PDW_MID lr, r5, r6, r8, r10
+    PDW_MID lr, r3, r4, r9, r11
+    ldrd   r12, lr, [r0, #32]
+    ldrd   r3, r4, [r2], #8
+    PDW_MID r12, r5, r6, r9, r11
+    ldrd   r5, r6, [r2], #8
+    PDW_MID r12, r3, r4, r8, r10
+    PDW_MID lr, r5, r6, r8, r10
+    PDW_MID lr, r3, r4, r9, r11
+    ldrd   r12, lr, [r0, #128]
+    ldrd   r3, r4, [r2], #8
+    PDW_MID r12, r5, r6, r9, r11
+    PDW_MID r12, r3, r4, r8, r10
+    PDW_MID lr, r3, r4, r9, r11
+    ldm    r2!, {{r3-r7}}
+    ldrd   r12, lr, [r0, #-32]
+    PDW_LOW r12, r3, r8, r10
+    PDW_LOW lr, r4, r8, r10
+    PDW_LOW lr, r3, r9, r11
+    ldrd   r12, lr, [r0, #64]
+    PDW_LOW r12, r5, r8, r10
+    PDW_LOW r12, r4, r9, r11
+    PDW_LOW lr, r6, r8, r10
+    PDW_LOW lr, r5, r9, r11
+    ldrd   r12, lr, [r0, #160]
+    PDW_LOW r12, r7, r8, r10
+    PDW_LOW r12, r6, r9, r11
+    PDW_LOW lr, r7, r9, r11
+    PDW_FINISH \fast, 2b
+    PDW_NEXT 1b
+    .endm
+
+    PDW_3X3S1 pupil_m4_dw3x3s1_fast, 1
+    PDW_3X3S1 pupil_m4_dw3x3s1, 0
+    PDW_3X3S2 pupil_m4_dw3x3s2_fast, 1
+    PDW_3X3S2 pupil_m4_dw3x3s2, 0
+    PDW_5X5S1 pupil_m4_dw5x5s1_fast, 1
+    PDW_5X5S1 pupil_m4_dw5x5s1, 0
+    .text
+    "#
+);
+
+/// What the block kernels read first.
+#[repr(C)]
+struct Frame {
+    src: *const u32,
+    out: *mut i8,
+    params: *const u32,
+    params_end: *const u32,
+    column: usize,
+    row: usize,
+    end: *const u32,
+    src_back: usize,
+    out_back: usize,
+    /// Middle of a table of 256 signed indices, or null.
+    table: *const i8,
+}
+
+unsafe extern "C" {
+    fn pupil_m4_dw_expand_64(a: *const i8, b_less_a: usize, to: *mut u32, expand: *const Expand);
+    fn pupil_m4_dw_expand_96(a: *const i8, b_less_a: usize, to: *mut u32, expand: *const Expand);
+    fn pupil_m4_dw_expand_planar(a: *const i8, b_less_a: usize, to: *mut u32, e: *const Expand);
+    fn pupil_m4_dw_half(first: *mut u16, value: u32, pairs: usize, pitch: usize);
+    fn pupil_m4_dw3x3s1_fast(frame: *const Frame);
+    fn pupil_m4_dw3x3s1(frame: *const Frame);
+    fn pupil_m4_dw3x3s2_fast(frame: *const Frame);
+    fn pupil_m4_dw3x3s2(frame: *const Frame);
+    fn pupil_m4_dw5x5s1_fast(frame: *const Frame);
+    fn pupil_m4_dw5x5s1(frame: *const Frame);
+}
+
+/// Expands two image rows of four channels, at `upper` and `lower` of `input`, to the pair row
+/// that begins at word `at`. A slice that is too short leaves the pair row unchanged.
+#[inline(always)]
+pub fn expand(
+    kernel: Kernel,
+    e: &Expand,
+    input: &[i8],
+    upper: usize,
+    lower: usize,
+    scratch: &mut [u32],
+    at: usize,
+) {
+    let fits = upper.max(lower) + e.reach <= input.len()
+        && at + (e.column_pairs() - 1) * (kernel.pitch() / 4) + 8 <= scratch.len();
+    if !fits {
+        return;
+    }
+    let a = input.as_ptr().wrapping_add(upper);
+    let to = scratch.as_mut_ptr().wrapping_add(at);
+    let apart = lower.wrapping_sub(upper);
+    // SAFETY: each row reads 4 bytes at `e.columns()` pixels, channels apart: `reach` bytes, checked
+    // to lie in `input`. `e.column_pairs()` groups of 8 words, `pitch` bytes apart, are written
+    // from word `at` on, checked to lie in `scratch`. The callee keeps the C ABI.
+    unsafe {
+        if kernel.pitch() == 64 {
+            pupil_m4_dw_expand_64(a, apart, to, e);
+        } else {
+            pupil_m4_dw_expand_96(a, apart, to, e);
+        }
+    }
+}
+
+/// [`expand`] to the planar layout of `any.rs`: four words a column, column pairs side by side.
+#[inline(always)]
+pub fn expand_planar(
+    e: &Expand,
+    input: &[i8],
+    upper: usize,
+    lower: usize,
+    scratch: &mut [u32],
+    at: usize,
+) {
+    let fits =
+        upper.max(lower) + e.reach <= input.len() && at + 8 * e.column_pairs() <= scratch.len();
+    if !fits {
+        return;
+    }
+    let a = input.as_ptr().wrapping_add(upper);
+    let to = scratch.as_mut_ptr().wrapping_add(at);
+    // SAFETY: as in `expand`; 8 words a column pair are written, one after the other.
+    unsafe { pupil_m4_dw_expand_planar(a, lower.wrapping_sub(upper), to, e) }
+}
+
+/// Writes `value` to one half (1 the high one) of every word of a pair row.
+#[inline(always)]
+pub fn half(kernel: Kernel, pairs: usize, scratch: &mut [u32], at: usize, half: usize, value: u16) {
+    let pitch = kernel.pitch();
+    if pairs == 0 || half > 1 || at + (pairs - 1) * (pitch / 4) + 8 > scratch.len() {
+        return;
+    }
+    let first = scratch.as_mut_ptr().wrapping_add(at).cast::<u16>();
+    // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart, from word `at`
+    // on: checked to lie in `scratch`. Cores with these instructions are little-endian here.
+    unsafe { pupil_m4_dw_half(first.wrapping_add(half), value.into(), pairs, pitch) }
+}
+
+/// Runs the blocks of one step: see [`Run`]. A slice that is too short leaves the output
+/// unchanged.
+#[inline(always)]
+pub fn blocks(
+    kernel: Kernel,
+    run: &Run,
+    scratch: &[u32],
+    at: usize,
+    params: &[u32],
+    out: &mut [i8],
+    table: Option<&[u8; 256]>,
+) {
+    let fits = run.blocks > 0
+        && at + run.words(kernel) <= scratch.len()
+        && params.len() == run.channels * kernel.words()
+        && run.channels > 0
+        && run.reach() <= out.len();
+    if !fits {
+        return;
+    }
+    let src = scratch.as_ptr().wrapping_add(at);
+    let ends = params.as_ptr_range();
+    let advance = run.blocks * kernel.block_bytes();
+    let frame = Frame {
+        src,
+        out: out.as_mut_ptr(),
+        params: ends.start,
+        params_end: ends.end,
+        column: run.column,
+        row: run.row,
+        // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
+        end: src.wrapping_byte_add(advance),
+        src_back: advance.wrapping_sub(8),
+        out_back: (2 * run.blocks * run.column).wrapping_sub(1),
+        table: table.map_or(core::ptr::null(), |t| {
+            t.as_ptr().cast::<i8>().wrapping_add(128)
+        }),
+    };
+    // SAFETY: the pair words of all blocks, `run.words` from `at` on, lie in `scratch`; the
+    // parameters are whole channels; the outputs reach `run.reach()` bytes, inside `out`. Table
+    // indices are saturated to −128..127 around its middle. The callee keeps the C ABI and reads
+    // the frame only.
+    unsafe {
+        match kernel {
+            Kernel::K3S1 { fast: true } => pupil_m4_dw3x3s1_fast(&frame),
+            Kernel::K3S1 { fast: false } => pupil_m4_dw3x3s1(&frame),
+            Kernel::K3S2 { fast: true } => pupil_m4_dw3x3s2_fast(&frame),
+            Kernel::K3S2 { fast: false } => pupil_m4_dw3x3s2(&frame),
+            Kernel::K5S1 { fast: true } => pupil_m4_dw5x5s1_fast(&frame),
+            Kernel::K5S1 { fast: false } => pupil_m4_dw5x5s1(&frame),
+        }
+    }
+}

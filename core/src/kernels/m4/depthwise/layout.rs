@@ -1,0 +1,204 @@
+//! What driver, packer, micro-kernels and their twin agree on: blocks, pair rows, parameters.
+
+use crate::shape::{Shape, Window};
+
+/// Channels whose pair words lie side by side.
+pub const GROUP: usize = 4;
+
+/// Bits that the last shift of a fast channel drops; see `asm.rs`.
+pub const FAST_SHIFT: u32 = 12;
+
+/// Pair rows that the sliding base may run ahead before the live ones move back to the start.
+const SLACK: usize = 8;
+
+/// The block kernels: each computes two rows by two columns of a channel at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// 3x3, stride 1.
+    K3S1 {
+        /// Whether the output's zero point is its lower clamp and no table follows.
+        fast: bool,
+    },
+    /// 3x3, stride 2.
+    K3S2 {
+        /// As above.
+        fast: bool,
+    },
+    /// 5x5, stride 1.
+    K5S1 {
+        /// As above.
+        fast: bool,
+    },
+}
+
+impl Kernel {
+    /// The kernel of a window, if there is a special one.
+    pub fn of(w: &Window, fast: bool) -> Option<Self> {
+        match (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w) {
+            (3, 3, 1, 1) => Some(Self::K3S1 { fast }),
+            (3, 3, 2, 2) => Some(Self::K3S2 { fast }),
+            (5, 5, 1, 1) => Some(Self::K5S1 { fast }),
+            _ => None,
+        }
+    }
+
+    /// Whether channels carry no shift: see `asm.rs`.
+    pub const fn fast(self) -> bool {
+        match self {
+            Self::K3S1 { fast } | Self::K3S2 { fast } | Self::K5S1 { fast } => fast,
+        }
+    }
+
+    /// Rows and columns of the window.
+    pub const fn side(self) -> usize {
+        match self {
+            Self::K3S1 { .. } | Self::K3S2 { .. } => 3,
+            Self::K5S1 { .. } => 5,
+        }
+    }
+
+    /// Rows and columns between outputs.
+    pub const fn stride(self) -> usize {
+        match self {
+            Self::K3S2 { .. } => 2,
+            Self::K3S1 { .. } | Self::K5S1 { .. } => 1,
+        }
+    }
+
+    /// Pair rows that one step (two output rows) reads.
+    pub const fn live(self) -> usize {
+        match self {
+            Self::K3S1 { .. } => 2,
+            Self::K3S2 { .. } | Self::K5S1 { .. } => 3,
+        }
+    }
+
+    /// Pair rows from one step to the next.
+    pub const fn advance(self) -> usize {
+        self.stride()
+    }
+
+    /// Bytes from one column pair to the next.
+    pub const fn pitch(self) -> usize {
+        32 * self.live()
+    }
+
+    /// Bytes from one block to the next.
+    pub const fn block_bytes(self) -> usize {
+        self.pitch() * self.stride()
+    }
+
+    /// Words that hold bias, multiplier, addend and, unless fast, shift.
+    pub const fn head(self) -> usize {
+        if self.fast() { 3 } else { 4 }
+    }
+
+    /// Words of a channel's parameters.
+    pub const fn words(self) -> usize {
+        self.head()
+            + match self {
+                Self::K3S1 { .. } => 6,
+                Self::K3S2 { .. } => 5,
+                Self::K5S1 { .. } => 20,
+            }
+    }
+
+    /// Column pairs of the pair rows for `out_w` output columns, an odd last one rounded up.
+    pub const fn column_pairs(self, out_w: usize) -> usize {
+        let columns = (out_w.next_multiple_of(2) - 1) * self.stride() + self.side();
+        columns.div_ceil(2)
+    }
+
+    /// Pair rows from the first base to the last one before the rows move back.
+    pub const fn slack(self, out_h: usize) -> usize {
+        let all = out_h.div_ceil(2) * self.advance();
+        if all < SLACK { all } else { SLACK }
+    }
+
+    /// Words of scratch for an output of `out_h` by `out_w`.
+    pub const fn scratch_words(self, out_h: usize, out_w: usize) -> usize {
+        (self.column_pairs(out_w) * self.pitch() + 32 * self.slack(out_h)) / 4
+    }
+}
+
+/// How one pair row is made of image rows and padding.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Expand {
+    /// Bytes between pixels.
+    pub channels: usize,
+    /// The input's zero point in both halves.
+    pub zero_pair: u32,
+    /// Column pairs of padding before the image.
+    pub before: usize,
+    /// Column pairs of the image.
+    pub whole: usize,
+    /// 1 if a pair of padding and image stands before those, else 0.
+    pub half_before: usize,
+    /// 1 if a pair of image and padding stands after those, else 0.
+    pub half_after: usize,
+    /// Column pairs of padding at the end.
+    pub after: usize,
+    /// Bytes of an image row from the group's first channel to the last one that is read.
+    pub reach: usize,
+}
+
+impl Expand {
+    /// `pairs` column pairs that begin `pad_left` columns left of an image of this shape.
+    pub fn new(input: Shape, zero_point: i32, pad_left: usize, pairs: usize) -> Self {
+        let columns = (2 * pairs).saturating_sub(pad_left).min(input.w);
+        let half_before = pad_left % 2 * usize::from(columns > 0);
+        let rest = columns - half_before;
+        let (before, whole, half_after) = (pad_left / 2, rest / 2, rest % 2);
+        let used = before + half_before + whole + half_after;
+        Self {
+            channels: input.c,
+            zero_pair: (zero_point as u32 & 0xffff) * 0x1_0001,
+            before,
+            whole,
+            half_before,
+            half_after,
+            after: pairs.saturating_sub(used),
+            reach: columns.saturating_sub(1) * input.c + GROUP,
+        }
+    }
+
+    /// Image columns.
+    pub fn columns(&self) -> usize {
+        self.half_before + 2 * self.whole + self.half_after
+    }
+
+    /// Column pairs that are written.
+    pub fn column_pairs(&self) -> usize {
+        self.before + self.half_before + self.whole + self.half_after + self.after
+    }
+}
+
+/// One step of a group: the blocks of two output rows, channel by channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Blocks of two columns.
+    pub blocks: usize,
+    /// Channels, 1 to 4.
+    pub channels: usize,
+    /// Bytes between output columns; 0 where the second one does not exist.
+    pub column: usize,
+    /// Bytes between output rows; 0 where the second one does not exist.
+    pub row: usize,
+}
+
+impl Run {
+    /// Bytes of output from the first to the last one that is written.
+    #[inline(always)]
+    pub fn reach(&self) -> usize {
+        (2 * self.blocks - 1) * self.column + self.row + self.channels
+    }
+
+    /// Words of pair rows from the first to the last one that is read.
+    #[inline(always)]
+    pub fn words(&self, kernel: Kernel) -> usize {
+        let columns = (2 * self.blocks - 1) * kernel.stride() + kernel.side();
+        // The last column pair, the last row's last channel.
+        ((columns - 1) / 2 * kernel.pitch() + 32 * (kernel.live() - 1) + 8 * self.channels) / 4
+    }
+}
