@@ -30,7 +30,8 @@
 //! pointer waits in the frame.
 #![allow(unsafe_code)]
 
-use super::layout::{Expand, Kernel, Run};
+use super::Maps;
+use super::layout::{Expand, Kernel, Run, Steps};
 use core::arch::global_asm;
 
 global_asm!(
@@ -520,35 +521,128 @@ pub fn blocks(
         return;
     }
     let src = scratch.as_ptr().wrapping_add(at);
-    let ends = params.as_ptr_range();
-    let advance = run.blocks * kernel.block_bytes();
-    let frame = Frame {
-        src,
-        out: out.as_mut_ptr(),
-        params: ends.start,
-        params_end: ends.end,
-        column: run.column,
-        row: run.row,
-        // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
-        end: src.wrapping_byte_add(advance),
-        src_back: advance.wrapping_sub(8),
-        out_back: (2 * run.blocks * run.column).wrapping_sub(1),
-        table: table.map_or(core::ptr::null(), |t| {
-            t.as_ptr().cast::<i8>().wrapping_add(128)
-        }),
-    };
+    let frame = Frame::new(kernel, run, src, params, out.as_mut_ptr(), table);
     // SAFETY: the pair words of all blocks, `run.words` from `at` on, lie in `scratch`; the
     // parameters are whole channels; the outputs reach `run.reach()` bytes, inside `out`. Table
     // indices are saturated to −128..127 around its middle. The callee keeps the C ABI and reads
     // the frame only.
-    unsafe {
-        match kernel {
-            Kernel::K3S1 { fast: true } => pupil_m4_dw3x3s1_fast(&frame),
-            Kernel::K3S1 { fast: false } => pupil_m4_dw3x3s1(&frame),
-            Kernel::K3S2 { fast: true } => pupil_m4_dw3x3s2_fast(&frame),
-            Kernel::K3S2 { fast: false } => pupil_m4_dw3x3s2(&frame),
-            Kernel::K5S1 { fast: true } => pupil_m4_dw5x5s1_fast(&frame),
-            Kernel::K5S1 { fast: false } => pupil_m4_dw5x5s1(&frame),
+    unsafe { entry(kernel)(&frame) }
+}
+
+/// Runs several steps, new pair rows included; see [`Steps`].
+pub fn steps(
+    kernel: Kernel,
+    e: &Expand,
+    s: &Steps,
+    maps: &mut Maps<'_>,
+    scratch: &mut [u32],
+    params: &[u32],
+    table: Option<&[u8; 256]>,
+) {
+    let (input_len, output_len) = (maps.input().len(), maps.output().len());
+    if !s.fit(
+        kernel,
+        e,
+        input_len,
+        scratch.len(),
+        params.len(),
+        output_len,
+    ) {
+        return;
+    }
+    let (input, output) = match maps {
+        Maps::Apart(input, output) => (input.as_ptr(), output.as_mut_ptr()),
+        Maps::InPlace(map) => {
+            let map = map.as_mut_ptr();
+            (map.cast_const(), map)
         }
+    };
+    let (first, advance) = (scratch.as_mut_ptr(), kernel.advance());
+    let src = first.wrapping_add(s.base + 2 * s.skip);
+    let out = output.wrapping_add(s.out);
+    let mut frame = Frame::new(kernel, &s.run, src, params, out, table);
+    let (run, words, bytes) = s.last_column(kernel);
+    let (src, out) = (src.wrapping_add(words), out.wrapping_add(bytes));
+    let mut last = Frame::new(kernel, &run, src, params, out, table);
+    let entry = entry(kernel);
+    let narrow = kernel.pitch() == 64;
+    let mut upper = input.wrapping_add(s.upper);
+    let mut to = first.wrapping_add(s.pair_row(kernel, 0, kernel.live() - advance));
+    let out_step = 2 * s.run.row;
+    for _ in 0..s.count {
+        for _ in 0..advance {
+            // SAFETY: as in `expand`; `fit` has checked the last row of the last step and its
+            // pair row, and every earlier one lies before them.
+            unsafe {
+                if narrow {
+                    pupil_m4_dw_expand_64(upper, s.image_row, to, e);
+                } else {
+                    pupil_m4_dw_expand_96(upper, s.image_row, to, e);
+                }
+            }
+            upper = upper.wrapping_add(2 * s.image_row);
+            to = to.wrapping_add(8);
+        }
+        if s.run.blocks > 0 {
+            // SAFETY: as in `blocks`; `fit` has checked the last step, and earlier ones read and
+            // write before it. Input and output may be one map: it is only reached through these
+            // pointers here, and not while a reference to it lives.
+            unsafe { entry(&frame) }
+            frame.go_on(8 * advance, out_step);
+        }
+        if s.odd {
+            // SAFETY: as above.
+            unsafe { entry(&last) }
+            last.go_on(8 * advance, out_step);
+        }
+    }
+}
+
+impl Frame {
+    #[inline(always)]
+    fn new(
+        kernel: Kernel,
+        run: &Run,
+        src: *const u32,
+        params: &[u32],
+        out: *mut i8,
+        table: Option<&[u8; 256]>,
+    ) -> Self {
+        let ends = params.as_ptr_range();
+        let advance = run.blocks * kernel.block_bytes();
+        Self {
+            src,
+            out,
+            params: ends.start,
+            params_end: ends.end,
+            column: run.column,
+            row: run.row,
+            // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
+            end: src.wrapping_byte_add(advance),
+            src_back: advance.wrapping_sub(8),
+            out_back: (2 * run.blocks * run.column).wrapping_sub(1),
+            table: table.map_or(core::ptr::null(), |t| {
+                t.as_ptr().cast::<i8>().wrapping_add(128)
+            }),
+        }
+    }
+
+    #[inline(always)]
+    fn go_on(&mut self, words: usize, bytes: usize) {
+        self.src = self.src.wrapping_add(words);
+        self.end = self.end.wrapping_add(words);
+        self.out = self.out.wrapping_add(bytes);
+    }
+}
+
+#[inline(always)]
+fn entry(kernel: Kernel) -> unsafe extern "C" fn(*const Frame) {
+    match kernel {
+        Kernel::K3S1 { fast: true } => pupil_m4_dw3x3s1_fast,
+        Kernel::K3S1 { fast: false } => pupil_m4_dw3x3s1,
+        Kernel::K3S2 { fast: true } => pupil_m4_dw3x3s2_fast,
+        Kernel::K3S2 { fast: false } => pupil_m4_dw3x3s2,
+        Kernel::K5S1 { fast: true } => pupil_m4_dw5x5s1_fast,
+        Kernel::K5S1 { fast: false } => pupil_m4_dw5x5s1,
     }
 }

@@ -202,3 +202,82 @@ impl Run {
         ((columns - 1) / 2 * kernel.pitch() + 32 * (kernel.live() - 1) + 8 * self.channels) / 4
     }
 }
+
+/// Steps whose new pair rows lie inside the image and whose two output rows exist.
+#[derive(Clone, Copy, Debug)]
+pub struct Steps {
+    /// How many.
+    pub count: usize,
+    /// Input byte of the first new pair row's upper image row, first channel of the group.
+    pub upper: usize,
+    /// Bytes of an image row.
+    pub image_row: usize,
+    /// Word of scratch where the first step's pair rows begin.
+    pub base: usize,
+    /// Channels of the group before the first that is computed.
+    pub skip: usize,
+    /// Output byte of the first one.
+    pub out: usize,
+    /// Blocks of the first step; `row` is not 0.
+    pub run: Run,
+    /// Whether a single column follows them.
+    pub odd: bool,
+}
+
+impl Steps {
+    /// Word where pair row `i` of step `step` begins.
+    #[inline(always)]
+    pub fn pair_row(&self, kernel: Kernel, step: usize, i: usize) -> usize {
+        self.base + 8 * (step * kernel.advance() + i)
+    }
+
+    /// The blocks of the single last column: where, from the first block and the first output.
+    #[inline(always)]
+    pub fn last_column(&self, kernel: Kernel) -> (Run, usize, usize) {
+        let run = Run {
+            blocks: 1,
+            column: 0,
+            ..self.run
+        };
+        let blocks = self.run.blocks;
+        (
+            run,
+            blocks * kernel.block_bytes() / 4,
+            2 * blocks * self.run.column,
+        )
+    }
+
+    /// Whether everything that the steps read and write lies in slices of these lengths.
+    pub fn fit(
+        &self,
+        kernel: Kernel,
+        e: &Expand,
+        input: usize,
+        scratch: usize,
+        params: usize,
+        output: usize,
+    ) -> bool {
+        let Some(last) = self.count.checked_sub(1) else {
+            return false;
+        };
+        let (live, pairs) = (kernel.live(), e.column_pairs());
+        let rows = self.count * kernel.advance();
+        let read = self.upper + (2 * rows - 1) * self.image_row + e.reach;
+        let columns = 2 * self.run.blocks + usize::from(self.odd);
+        let written = self.out
+            + (2 * last + 1) * self.run.row
+            + columns.saturating_sub(1) * self.run.column
+            + self.run.channels;
+        let pair_words = self.pair_row(kernel, last, live - 1)
+            + pairs.saturating_sub(1) * (kernel.pitch() / 4)
+            + 8;
+        columns > 0
+            && pairs >= kernel.column_pairs(columns)
+            && self.skip + self.run.channels <= GROUP
+            && self.run.channels > 0
+            && read <= input
+            && written <= output
+            && pair_words <= scratch
+            && params == self.run.channels * kernel.words()
+    }
+}

@@ -21,7 +21,7 @@ use self::asm as ops;
 #[cfg(not(arm_dsp))]
 use self::twin as ops;
 
-use self::layout::{Expand, GROUP, Kernel, Run};
+use self::layout::{Expand, GROUP, Kernel, Run, Steps};
 use crate::kernels::m4::clamp::clamp;
 use crate::shape::{Shape, Window};
 
@@ -147,9 +147,7 @@ impl Layer<'_> {
     }
 
     fn blocks(&self, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
-        let (h, w) = (self.output.h, self.output.w);
-        let (advance, live, slack) = (kernel.advance(), kernel.live(), kernel.slack(h));
-        let pairs = kernel.column_pairs(w);
+        let pairs = kernel.column_pairs(self.output.w);
         let expand = Expand::new(
             self.input,
             self.input_zero_point,
@@ -157,25 +155,100 @@ impl Layer<'_> {
             pairs,
         );
         for group in groups(self.input.c) {
-            // The step's first pair row: word `base`; the next pair row to make.
-            let (mut base, mut next) = (0, 0);
-            for step in 0..h.div_ceil(2) {
-                if step > 0 {
-                    base += 8 * advance;
-                    if base > 8 * slack {
-                        move_back(kernel, pairs, scratch, base);
-                        base = 0;
-                    }
-                }
-                let first = step * advance;
+            self.group(kernel, &expand, &group, maps, scratch);
+        }
+    }
+
+    /// All steps of four channels.
+    fn group(
+        &self,
+        kernel: Kernel,
+        expand: &Expand,
+        group: &Group,
+        maps: &mut Maps<'_>,
+        scratch: &mut [u32],
+    ) {
+        let (h, pairs) = (self.output.h, expand.column_pairs());
+        let (advance, live, slack) = (kernel.advance(), kernel.live(), kernel.slack(h));
+        let steps = h.div_ceil(2);
+        // The steps before this one read only pair rows inside the image, and write two rows.
+        let plain = if self.multiplier() == 1 && self.input.c >= GROUP {
+            let inside = (self.input.h + self.window.pad_top) / 2;
+            (h / 2).min((inside + advance).saturating_sub(live) / advance)
+        } else {
+            0
+        };
+        // The step's first pair row is at word `base`; `next` is the pair row to make next.
+        let (mut step, mut base, mut next) = (0, 0, 0);
+        while step < steps {
+            if base > 8 * slack {
+                move_back(kernel, pairs, scratch, base);
+                base = 0;
+            }
+            let first = step * advance;
+            let room = (8 * slack - base) / (8 * advance) + 1;
+            let count = plain.saturating_sub(step).min(room);
+            let ready = first + live - if count > 0 { advance } else { 0 };
+            while next < ready {
+                let at = base + 8 * (next - first);
+                self.pair_row(kernel, expand, group, next, maps.input(), scratch, at);
+                next += 1;
+            }
+            if count > 0 && 2 * next >= self.window.pad_top {
+                self.plain_steps(kernel, expand, group, (step, count), maps, scratch, base);
+                step += count;
+                next += count * advance;
+                base += 8 * advance * count;
+            } else {
                 while next < first + live {
                     let at = base + 8 * (next - first);
-                    self.pair_row(kernel, &expand, &group, next, maps.input(), scratch, at);
+                    self.pair_row(kernel, expand, group, next, maps.input(), scratch, at);
                     next += 1;
                 }
-                self.step(kernel, &group, step, scratch, base, maps.output());
+                self.step(kernel, group, step, scratch, base, maps.output());
+                step += 1;
+                base += 8 * advance;
             }
         }
+    }
+
+    /// Steps (first, count) whose new pair rows and output rows are whole.
+    #[allow(clippy::too_many_arguments)] // what is read, what is written, and where
+    fn plain_steps(
+        &self,
+        kernel: Kernel,
+        expand: &Expand,
+        group: &Group,
+        (first, count): (usize, usize),
+        maps: &mut Maps<'_>,
+        scratch: &mut [u32],
+        base: usize,
+    ) {
+        let Shape { w, c, .. } = self.output;
+        let image_row = self.input.w * self.input.c;
+        let next = (first + 1) * kernel.advance() + kernel.live() - 2 * kernel.advance();
+        let channel = group.first + group.skip;
+        let steps = Steps {
+            count,
+            upper: (2 * next - self.window.pad_top) * image_row + group.first,
+            image_row,
+            base,
+            skip: group.skip,
+            out: 2 * first * w * c + channel,
+            run: Run {
+                blocks: w / 2,
+                channels: group.channels,
+                column: c,
+                row: w * c,
+            },
+            odd: w % 2 == 1,
+        };
+        let words = kernel.words();
+        let params = self
+            .params
+            .get(channel * words..(channel + group.channels) * words);
+        let params = params.unwrap_or(&[]);
+        ops::steps(kernel, expand, &steps, maps, scratch, params, self.table);
     }
 
     /// Makes pair row `k`: image rows 2 k − pad_top and the one below.

@@ -1,7 +1,8 @@
 //! The block kernels of `asm.rs` in plain Rust: the same pair rows, the same parameters, the same
 //! order. What runs where the instructions do not exist, and what the packer is tested with.
 
-use super::layout::{Expand, FAST_SHIFT, GROUP, Kernel, Run};
+use super::Maps;
+use super::layout::{Expand, FAST_SHIFT, GROUP, Kernel, Run, Steps};
 
 /// Writes `value` to one half (1 the high one) of every word of a pair row.
 pub fn half(kernel: Kernel, pairs: usize, scratch: &mut [u32], at: usize, half: usize, value: u16) {
@@ -96,6 +97,53 @@ pub fn blocks(
                 let place = first + row * run.row + column * run.column;
                 out[place] = table.map_or(q, |t| t[(i32::from(q) + 128) as usize] as i8);
             }
+        }
+    }
+}
+
+/// Runs several steps, new pair rows included; see [`Steps`].
+pub fn steps(
+    kernel: Kernel,
+    e: &Expand,
+    s: &Steps,
+    maps: &mut Maps<'_>,
+    scratch: &mut [u32],
+    params: &[u32],
+    table: Option<&[u8; 256]>,
+) {
+    let (input, output) = (maps.input().len(), maps.output().len());
+    if !s.fit(kernel, e, input, scratch.len(), params.len(), output) {
+        return;
+    }
+    let mut upper = s.upper;
+    for step in 0..s.count {
+        for i in kernel.live() - kernel.advance()..kernel.live() {
+            let at = s.pair_row(kernel, step, i);
+            expand(
+                kernel,
+                e,
+                maps.input(),
+                upper,
+                upper + s.image_row,
+                scratch,
+                at,
+            );
+            upper += 2 * s.image_row;
+        }
+        let at = s.pair_row(kernel, step, 0) + 2 * s.skip;
+        let out = &mut maps.output()[s.out + 2 * step * s.run.row..];
+        blocks(kernel, &s.run, scratch, at, params, out, table);
+        if s.odd {
+            let (run, words, bytes) = s.last_column(kernel);
+            blocks(
+                kernel,
+                &run,
+                scratch,
+                at + words,
+                params,
+                &mut out[bytes..],
+                table,
+            );
         }
     }
 }
