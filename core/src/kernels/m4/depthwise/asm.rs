@@ -30,9 +30,10 @@
 //! pointer waits in the frame.
 #![allow(unsafe_code)]
 
-use super::Maps;
-use super::layout::{Expand, Kernel, Run, Steps};
+use super::layout::{Expand, GROUP, Kernel, Run};
+use super::{Maps, twin};
 use core::arch::global_asm;
+use core::marker::PhantomData;
 
 global_asm!(
     r#"
@@ -407,6 +408,7 @@ global_asm!(
 
 /// What the block kernels read first.
 #[repr(C)]
+#[derive(Debug)]
 struct Frame {
     src: *const u32,
     out: *mut i8,
@@ -434,39 +436,8 @@ unsafe extern "C" {
     fn pupil_m4_dw5x5s1(frame: *const Frame);
 }
 
-/// Expands two image rows of four channels, at `upper` and `lower` of `input`, to the pair row
-/// that begins at word `at`. A slice that is too short leaves the pair row unchanged.
-#[inline(always)]
-pub fn expand(
-    kernel: Kernel,
-    e: &Expand,
-    input: &[i8],
-    upper: usize,
-    lower: usize,
-    scratch: &mut [u32],
-    at: usize,
-) {
-    let fits = upper.max(lower) + e.reach <= input.len()
-        && at + (e.column_pairs() - 1) * (kernel.pitch() / 4) + 8 <= scratch.len();
-    if !fits {
-        return;
-    }
-    let a = input.as_ptr().wrapping_add(upper);
-    let to = scratch.as_mut_ptr().wrapping_add(at);
-    let apart = lower.wrapping_sub(upper);
-    // SAFETY: each row reads 4 bytes at `e.columns()` pixels, channels apart: `reach` bytes, checked
-    // to lie in `input`. `e.column_pairs()` groups of 8 words, `pitch` bytes apart, are written
-    // from word `at` on, checked to lie in `scratch`. The callee keeps the C ABI.
-    unsafe {
-        if kernel.pitch() == 64 {
-            pupil_m4_dw_expand_64(a, apart, to, e);
-        } else {
-            pupil_m4_dw_expand_96(a, apart, to, e);
-        }
-    }
-}
-
-/// [`expand`] to the planar layout of `any.rs`: four words a column, column pairs side by side.
+/// Two image rows of four channels, at `upper` and `lower` of `input`, to a pair row in the planar
+/// layout of `any.rs`: four words a column, column pairs side by side.
 #[inline(always)]
 pub fn expand_planar(
     e: &Expand,
@@ -483,155 +454,328 @@ pub fn expand_planar(
     }
     let a = input.as_ptr().wrapping_add(upper);
     let to = scratch.as_mut_ptr().wrapping_add(at);
-    // SAFETY: as in `expand`; 8 words a column pair are written, one after the other.
+    // SAFETY: each row reads 4 bytes at `e.columns()` pixels, `reach` bytes, checked to lie in
+    // `input`; 8 words a column pair are written, one after the other, checked to lie in
+    // `scratch`. The callee keeps the C ABI.
     unsafe { pupil_m4_dw_expand_planar(a, lower.wrapping_sub(upper), to, e) }
 }
 
-/// Writes `value` to one half (1 the high one) of every word of a pair row.
-#[inline(always)]
-pub fn half(kernel: Kernel, pairs: usize, scratch: &mut [u32], at: usize, half: usize, value: u16) {
-    let pitch = kernel.pitch();
-    if pairs == 0 || half > 1 || at + (pairs - 1) * (pitch / 4) + 8 > scratch.len() {
-        return;
-    }
-    let first = scratch.as_mut_ptr().wrapping_add(at).cast::<u16>();
-    // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart, from word `at`
-    // on: checked to lie in `scratch`. Cores with these instructions are little-endian here.
-    unsafe { pupil_m4_dw_half(first.wrapping_add(half), value.into(), pairs, pitch) }
+/// What the micro-kernels work on: the maps and the scratch as pointers, with the greatest offset
+/// from which each kernel stays inside.
+#[derive(Debug)]
+pub struct Walker<'w, 'm> {
+    kernel: Kernel,
+    expand: &'w Expand,
+    /// A pair row of padding.
+    padding: Expand,
+    image_row: usize,
+    input: *const i8,
+    output: *mut i8,
+    scratch: *mut u32,
+    /// Greatest bytes where an image row's four channels may begin, if there is any.
+    last_row: Option<usize>,
+    /// Greatest word where a pair row may begin, and where a step's pair rows may.
+    last_pair_row: Option<usize>,
+    last_step: Option<usize>,
+    /// Output bytes, and what a step of one channel reaches: both rows, one row.
+    output_len: usize,
+    reach: [usize; 2],
+    entry: unsafe extern "C" fn(*const Frame),
+    expand_to: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
+    frames: [Frame; 2],
+    blocks: [usize; 2],
+    /// Words and bytes from the first block to the single last column's block.
+    further: (usize, usize),
+    channels: usize,
+    life: PhantomData<(&'w mut Maps<'m>, &'w mut [u32])>,
 }
 
-/// Runs the blocks of one step: see [`Run`]. A slice that is too short leaves the output
-/// unchanged.
-#[inline(always)]
-pub fn blocks(
-    kernel: Kernel,
-    run: &Run,
-    scratch: &[u32],
-    at: usize,
-    params: &[u32],
-    out: &mut [i8],
-    table: Option<&[u8; 256]>,
-) {
-    let fits = run.blocks > 0
-        && at + run.words(kernel) <= scratch.len()
-        && params.len() == run.channels * kernel.words()
-        && run.channels > 0
-        && run.reach() <= out.len();
-    if !fits {
-        return;
-    }
-    let src = scratch.as_ptr().wrapping_add(at);
-    let frame = Frame::new(kernel, run, src, params, out.as_mut_ptr(), table);
-    // SAFETY: the pair words of all blocks, `run.words` from `at` on, lie in `scratch`; the
-    // parameters are whole channels; the outputs reach `run.reach()` bytes, inside `out`. Table
-    // indices are saturated to −128..127 around its middle. The callee keeps the C ABI and reads
-    // the frame only.
-    unsafe { entry(kernel)(&frame) }
-}
-
-/// Runs several steps, new pair rows included; see [`Steps`].
-pub fn steps(
-    kernel: Kernel,
-    e: &Expand,
-    s: &Steps,
-    maps: &mut Maps<'_>,
-    scratch: &mut [u32],
-    params: &[u32],
-    table: Option<&[u8; 256]>,
-) {
-    let (input_len, output_len) = (maps.input().len(), maps.output().len());
-    if !s.fit(
-        kernel,
-        e,
-        input_len,
-        scratch.len(),
-        params.len(),
-        output_len,
-    ) {
-        return;
-    }
-    let (input, output) = match maps {
-        Maps::Apart(input, output) => (input.as_ptr(), output.as_mut_ptr()),
-        Maps::InPlace(map) => {
-            let map = map.as_mut_ptr();
-            (map.cast_const(), map)
+impl<'w, 'm> Walker<'w, 'm> {
+    /// On these maps, with pair rows as `expand` says.
+    pub fn new(
+        kernel: Kernel,
+        expand: &'w Expand,
+        image_row: usize,
+        runs: [Run; 2],
+        maps: &'w mut Maps<'m>,
+        scratch: &'w mut [u32],
+        table: Option<&'w [u8; 256]>,
+    ) -> Self {
+        let (input_len, output_len) = (maps.input().len(), maps.output().len());
+        let (input, output) = match maps {
+            Maps::Apart(input, output) => (input.as_ptr(), output.as_mut_ptr()),
+            Maps::InPlace(map) => {
+                let map = map.as_mut_ptr();
+                (map.cast_const(), map)
+            }
+        };
+        let pairs = expand.column_pairs();
+        let pair_row = pairs.saturating_sub(1) * (kernel.pitch() / 4) + 8;
+        let columns = 2 * runs[0].blocks + runs[1].blocks;
+        let step = pair_row + 8 * (kernel.live() - 1);
+        let enough = pairs > 0 && pairs >= kernel.column_pairs(columns);
+        let one_row = columns.saturating_sub(1) * runs[0].column;
+        let table = table.map_or(core::ptr::null(), |t| {
+            t.as_ptr().cast::<i8>().wrapping_add(128)
+        });
+        Self {
+            kernel,
+            expand,
+            padding: Expand {
+                before: pairs,
+                whole: 0,
+                half_before: 0,
+                half_after: 0,
+                after: 0,
+                ..*expand
+            },
+            image_row,
+            input,
+            output,
+            scratch: scratch.as_mut_ptr(),
+            last_row: input_len.checked_sub(expand.reach),
+            last_pair_row: scratch.len().checked_sub(pair_row),
+            last_step: scratch.len().checked_sub(step).filter(|_| enough),
+            output_len,
+            reach: [one_row, one_row + runs[0].row],
+            entry: entry(kernel),
+            expand_to: if kernel.pitch() == 64 {
+                pupil_m4_dw_expand_64
+            } else {
+                pupil_m4_dw_expand_96
+            },
+            frames: runs.map(|run| Frame::new(kernel, &run, table)),
+            blocks: runs.map(|run| run.blocks),
+            further: (
+                runs[0].blocks * kernel.block_bytes() / 4,
+                2 * runs[0].blocks * runs[0].column,
+            ),
+            channels: 0,
+            life: PhantomData,
         }
-    };
-    let (first, advance) = (scratch.as_mut_ptr(), kernel.advance());
-    let src = first.wrapping_add(s.base + 2 * s.skip);
-    let out = output.wrapping_add(s.out);
-    let mut frame = Frame::new(kernel, &s.run, src, params, out, table);
-    let (run, words, bytes) = s.last_column(kernel);
-    let (src, out) = (src.wrapping_add(words), out.wrapping_add(bytes));
-    let mut last = Frame::new(kernel, &run, src, params, out, table);
-    let entry = entry(kernel);
-    let narrow = kernel.pitch() == 64;
-    let mut upper = input.wrapping_add(s.upper);
-    let mut to = first.wrapping_add(s.pair_row(kernel, 0, kernel.live() - advance));
-    let out_step = 2 * s.run.row;
-    for _ in 0..s.count {
-        for _ in 0..advance {
-            // SAFETY: as in `expand`; `fit` has checked the last row of the last step and its
-            // pair row, and every earlier one lies before them.
+    }
+
+    /// The channels that the next steps compute, by their parameters: four at most.
+    #[inline(always)]
+    pub fn channels(&mut self, params: &'w [u32]) {
+        let words = self.kernel.words();
+        self.channels = params.len() / words;
+        let ends = params.as_ptr_range();
+        for frame in &mut self.frames {
+            frame.params = ends.start;
+            frame.params_end = ends.start.wrapping_add(self.channels * words);
+        }
+    }
+
+    /// Makes the pair row at word `at` of the image row at byte `upper` and the one below.
+    #[inline(always)]
+    pub fn whole_row(&mut self, upper: usize, at: usize) {
+        self.rows(upper, self.image_row, at);
+    }
+
+    /// Makes the pair row at word `at` of one image row and padding in half `padding` (1 the
+    /// high one).
+    #[inline(never)]
+    pub fn half_row(&mut self, row: usize, padding: usize, at: usize) {
+        self.rows(row, 0, at);
+        if self.last_pair_row.is_none_or(|last| at > last) || padding > 1 {
+            return;
+        }
+        let half = self
+            .scratch
+            .wrapping_add(at)
+            .cast::<u16>()
+            .wrapping_add(padding);
+        let (pairs, pitch) = (self.expand.column_pairs(), self.kernel.pitch());
+        // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart, from word
+        // `at` on, inside the scratch by `last_pair_row`. Cores with these instructions are
+        // little-endian here.
+        unsafe { pupil_m4_dw_half(half, self.expand.zero_pair & 0xffff, pairs, pitch) }
+    }
+
+    /// Makes the pair row at word `at` of padding.
+    #[inline(never)]
+    pub fn no_row(&mut self, at: usize) {
+        if self.last_pair_row.is_none_or(|last| at > last) {
+            return;
+        }
+        let to = self.scratch.wrapping_add(at);
+        // SAFETY: 8 words in each of `column_pairs` groups are written from word `at` on, inside
+        // the scratch by `last_pair_row`; no image column is read.
+        unsafe { (self.expand_to)(self.input, 0, to, &self.padding) }
+    }
+
+    #[inline(always)]
+    fn rows(&mut self, upper: usize, apart: usize, at: usize) {
+        let fits = self.last_row.is_some_and(|last| upper + apart <= last)
+            && self.last_pair_row.is_some_and(|last| at <= last);
+        if !fits {
+            return;
+        }
+        if self.expand.channels < GROUP {
+            return self.narrow(upper, upper + apart, at);
+        }
+        let (a, to) = (
+            self.input.wrapping_add(upper),
+            self.scratch.wrapping_add(at),
+        );
+        // SAFETY: each row reads 4 bytes at `columns` pixels, `channels` apart: `reach` bytes,
+        // inside the input by `last_row`. 8 words in each of `column_pairs` groups, `pitch` bytes
+        // apart, are written from word `at` on, inside the scratch by `last_pair_row`.
+        unsafe { (self.expand_to)(a, apart, to, self.expand) }
+    }
+
+    /// Fewer channels than a word has.
+    #[inline(never)]
+    fn narrow(&mut self, upper: usize, lower: usize, at: usize) {
+        let (Some(row), Some(pair_row)) = (self.last_row, self.last_pair_row) else {
+            return;
+        };
+        let e = self.expand;
+        let words = e.column_pairs().saturating_sub(1) * (self.kernel.pitch() / 4) + 8;
+        // SAFETY: the lengths are those of the slices of `new`, which are borrowed for 'w; no
+        // other reference to them lives during this call.
+        let (input, scratch) = unsafe {
+            (
+                core::slice::from_raw_parts(self.input, row + e.reach),
+                core::slice::from_raw_parts_mut(self.scratch, pair_row + words),
+            )
+        };
+        twin::columns(self.kernel, e, input, upper, lower, e.channels, scratch, at);
+    }
+
+    /// Copies the pair rows that the next step reads from word `base` to the start.
+    #[inline(never)]
+    pub fn move_back(&mut self, base: usize) {
+        let (pitch, words) = (
+            self.kernel.pitch() / 4,
+            8 * (self.kernel.live() - self.kernel.advance()),
+        );
+        let ahead = 8 * self.kernel.advance();
+        if self.last_step.is_none_or(|last| base > last + ahead) {
+            return;
+        }
+        for pair in 0..self.expand.column_pairs() {
+            let from = self.scratch.wrapping_add(base + pair * pitch);
+            // SAFETY: the rows of the next step that exist: they lie inside by `last_step`, which
+            // counts all rows of a step, and `ahead`, those that are still missing. From 0 they
+            // lie before that.
             unsafe {
-                if narrow {
-                    pupil_m4_dw_expand_64(upper, s.image_row, to, e);
-                } else {
-                    pupil_m4_dw_expand_96(upper, s.image_row, to, e);
+                self.scratch
+                    .wrapping_add(pair * pitch)
+                    .copy_from(from, words)
+            }
+        }
+    }
+
+    /// Several steps of four-channel pair rows, `advance` new ones each: of the image rows from byte
+    /// `upper` on, to words from `new` on; then [`blocks`](Self::blocks) of both output rows.
+    pub fn steps(&mut self, count: usize, upper: usize, new: usize, at: usize, out: usize) {
+        let Some(more) = count.checked_sub(1) else {
+            return;
+        };
+        let advance = self.kernel.advance();
+        let out_step = 2 * (self.reach[1] - self.reach[0]);
+        let lowest = upper + (2 * count * advance - 1) * self.image_row;
+        let last_pair_row = new + 8 * (count * advance - 1);
+        let last_at = at + 8 * advance * more + 2 * self.channels;
+        let last_out = out + out_step * more + self.reach[1] + self.channels;
+        let fits = self.last_row.is_some_and(|last| lowest <= last)
+            && self.last_pair_row.is_some_and(|last| last_pair_row <= last)
+            && self.last_step.is_some_and(|last| last_at <= last + 8)
+            && last_out <= self.output_len
+            && self.channels > 0
+            && self.expand.channels >= GROUP;
+        if !fits {
+            return;
+        }
+        let (expand, image_row) = (self.expand, self.image_row);
+        let mut upper = self.input.wrapping_add(upper);
+        let mut new = self.scratch.wrapping_add(new);
+        let (src, to) = (self.scratch.wrapping_add(at), self.output.wrapping_add(out));
+        self.place(src, to, out_step / 2);
+        for _ in 0..count {
+            for _ in 0..advance {
+                // SAFETY: as in `rows`; the last step's rows are checked, earlier ones lie before.
+                unsafe { (self.expand_to)(upper, image_row, new, expand) }
+                upper = upper.wrapping_add(2 * image_row);
+                new = new.wrapping_add(8);
+            }
+            for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
+                if blocks > 0 {
+                    // SAFETY: as in `blocks`; the last step is checked, earlier ones lie before.
+                    unsafe { (self.entry)(frame) }
+                    frame.src = frame.src.wrapping_add(8 * advance);
+                    frame.end = frame.end.wrapping_add(8 * advance);
+                    frame.out = frame.out.wrapping_add(out_step);
                 }
             }
-            upper = upper.wrapping_add(2 * s.image_row);
-            to = to.wrapping_add(8);
         }
-        if s.run.blocks > 0 {
-            // SAFETY: as in `blocks`; `fit` has checked the last step, and earlier ones read and
-            // write before it. Input and output may be one map: it is only reached through these
-            // pointers here, and not while a reference to it lives.
-            unsafe { entry(&frame) }
-            frame.go_on(8 * advance, out_step);
+    }
+
+    /// Where the blocks of the next step lie.
+    #[inline(always)]
+    fn place(&mut self, mut src: *const u32, mut out: *mut i8, row: usize) {
+        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
+            frame.src = src;
+            frame.end = src.wrapping_byte_add(blocks * self.kernel.block_bytes());
+            frame.out = out;
+            frame.row = row;
+            src = src.wrapping_add(self.further.0);
+            out = out.wrapping_add(self.further.1);
         }
-        if s.odd {
-            // SAFETY: as above.
-            unsafe { entry(&last) }
-            last.go_on(8 * advance, out_step);
+    }
+
+    /// Computes two output rows (one unless `both`) of all channels: pair rows from word `at` on,
+    /// two words a channel; outputs from byte `out` on.
+    #[inline(always)]
+    pub fn blocks(&mut self, at: usize, out: usize, both: bool) {
+        let reach = self.reach[usize::from(both)] + self.channels;
+        // The last channel's words end 8 words into the pair row.
+        let fits = self
+            .last_step
+            .is_some_and(|last| at + 2 * self.channels <= last + 8)
+            && out + reach <= self.output_len
+            && self.channels > 0;
+        if !fits {
+            return;
+        }
+        let (src, to) = (self.scratch.wrapping_add(at), self.output.wrapping_add(out));
+        let row = if both {
+            self.reach[1] - self.reach[0]
+        } else {
+            0
+        };
+        self.place(src, to, row);
+        for (frame, blocks) in self.frames.iter().zip(self.blocks) {
+            if blocks > 0 {
+                // SAFETY: the blocks read the pair rows of a step, inside the scratch by
+                // `last_step`, and write `reach` bytes from `out` on, inside the output. The
+                // parameters are whole channels. Table indices are saturated to −128..127 around
+                // its middle. Input and output may be one map: it is only reached through these
+                // pointers while the walker lives.
+                unsafe { (self.entry)(frame) }
+            }
         }
     }
 }
 
 impl Frame {
-    #[inline(always)]
-    fn new(
-        kernel: Kernel,
-        run: &Run,
-        src: *const u32,
-        params: &[u32],
-        out: *mut i8,
-        table: Option<&[u8; 256]>,
-    ) -> Self {
-        let ends = params.as_ptr_range();
+    fn new(kernel: Kernel, run: &Run, table: *const i8) -> Self {
         let advance = run.blocks * kernel.block_bytes();
         Self {
-            src,
-            out,
-            params: ends.start,
-            params_end: ends.end,
+            src: core::ptr::null(),
+            out: core::ptr::null_mut(),
+            params: core::ptr::null(),
+            params_end: core::ptr::null(),
             column: run.column,
             row: run.row,
             // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
-            end: src.wrapping_byte_add(advance),
+            end: core::ptr::null(),
             src_back: advance.wrapping_sub(8),
             out_back: (2 * run.blocks * run.column).wrapping_sub(1),
-            table: table.map_or(core::ptr::null(), |t| {
-                t.as_ptr().cast::<i8>().wrapping_add(128)
-            }),
+            table,
         }
-    }
-
-    #[inline(always)]
-    fn go_on(&mut self, words: usize, bytes: usize) {
-        self.src = self.src.wrapping_add(words);
-        self.end = self.end.wrapping_add(words);
-        self.out = self.out.wrapping_add(bytes);
     }
 }
 

@@ -159,7 +159,7 @@ impl Expand {
             half_before,
             half_after,
             after: pairs.saturating_sub(used),
-            reach: columns.saturating_sub(1) * input.c + GROUP,
+            reach: columns.saturating_sub(1) * input.c + input.c.min(GROUP),
         }
     }
 
@@ -174,110 +174,25 @@ impl Expand {
     }
 }
 
-/// One step of a group: the blocks of two output rows, channel by channel.
+/// Blocks of one step: of the columns in twos, or of a single last one.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// Blocks of two columns.
     pub blocks: usize,
-    /// Channels, 1 to 4.
-    pub channels: usize,
     /// Bytes between output columns; 0 where the second one does not exist.
     pub column: usize,
-    /// Bytes between output rows; 0 where the second one does not exist.
+    /// Bytes between output rows.
     pub row: usize,
 }
 
 impl Run {
-    /// Bytes of output from the first to the last one that is written.
-    #[inline(always)]
-    pub fn reach(&self) -> usize {
-        (2 * self.blocks - 1) * self.column + self.row + self.channels
-    }
-
-    /// Words of pair rows from the first to the last one that is read.
-    #[inline(always)]
-    pub fn words(&self, kernel: Kernel) -> usize {
-        let columns = (2 * self.blocks - 1) * kernel.stride() + kernel.side();
-        // The last column pair, the last row's last channel.
-        ((columns - 1) / 2 * kernel.pitch() + 32 * (kernel.live() - 1) + 8 * self.channels) / 4
-    }
-}
-
-/// Steps whose new pair rows lie inside the image and whose two output rows exist.
-#[derive(Clone, Copy, Debug)]
-pub struct Steps {
-    /// How many.
-    pub count: usize,
-    /// Input byte of the first new pair row's upper image row, first channel of the group.
-    pub upper: usize,
-    /// Bytes of an image row.
-    pub image_row: usize,
-    /// Word of scratch where the first step's pair rows begin.
-    pub base: usize,
-    /// Channels of the group before the first that is computed.
-    pub skip: usize,
-    /// Output byte of the first one.
-    pub out: usize,
-    /// Blocks of the first step; `row` is not 0.
-    pub run: Run,
-    /// Whether a single column follows them.
-    pub odd: bool,
-}
-
-impl Steps {
-    /// Word where pair row `i` of step `step` begins.
-    #[inline(always)]
-    pub fn pair_row(&self, kernel: Kernel, step: usize, i: usize) -> usize {
-        self.base + 8 * (step * kernel.advance() + i)
-    }
-
-    /// The blocks of the single last column: where, from the first block and the first output.
-    #[inline(always)]
-    pub fn last_column(&self, kernel: Kernel) -> (Run, usize, usize) {
-        let run = Run {
-            blocks: 1,
-            column: 0,
-            ..self.run
+    /// The blocks of `w` columns of `c` channels, and the block of an odd last column.
+    pub fn of(w: usize, c: usize) -> [Self; 2] {
+        let run = |blocks, column| Self {
+            blocks,
+            column,
+            row: w * c,
         };
-        let blocks = self.run.blocks;
-        (
-            run,
-            blocks * kernel.block_bytes() / 4,
-            2 * blocks * self.run.column,
-        )
-    }
-
-    /// Whether everything that the steps read and write lies in slices of these lengths.
-    pub fn fit(
-        &self,
-        kernel: Kernel,
-        e: &Expand,
-        input: usize,
-        scratch: usize,
-        params: usize,
-        output: usize,
-    ) -> bool {
-        let Some(last) = self.count.checked_sub(1) else {
-            return false;
-        };
-        let (live, pairs) = (kernel.live(), e.column_pairs());
-        let rows = self.count * kernel.advance();
-        let read = self.upper + (2 * rows - 1) * self.image_row + e.reach;
-        let columns = 2 * self.run.blocks + usize::from(self.odd);
-        let written = self.out
-            + (2 * last + 1) * self.run.row
-            + columns.saturating_sub(1) * self.run.column
-            + self.run.channels;
-        let pair_words = self.pair_row(kernel, last, live - 1)
-            + pairs.saturating_sub(1) * (kernel.pitch() / 4)
-            + 8;
-        columns > 0
-            && pairs >= kernel.column_pairs(columns)
-            && self.skip + self.run.channels <= GROUP
-            && self.run.channels > 0
-            && read <= input
-            && written <= output
-            && pair_words <= scratch
-            && params == self.run.channels * kernel.words()
+        [run(w / 2, c), run(w % 2, 0)]
     }
 }

@@ -21,7 +21,7 @@ use self::asm as ops;
 #[cfg(not(arm_dsp))]
 use self::twin as ops;
 
-use self::layout::{Expand, GROUP, Kernel, Run, Steps};
+use self::layout::{Expand, GROUP, Kernel, Run};
 use crate::kernels::m4::clamp::clamp;
 use crate::shape::{Shape, Window};
 
@@ -147,197 +147,82 @@ impl Layer<'_> {
     }
 
     fn blocks(&self, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
-        let pairs = kernel.column_pairs(self.output.w);
-        let expand = Expand::new(
-            self.input,
-            self.input_zero_point,
-            self.window.pad_left,
-            pairs,
-        );
-        for group in groups(self.input.c) {
-            self.group(kernel, &expand, &group, maps, scratch);
-        }
-    }
-
-    /// All steps of four channels.
-    fn group(
-        &self,
-        kernel: Kernel,
-        expand: &Expand,
-        group: &Group,
-        maps: &mut Maps<'_>,
-        scratch: &mut [u32],
-    ) {
-        let (h, pairs) = (self.output.h, expand.column_pairs());
-        let (advance, live, slack) = (kernel.advance(), kernel.live(), kernel.slack(h));
-        let steps = h.div_ceil(2);
-        // The steps before this one read only pair rows inside the image, and write two rows.
-        let plain = if self.multiplier() == 1 && self.input.c >= GROUP {
-            let inside = (self.input.h + self.window.pad_top) / 2;
-            (h / 2).min((inside + advance).saturating_sub(live) / advance)
-        } else {
-            0
-        };
-        // The step's first pair row is at word `base`; `next` is the pair row to make next.
-        let (mut step, mut base, mut next) = (0, 0, 0);
-        while step < steps {
-            if base > 8 * slack {
-                move_back(kernel, pairs, scratch, base);
-                base = 0;
-            }
-            let first = step * advance;
-            let room = (8 * slack - base) / (8 * advance) + 1;
-            let count = plain.saturating_sub(step).min(room);
-            let ready = first + live - if count > 0 { advance } else { 0 };
-            while next < ready {
-                let at = base + 8 * (next - first);
-                self.pair_row(kernel, expand, group, next, maps.input(), scratch, at);
-                next += 1;
-            }
-            if count > 0 && 2 * next >= self.window.pad_top {
-                self.plain_steps(kernel, expand, group, (step, count), maps, scratch, base);
-                step += count;
-                next += count * advance;
-                base += 8 * advance * count;
-            } else {
-                while next < first + live {
-                    let at = base + 8 * (next - first);
-                    self.pair_row(kernel, expand, group, next, maps.input(), scratch, at);
-                    next += 1;
-                }
-                self.step(kernel, group, step, scratch, base, maps.output());
-                step += 1;
-                base += 8 * advance;
-            }
-        }
-    }
-
-    /// Steps (first, count) whose new pair rows and output rows are whole.
-    #[allow(clippy::too_many_arguments)] // what is read, what is written, and where
-    fn plain_steps(
-        &self,
-        kernel: Kernel,
-        expand: &Expand,
-        group: &Group,
-        (first, count): (usize, usize),
-        maps: &mut Maps<'_>,
-        scratch: &mut [u32],
-        base: usize,
-    ) {
-        let Shape { w, c, .. } = self.output;
-        let image_row = self.input.w * self.input.c;
-        let next = (first + 1) * kernel.advance() + kernel.live() - 2 * kernel.advance();
-        let channel = group.first + group.skip;
-        let steps = Steps {
-            count,
-            upper: (2 * next - self.window.pad_top) * image_row + group.first,
-            image_row,
-            base,
-            skip: group.skip,
-            out: 2 * first * w * c + channel,
-            run: Run {
-                blocks: w / 2,
-                channels: group.channels,
-                column: c,
-                row: w * c,
-            },
-            odd: w % 2 == 1,
-        };
-        let words = kernel.words();
-        let params = self
-            .params
-            .get(channel * words..(channel + group.channels) * words);
-        let params = params.unwrap_or(&[]);
-        ops::steps(kernel, expand, &steps, maps, scratch, params, self.table);
-    }
-
-    /// Makes pair row `k`: image rows 2 k − pad_top and the one below.
-    #[allow(clippy::too_many_arguments)] // what is read, what is written, and where
-    #[inline(always)]
-    fn pair_row(
-        &self,
-        kernel: Kernel,
-        expand: &Expand,
-        group: &Group,
-        k: usize,
-        input: &[i8],
-        scratch: &mut [u32],
-        at: usize,
-    ) {
-        let (h, pad) = (self.input.h, self.window.pad_top);
-        let inside = |row: usize| row >= pad && row - pad < h;
-        let (upper, lower) = (inside(2 * k), inside(2 * k + 1));
-        let row = self.input.w * self.input.c;
-        let place = |row_index: usize| (row_index - pad) * row + group.first;
-        let (a, b) = match (upper, lower) {
-            (true, true) => (place(2 * k), place(2 * k) + row),
-            (true, false) => (place(2 * k), place(2 * k)),
-            (false, true) => (place(2 * k + 1), place(2 * k + 1)),
-            (false, false) => {
-                let pitch = kernel.pitch() / 4;
-                for pair in 0..expand.column_pairs() {
-                    let words = scratch.get_mut(at + pair * pitch..).unwrap_or(&mut []);
-                    words.iter_mut().take(8).for_each(|w| *w = expand.zero_pair);
-                }
-                return;
-            }
-        };
-        if self.input.c < GROUP {
-            twin::columns(kernel, expand, input, a, b, self.input.c, scratch, at);
-        } else {
-            ops::expand(kernel, expand, input, a, b, scratch, at);
-        }
-        if upper != lower {
-            let (pairs, zero) = (expand.column_pairs(), expand.zero_pair as u16);
-            ops::half(kernel, pairs, scratch, at, usize::from(upper), zero);
-        }
-    }
-
-    /// Output rows 2 `step` and the next one, of one group.
-    #[inline(always)]
-    fn step(
-        &self,
-        kernel: Kernel,
-        group: &Group,
-        step: usize,
-        scratch: &[u32],
-        base: usize,
-        output: &mut [i8],
-    ) {
         let Shape { h, w, c } = self.output;
+        let (pad_top, pad_left) = (self.window.pad_top, self.window.pad_left);
+        let pairs = kernel.column_pairs(w);
+        let expand = Expand::new(self.input, self.input_zero_point, pad_left, pairs);
+        let image_row = self.input.w * self.input.c;
+        let runs = Run::of(w, c);
+        let mut walker =
+            ops::Walker::new(kernel, &expand, image_row, runs, maps, scratch, self.table);
+        let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
+        let (slack, last_row) = (8 * kernel.slack(h), self.input.h - 1);
         let m = self.multiplier();
-        let row = w * c;
-        let run = Run {
-            blocks: w / 2,
-            channels: if m == 1 { group.channels } else { 1 },
-            column: c,
-            row: if 2 * step + 1 < h { row } else { 0 },
-        };
-        // With several outputs a channel, each is a call of its own.
-        let calls = if m == 1 { 1 } else { group.channels * m };
-        for call in 0..calls {
-            let channel = (group.first + group.skip) * m + call;
-            let at = base + 2 * (group.skip + call / m);
-            let words = kernel.words();
-            let params = self
-                .params
-                .get(channel * words..(channel + run.channels) * words);
-            let params = params.unwrap_or(&[]);
-            let out = output
-                .get_mut(2 * step * row + channel..)
-                .unwrap_or(&mut []);
-            if w > 1 {
-                ops::blocks(kernel, &run, scratch, at, params, out, self.table);
-            }
-            if w % 2 == 1 {
-                let last = Run {
-                    blocks: 1,
-                    column: 0,
-                    ..run
-                };
-                let at = at + w / 2 * kernel.block_bytes() / 4;
-                let out = out.get_mut((w - 1) * c..).unwrap_or(&mut []);
-                ops::blocks(kernel, &last, scratch, at, params, out, self.table);
+        let words = kernel.words();
+        let quick = m == 1 && self.input.c >= GROUP;
+        for group in groups(self.input.c) {
+            // The step's pair rows begin at word `base`; the next one to make, at `at`, is of
+            // image row `row`, whose first byte is `upper`: both wrap below 0.
+            let (mut base, mut at) = (0, 0);
+            let mut row = 0usize.wrapping_sub(pad_top);
+            let mut upper = group.first.wrapping_sub(pad_top * image_row);
+            let first_output = (group.first + group.skip) * m;
+            let params = |channel: usize, count: usize| {
+                let range = channel * words..(channel + count) * words;
+                self.params.get(range).unwrap_or(&[])
+            };
+            let mut out = first_output;
+            walker.channels(params(first_output, group.channels));
+            let mut step = 0;
+            while step < h.div_ceil(2) {
+                if base > slack {
+                    walker.move_back(base);
+                    (base, at) = (0, at - base);
+                }
+                // How many steps from here on need whole image rows and write both output rows.
+                let mut plain = 0;
+                if quick && at == base + live - ahead && row < last_row {
+                    let whole = (last_row + 1 - row) / (2 * kernel.advance());
+                    plain = whole.min(h / 2 - step).min((slack - base) / ahead + 1);
+                }
+                if plain > 0 {
+                    walker.steps(plain, upper, at, base + 2 * group.skip, out);
+                    row += 2 * kernel.advance() * plain;
+                    upper += 2 * kernel.advance() * plain * image_row;
+                    at += ahead * plain;
+                    base += ahead * plain;
+                    out += 2 * w * c * plain;
+                    step += plain;
+                    continue;
+                }
+                if row < last_row {
+                    walker.whole_row(upper, at);
+                } else if row == last_row {
+                    walker.half_row(upper, 1, at);
+                } else if row == usize::MAX {
+                    walker.half_row(upper.wrapping_add(image_row), 0, at);
+                } else {
+                    walker.no_row(at);
+                }
+                row = row.wrapping_add(2);
+                upper = upper.wrapping_add(2 * image_row);
+                at += 8;
+                if at < base + live {
+                    continue;
+                }
+                let both = 2 * step + 1 < h;
+                if m == 1 {
+                    walker.blocks(base + 2 * group.skip, out, both);
+                } else {
+                    // With several outputs a channel, each is a call of its own.
+                    for o in 0..group.channels * m {
+                        walker.channels(params(first_output + o, 1));
+                        walker.blocks(base + 2 * (group.skip + o / m), out + o, both);
+                    }
+                }
+                base += ahead;
+                out += 2 * w * c;
+                step += 1;
             }
         }
     }
@@ -365,17 +250,6 @@ pub(super) fn groups(c: usize) -> impl Iterator<Item = Group> {
             channels: GROUP.min(c - channel),
         }
     })
-}
-
-/// Copies the pair rows that the next step reads from word `base` to the start.
-fn move_back(kernel: Kernel, pairs: usize, scratch: &mut [u32], base: usize) {
-    let (pitch, words) = (kernel.pitch() / 4, 8 * (kernel.live() - kernel.advance()));
-    for pair in 0..pairs {
-        let from = base + pair * pitch;
-        if from + words <= scratch.len() {
-            scratch.copy_within(from..from + words, pair * pitch);
-        }
-    }
 }
 
 #[cfg(all(test, feature = "std"))]

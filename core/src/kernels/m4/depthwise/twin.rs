@@ -2,37 +2,9 @@
 //! order. What runs where the instructions do not exist, and what the packer is tested with.
 
 use super::Maps;
-use super::layout::{Expand, FAST_SHIFT, GROUP, Kernel, Run, Steps};
+use super::layout::{Expand, FAST_SHIFT, GROUP, Kernel, Run};
 
-/// Writes `value` to one half (1 the high one) of every word of a pair row.
-pub fn half(kernel: Kernel, pairs: usize, scratch: &mut [u32], at: usize, half: usize, value: u16) {
-    for pair in 0..pairs {
-        let first = at + pair * (kernel.pitch() / 4);
-        for word in scratch.get_mut(first..first + 8).unwrap_or(&mut []) {
-            let keep = 0xffff_0000u32 >> (16 * half);
-            *word = *word & keep | u32::from(value) << (16 * half);
-        }
-    }
-}
-
-/// Expands image rows to a pair row; see `asm.rs`.
-pub fn expand(
-    kernel: Kernel,
-    e: &Expand,
-    input: &[i8],
-    upper: usize,
-    lower: usize,
-    scratch: &mut [u32],
-    at: usize,
-) {
-    let fits = upper.max(lower) + e.reach <= input.len()
-        && at + (e.column_pairs() - 1) * (kernel.pitch() / 4) + 8 <= scratch.len();
-    if fits {
-        columns(kernel, e, input, upper, lower, GROUP, scratch, at);
-    }
-}
-
-/// [`expand`] of fewer than four channels, the words of the others unchanged.
+/// [`expand`](Walker::whole_row) of `channels` channels, the words of the others unchanged.
 #[allow(clippy::too_many_arguments)] // the rows' places and the pair row's place
 pub fn columns(
     kernel: Kernel,
@@ -64,86 +36,160 @@ pub fn columns(
     }
 }
 
-/// Runs the blocks of one step; see `asm.rs`.
-pub fn blocks(
+/// What the micro-kernels work on; the same interface as in `asm.rs`.
+#[cfg_attr(arm_dsp, allow(dead_code))]
+#[derive(Debug)]
+pub struct Walker<'w, 'm> {
     kernel: Kernel,
-    run: &Run,
-    scratch: &[u32],
-    at: usize,
-    params: &[u32],
-    out: &mut [i8],
-    table: Option<&[u8; 256]>,
-) {
-    let fits = run.blocks > 0
-        && at + run.words(kernel) <= scratch.len()
-        && params.len() == run.channels * kernel.words()
-        && run.reach() <= out.len();
-    if !fits {
-        return;
+    expand: &'w Expand,
+    image_row: usize,
+    runs: [Run; 2],
+    maps: &'w mut Maps<'m>,
+    scratch: &'w mut [u32],
+    params: &'w [u32],
+    table: Option<&'w [u8; 256]>,
+}
+
+#[cfg_attr(arm_dsp, allow(dead_code))]
+impl<'w, 'm> Walker<'w, 'm> {
+    /// See `asm.rs`.
+    pub fn new(
+        kernel: Kernel,
+        expand: &'w Expand,
+        image_row: usize,
+        runs: [Run; 2],
+        maps: &'w mut Maps<'m>,
+        scratch: &'w mut [u32],
+        table: Option<&'w [u8; 256]>,
+    ) -> Self {
+        Self {
+            kernel,
+            expand,
+            image_row,
+            runs,
+            maps,
+            scratch,
+            params: &[],
+            table,
+        }
     }
-    for (channel, params) in params.chunks_exact(kernel.words()).enumerate() {
-        for block in 0..run.blocks {
-            // Row `row` of the step, column `column` of the block.
-            let pair = |row: usize, column: usize| {
-                let column = 2 * block * kernel.stride() + column;
-                let word = column / 2 * kernel.pitch() / 4 + 8 * row + 2 * channel + column % 2;
-                scratch.get(at + word).copied().unwrap_or(0)
-            };
-            let sums = sums(kernel, params, pair);
-            let first = channel + 2 * block * run.column;
-            // The first one last: a step of 0 leaves what belongs there.
-            for (row, column) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
-                let q = finish(kernel, params, sums[2 * row + column]);
-                let place = first + row * run.row + column * run.column;
-                out[place] = table.map_or(q, |t| t[(i32::from(q) + 128) as usize] as i8);
+
+    /// See `asm.rs`.
+    pub fn channels(&mut self, params: &'w [u32]) {
+        self.params = params;
+    }
+
+    /// See `asm.rs`.
+    pub fn whole_row(&mut self, upper: usize, at: usize) {
+        self.rows(upper, upper + self.image_row, at);
+    }
+
+    /// See `asm.rs`.
+    pub fn half_row(&mut self, row: usize, padding: usize, at: usize) {
+        self.rows(row, row, at);
+        for pair in 0..self.expand.column_pairs() {
+            let first = at + pair * (self.kernel.pitch() / 4);
+            for word in self.scratch.get_mut(first..first + 8).unwrap_or(&mut []) {
+                let keep = 0xffff_0000u32 >> (16 * padding);
+                *word = *word & keep | self.expand.zero_pair & !keep;
             }
         }
     }
-}
 
-/// Runs several steps, new pair rows included; see [`Steps`].
-pub fn steps(
-    kernel: Kernel,
-    e: &Expand,
-    s: &Steps,
-    maps: &mut Maps<'_>,
-    scratch: &mut [u32],
-    params: &[u32],
-    table: Option<&[u8; 256]>,
-) {
-    let (input, output) = (maps.input().len(), maps.output().len());
-    if !s.fit(kernel, e, input, scratch.len(), params.len(), output) {
-        return;
-    }
-    let mut upper = s.upper;
-    for step in 0..s.count {
-        for i in kernel.live() - kernel.advance()..kernel.live() {
-            let at = s.pair_row(kernel, step, i);
-            expand(
-                kernel,
-                e,
-                maps.input(),
-                upper,
-                upper + s.image_row,
-                scratch,
-                at,
-            );
-            upper += 2 * s.image_row;
+    /// See `asm.rs`.
+    pub fn no_row(&mut self, at: usize) {
+        for pair in 0..self.expand.column_pairs() {
+            let first = at + pair * (self.kernel.pitch() / 4);
+            let words = self.scratch.get_mut(first..first + 8);
+            words.unwrap_or(&mut []).fill(self.expand.zero_pair);
         }
-        let at = s.pair_row(kernel, step, 0) + 2 * s.skip;
-        let out = &mut maps.output()[s.out + 2 * step * s.run.row..];
-        blocks(kernel, &s.run, scratch, at, params, out, table);
-        if s.odd {
-            let (run, words, bytes) = s.last_column(kernel);
-            blocks(
-                kernel,
-                &run,
-                scratch,
-                at + words,
-                params,
-                &mut out[bytes..],
-                table,
-            );
+    }
+
+    fn rows(&mut self, upper: usize, lower: usize, at: usize) {
+        let (e, input) = (self.expand, self.maps.input());
+        let channels = GROUP.min(e.channels);
+        columns(
+            self.kernel,
+            e,
+            input,
+            upper,
+            lower,
+            channels,
+            self.scratch,
+            at,
+        );
+    }
+
+    /// See `asm.rs`.
+    pub fn move_back(&mut self, base: usize) {
+        let kernel = self.kernel;
+        let (pitch, words) = (kernel.pitch() / 4, 8 * (kernel.live() - kernel.advance()));
+        for pair in 0..self.expand.column_pairs() {
+            let from = base + pair * pitch;
+            if from + words <= self.scratch.len() {
+                self.scratch.copy_within(from..from + words, pair * pitch);
+            }
+        }
+    }
+
+    /// See `asm.rs`.
+    pub fn steps(&mut self, count: usize, upper: usize, new: usize, at: usize, out: usize) {
+        let advance = self.kernel.advance();
+        for step in 0..count {
+            for row in step * advance..(step + 1) * advance {
+                self.whole_row(upper + 2 * row * self.image_row, new + 8 * row);
+            }
+            let out = out + 2 * step * self.runs[0].row;
+            self.blocks(at + 8 * step * advance, out, true);
+        }
+    }
+
+    /// See `asm.rs`.
+    pub fn blocks(&mut self, at: usize, out: usize, both: bool) {
+        let kernel = self.kernel;
+        let [run, last] = self.runs;
+        let further = run.blocks * kernel.block_bytes() / 4;
+        for (run, at, out) in [
+            (run, at, out),
+            (last, at + further, out + 2 * run.blocks * run.column),
+        ] {
+            for (channel, params) in self.params.chunks_exact(kernel.words()).enumerate() {
+                for block in 0..run.blocks {
+                    let first = out + channel + 2 * block * run.column;
+                    let row = if both { run.row } else { 0 };
+                    self.block(&run, params, at + 2 * channel, block, (first, row));
+                }
+            }
+        }
+    }
+
+    /// Two rows by two columns of one channel.
+    fn block(
+        &mut self,
+        run: &Run,
+        params: &[u32],
+        at: usize,
+        block: usize,
+        (first, row_step): (usize, usize),
+    ) {
+        let kernel = self.kernel;
+        // Row `row` of the step, column `column` of the block.
+        let pair = |row: usize, column: usize| {
+            let column = 2 * block * kernel.stride() + column;
+            let word = column / 2 * kernel.pitch() / 4 + 8 * row + column % 2;
+            self.scratch.get(at + word).copied().unwrap_or(0)
+        };
+        let sums = sums(kernel, params, pair);
+        // The first one last: a step of 0 leaves what belongs there.
+        for (row, column) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
+            let q = finish(kernel, params, sums[2 * row + column]);
+            let q = self
+                .table
+                .map_or(q, |t| t[(i32::from(q) + 128) as usize] as i8);
+            let place = first + row * row_step + column * run.column;
+            if let Some(place) = self.maps.output().get_mut(place) {
+                *place = q;
+            }
         }
     }
 }
