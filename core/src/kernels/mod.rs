@@ -5,7 +5,7 @@
 //! 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
 //! `reference.rs` is the slow specification that every kernel is tested against.
 
-mod add;
+pub mod add;
 mod conv;
 mod dense;
 mod depthwise;

@@ -5,5 +5,11 @@
 //! kernel has a safe function over slices in front, which checks every bound, and its register
 //! budget in its header.
 
+pub mod add;
 pub mod clamp;
 pub mod depthwise;
+pub mod lookup;
+pub mod pool;
+mod simd;
+pub mod squeeze_excite;
+pub mod sums;
