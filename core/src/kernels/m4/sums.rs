@@ -131,7 +131,7 @@ mod wide {
 #[cfg(arm_dsp)]
 mod wide {
     //! Registers: r0 pixels, r1 channels, r2–r5 a pixel, r6–r12 and lr sums of channels (0, 2)
-    //! (1, 3) (4, 6) …: 14. Ends and output are on the stack.
+    //! (1, 3) (4, 6) …: 14. End, output and the return address are on the stack.
     #![allow(unsafe_code)]
 
     use super::{PIXELS, WIDE};
@@ -141,8 +141,8 @@ mod wide {
         r#"
     .syntax unified
     .macro PSUM_PIXEL
-    ldm    r0, {{r2-r5}}
-    add    r0, r0, r1
+    ldm.w  r0, {{r2-r5}}
+    add.w  r0, r0, r1
     sxtab16 r6, r6, r2
     sxtab16 r7, r7, r2, ror #8
     sxtab16 r8, r8, r3
@@ -153,34 +153,48 @@ mod wide {
     sxtab16 lr, lr, r5, ror #8
     .endm
 
-    @ r0 first pixel, r1 channels, r2 pixels (1 to 256). Leaves [sp] pixels.
-    .macro PSUM_ALL
-    and    r4, r2, #7
-    mul    r3, r2, r1
-    mul    r4, r4, r1
-    add    r3, r3, r0
-    add    r4, r4, r0
-    strd   r3, r4, [sp, #4]
-    str    r2, [sp]
-    .irp   sum, r6, r7, r8, r9, r10, r11, r12, lr
-    mov    \sum, #0
-    .endr
-    cmp    r0, r4
-    beq    2f
-1:  PSUM_PIXEL
+    @ r0 first pixel, r1 channels; [sp] for the return address, [sp, 4] end, [sp, 8] entry.
+    .section .text.pupil_m4_sum_pixels, "ax", %progbits
+    .global pupil_m4_sum_pixels
+    .thumb_func
+    pupil_m4_sum_pixels:
+    str    lr, [sp]
+    ldm.w  r0, {{r2-r5}}
+    add    r0, r0, r1
+    sxtb16 r6, r2
+    sxtb16 r7, r2, ror #8
+    sxtb16 r8, r3
+    sxtb16 r9, r3, ror #8
+    sxtb16 r10, r4
+    sxtb16 r11, r4, ror #8
+    sxtb16 r12, r5
+    sxtb16 lr, r5, ror #8
     ldr    r2, [sp, #8]
-    cmp    r0, r2
-    bne    1b
-2:  ldr    r2, [sp, #4]
-    cmp    r0, r2
-    beq    4f
-3:  .rept 8
+    bx     r2
+    .global pupil_m4_sum_sixteen
+    .thumb_func
+    pupil_m4_sum_sixteen:
+    .rept 16
     PSUM_PIXEL
     .endr
     ldr    r2, [sp, #4]
     cmp    r0, r2
-    bne    3b
-4:
+    bne    pupil_m4_sum_sixteen
+    ldr    pc, [sp]
+
+    @ r0 first pixel, r1 channels, r2 pixels: end and entry. The first pixel is done apart; the
+    @ others enter the sixteen so that they leave at its end. A pixel is 40 bytes of code.
+    .macro PSUM_ENDS
+    mul    r4, r2, r1
+    sub    r5, r2, #1
+    and    r5, r5, #15
+    rsb    r5, r5, #16
+    movw   r6, #:lower16:pupil_m4_sum_sixteen
+    movt   r6, #:upper16:pupil_m4_sum_sixteen
+    mov    r7, #40
+    mla    r5, r5, r7, r6
+    add    r4, r4, r0
+    strd   r4, r5, [sp, #4]
     .endm
 
     .macro PSUM_STORE sums, at
@@ -200,7 +214,8 @@ mod wide {
     pupil_m4_sums:
     push   {{r3-r11, lr}}
     sub    sp, #12
-    PSUM_ALL
+    PSUM_ENDS
+    bl     pupil_m4_sum_pixels
     ldr    r0, [sp, #12]
     PSUM_STORE r6, 0
     PSUM_STORE r7, 4
@@ -213,32 +228,36 @@ mod wide {
     add    sp, #12
     pop    {{r3-r11, pc}}
 
-    @ To the nearest, ties away from zero: half of the pixels with the sum's sign, division.
-    .macro PSUM_AVERAGE sum, at
-    eor    r4, r2, \sum, asr #31
-    sub    r4, r4, \sum, asr #31
-    add    r4, r4, \sum
-    sdiv   r4, r4, r1
-    strb   r4, [r3, #\at]
-    .endm
+    @ To the nearest, ties away from zero: half of the pixels with the sum's sign, then division.
+    @ r0 0, r1 pixels, r2 and r4 half of them in both halves, positive and negative. The saturation
+    @ reaches only sums of 256 pixels that are -128 anyway.
     .macro PSUM_AVERAGES sums, at
+    sadd16 r5, \sums, r0
+    sel    r5, r2, r4
+    qadd16 \sums, \sums, r5
     sxth   r5, \sums
     asr    \sums, \sums, #16
-    PSUM_AVERAGE r5, \at
-    PSUM_AVERAGE \sums, \at+2
+    sdiv   r5, r5, r1
+    sdiv   \sums, \sums, r1
+    strb   r5, [r3, #\at]
+    strb   \sums, [r3, #\at+2]
     .endm
 
-    @ r3 output, fifth argument: groups of 16 channels.
+    @ r3 output, fifth argument: groups of 16 channels. Frame: 0 return address, 4 end, 8 entry,
+    @ 12 pixel, 16 channels, 20 pixels, 24 output, 64 groups.
     .section .text.pupil_m4_averages, "ax", %progbits
     .global pupil_m4_averages
     .thumb_func
     pupil_m4_averages:
     push   {{r0-r11, lr}}
     sub    sp, #12
-5:  PSUM_ALL
-    ldr    r1, [sp]
-    ldr    r3, [sp, #24]
+    PSUM_ENDS
+5:  bl     pupil_m4_sum_pixels
+    ldrd   r1, r3, [sp, #20]
     lsr    r2, r1, #1
+    mov    r0, #0
+    orr    r2, r2, r2, lsl #16
+    ssub16 r4, r0, r2
     PSUM_AVERAGES r6, 0
     PSUM_AVERAGES r7, 1
     PSUM_AVERAGES r8, 4
@@ -248,12 +267,14 @@ mod wide {
     PSUM_AVERAGES r12, 12
     PSUM_AVERAGES lr, 13
     ldr    r4, [sp, #64]
+    ldr    r2, [sp, #4]
     ldrd   r0, r1, [sp, #12]
-    ldr    r2, [sp, #20]
-    add    r0, #16
     add    r3, #16
-    str    r0, [sp, #12]
+    add    r2, #16
+    add    r0, #16
     str    r3, [sp, #24]
+    str    r2, [sp, #4]
+    str    r0, [sp, #12]
     subs   r4, #1
     str    r4, [sp, #64]
     bne    5b
