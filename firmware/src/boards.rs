@@ -134,7 +134,7 @@ mod tests {
         assert!(
             BOARDS
                 .iter()
-                .all(|b| manifest.contains(&format!("\n{} = []\n", b.name)))
+                .all(|b| manifest.contains(&format!("\n{} = [", b.name)))
         );
     }
 }

@@ -1,15 +1,15 @@
 //! A non-linearity as a table of 256 int8 values.
 
-/// Each value of `input` through `table`, whose index is the int8 as u8.
+/// Each value of `input` through `table`, whose index is the int8 plus 128.
 pub fn lookup(table: &[u8; 256], input: &[i8], output: &mut [i8]) {
     for (y, x) in output.iter_mut().zip(input) {
-        *y = table[usize::from(*x as u8)] as i8;
+        *y = table[usize::from(*x as u8 ^ 0x80)] as i8;
     }
 }
 
 /// [`lookup`] on a map that becomes its own output.
 pub fn lookup_in_place(table: &[u8; 256], map: &mut [i8]) {
     for x in map {
-        *x = table[usize::from(*x as u8)] as i8;
+        *x = table[usize::from(*x as u8 ^ 0x80)] as i8;
     }
 }

@@ -3,6 +3,8 @@
 //! One operator a file; this one only chooses. Kernels take their parameters, one or two inputs
 //! and the output; a slice shorter than its shape leaves the output unchanged. Accumulators are
 //! 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
+//! [`isa`] says in which instructions the kernels are written, [`pairs`] is the weight layout that
+//! the chip's kernels read; the portable ones read it too, so that one file serves host and chip.
 //! `reference.rs` is the slow specification that every kernel is tested against.
 
 pub mod add;
@@ -10,9 +12,11 @@ mod conv;
 mod dense;
 mod depthwise;
 mod dot;
+pub mod isa;
 mod lookup;
 pub mod m4;
 mod mean;
+pub mod pairs;
 mod pointwise;
 mod pool;
 #[cfg(any(test, feature = "std"))]
@@ -24,6 +28,7 @@ pub use add::{AddParams, add, add_in_place};
 pub use conv::conv;
 pub use dense::dense;
 pub use depthwise::depthwise;
+pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
@@ -32,6 +37,8 @@ pub use pointwise::pointwise;
 pub use pool::{PoolParams, average_pool, max_pool};
 pub use softmax::{SoftmaxParams, softmax};
 pub use squeeze_excite::{MulParams, mul, mul_in_place};
+
+use pairs::{Mode, Pairs};
 
 use crate::model::Operator;
 use crate::quant::{ChannelQuant, Multiplier};
@@ -46,7 +53,7 @@ pub struct Output<'a> {
     pub min: i32,
     /// Upper clamp.
     pub max: i32,
-    /// A fused non-linearity: 256 entries, index is the int8 as u8.
+    /// A fused non-linearity: 256 entries, index is the int8 plus 128.
     pub lookup: Option<&'a [u8; 256]>,
 }
 
@@ -60,7 +67,7 @@ impl Output<'_> {
             .max(self.min)
             .min(self.max);
         match self.lookup {
-            Some(table) => table[usize::from(q as u8)] as i8,
+            Some(table) => table[usize::from(q as u8 ^ 0x80)] as i8,
             None => q as i8,
         }
     }
@@ -77,23 +84,105 @@ pub struct Filter<'a> {
     pub window: Window,
     /// Zero point of the input.
     pub input_zero_point: i32,
-    /// int8 weights as bytes: `[out_ch][kh][kw][in_ch]` for conv, `[kh][kw][out_ch]` for
-    /// depthwise, `[out][in]` for dense.
+    /// Weights of an output channel.
+    pub taps: usize,
+    /// How `weights` is laid out.
+    pub layout: Layout,
+    /// Natural layout: int8 weights as bytes, `[out_ch][kh][kw][in_ch]` for conv,
+    /// `[kh][kw][out_ch]` for depthwise, `[out][in]` for dense. Others: the layout's stream.
     pub weights: &'a [u8],
-    /// Bias and multiplier of each output channel. The bias has −zero_point · Σ weights folded
+    /// Natural layout: bias and multiplier of each output channel. The bias has −zero_point · Σ weights folded
     /// in, so that sums run over w · x alone; a padded tap counts as w · zero_point.
     pub channels: ChannelQuant<'a>,
     /// Way of a sum to an int8.
     pub out: Output<'a>,
 }
 
-/// Runs an operator from `input` (and `second`) to `output`, which do not overlap.
-pub fn run(operator: &Operator<'_>, input: &[i8], second: &[i8], output: &mut [i8]) {
+/// Orders of a layer's weights. The packer chooses; `FORMAT.md` has the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// As TensorFlow Lite has them, with channel records apart.
+    Natural,
+    /// Convolution and dense: the stream of [`pairs`].
+    Pairs,
+    /// The same for kernels that double their inputs ([`pairs::Mode::ReluDoubled`]).
+    PairsDoubled,
+}
+
+impl<'a> Filter<'a> {
+    /// The weights as a stream of pairs, where they are one.
+    pub fn pairs(&self) -> Option<Pairs<'a>> {
+        let mode = match self.layout {
+            Layout::Natural => return None,
+            Layout::PairsDoubled => Mode::ReluDoubled,
+            Layout::Pairs if self.out.lookup.is_some() => Mode::Table,
+            Layout::Pairs if self.out.zero_point == -128 => Mode::Relu,
+            Layout::Pairs => Mode::General,
+        };
+        Some(Pairs::new(
+            self.weights,
+            self.taps,
+            self.output.c,
+            mode,
+            self.out.zero_point,
+        ))
+    }
+
+    /// Bias (input zero point folded in) and multiplier of output channel `c`, in any layout.
+    #[inline]
+    pub fn channel(&self, c: usize) -> (i32, Multiplier) {
+        match self.pairs() {
+            Some(pairs) => pairs.channel(c),
+            None => self.channels.get(c),
+        }
+    }
+
+    /// The weights in their natural layout.
+    #[cfg(feature = "std")]
+    pub fn natural_weights(&self) -> std::vec::Vec<u8> {
+        let Some(pairs) = self.pairs() else {
+            return self.weights.to_vec();
+        };
+        let blocks = self.output.c.div_ceil(pairs::BLOCK);
+        let mut rows = std::vec![0i8; pairs::BLOCK * self.taps];
+        let mut all = std::vec::Vec::new();
+        for block in 0..blocks {
+            pairs.unpack(block, &mut rows);
+            all.extend(rows.iter().map(|w| *w as u8));
+        }
+        all.truncate(self.taps * self.output.c);
+        all
+    }
+}
+
+/// Scratch bytes that an operator's kernels want, on any instruction set. Without them, or with
+/// scratch, input or weights that do not begin at a multiple of 4, slower kernels run.
+pub fn scratch_len(operator: &Operator<'_>) -> usize {
     match operator {
-        Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output),
-        Operator::Conv(f) => conv(f, input, output),
+        Operator::Conv(f) if f.layout != Layout::Natural => {
+            let whole = f.window.kernel_h * f.window.kernel_w == 1 && f.input.c % 4 == 0;
+            pairs::conv_scratch(f.taps, whole)
+        }
+        Operator::Dense(f) if f.layout != Layout::Natural => pairs::dense_scratch(f.taps),
+        _ => 0,
+    }
+}
+
+/// Runs an operator from `input` (and `second`) to `output`; these and the [`scratch_len`] bytes of
+/// `scratch` do not overlap.
+pub fn run(
+    operator: &Operator<'_>,
+    input: &[i8],
+    second: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
+    match operator {
+        Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output, scratch),
+        Operator::Conv(f) => conv(f, input, output, scratch),
         Operator::Depthwise(f) => depthwise(f, input, output),
-        Operator::Dense(f) => dense(f, input, output),
+        Operator::Dense(f) => dense(f, input, output, scratch),
         Operator::AveragePool(p) => average_pool(p, input, output),
         Operator::MaxPool(p) => max_pool(p, input, output),
         Operator::Mean(p) => mean(p, input, output),
@@ -106,7 +195,13 @@ pub fn run(operator: &Operator<'_>, input: &[i8], second: &[i8], output: &mut [i
 
 /// Runs an operator that works in place: `map` is the input numbered `replaced` (0 or 1) and
 /// becomes the output; `other` is the other input.
-pub fn run_in_place(operator: &Operator<'_>, replaced: usize, map: &mut [i8], other: &[i8]) {
+pub fn run_in_place(
+    operator: &Operator<'_>,
+    replaced: usize,
+    map: &mut [i8],
+    other: &[i8],
+    _scratch: &mut [i8],
+) {
     match operator {
         Operator::Add(p) if replaced == 0 => add_in_place(p, map, other),
         Operator::Add(p) => add_in_place(&p.swapped(), map, other),

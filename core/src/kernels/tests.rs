@@ -151,6 +151,8 @@ fn short_slices_leave_the_output_alone() {
         output: Shape::new(2, 2, 1),
         window: Window::same(2, 2, 3, 1),
         input_zero_point: 0,
+        taps: 9,
+        layout: Layout::Natural,
         weights: &[1; 9],
         channels: ChannelQuant::new(&channels),
         out: Output {
@@ -161,9 +163,9 @@ fn short_slices_leave_the_output_alone() {
         },
     };
     let mut y = [5; 4];
-    conv(&f, &[1; 3], &mut y);
+    conv(&f, &[1; 3], &mut y, &mut []);
     depthwise(&f, &[1; 3], &mut y);
-    conv(&f, &[1; 4], &mut y[..3]);
+    conv(&f, &[1; 4], &mut y[..3], &mut []);
     assert_eq!(y, [5; 4]);
 }
 
@@ -189,7 +191,14 @@ prop_compose! {
         kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), same: bool,
         zero_points: (i8, i8), act: (i8, i8), shift in -14i32..4, seed: u32,
     ) -> Case {
-        let act = (act.0.min(act.1), act.0.max(act.1));
+        let mut act = (act.0.min(act.1), act.0.max(act.1));
+        let mut zero_points = zero_points;
+        if seed % 3 > 0 {
+            act = (-128, 127);
+            if seed % 2 > 0 {
+                zero_points.1 = -128;
+            }
+        }
         // Without padding the kernel must fit into the image.
         let kernel = if same { kernel } else { (kernel.0.min(h), kernel.1.min(w)) };
         Case { h, w, in_ch, out_ch, kernel, stride, same, zero_points, act, shift, seed }
@@ -233,11 +242,12 @@ impl Case {
         (window, Shape::new(oh, ow, self.out_ch))
     }
 
-    /// Runs kernel and reference; `channel_multiplier` makes it depthwise.
+    /// Runs kernel and reference, in the pair layout too where it holds the layer;
+    /// `depthwise_multiplier` makes it depthwise.
     fn compare(
         &self,
         depthwise_multiplier: Option<usize>,
-        run: impl Fn(&Filter<'_>, &[i8], &mut [i8]),
+        run: impl Fn(&Filter<'_>, &[i8], &mut [i8], &mut [i8]),
     ) {
         let (window, mut output) = self.window();
         let input = Shape::new(self.h, self.w, self.in_ch);
@@ -252,7 +262,13 @@ impl Case {
         }
         let mut bytes = Bytes(self.seed);
         let x = bytes.int8(input.len());
-        let weights = bytes.int8(per_channel * output.c);
+        let mut weights = bytes.int8(per_channel * output.c);
+        if self.seed % 4 > 0 {
+            // As trainers make them: the pair layout needs it.
+            for w in &mut weights {
+                *w = (*w).max(-127);
+            }
+        }
         let bias: Vec<i32> = (0..output.c)
             .map(|_| (bytes.next() as i32 % 20000) - 10000)
             .collect();
@@ -277,8 +293,8 @@ impl Case {
             depthwise_multiplier.is_some(),
         );
         let zero_point = i32::from(self.zero_points.0);
-        let records: Vec<u8> = (0..output.c)
-            .flat_map(|o| {
+        let folded: Vec<(i32, Multiplier)> = (0..output.c)
+            .map(|o| {
                 let sum: i32 = if depthwise_multiplier.is_some() {
                     (0..taps)
                         .map(|t| i32::from(weights[t * output.c + o]))
@@ -289,12 +305,12 @@ impl Case {
                         .map(|w| i32::from(*w))
                         .sum()
                 };
-                [
-                    bias[o] - zero_point * sum,
-                    multipliers[o].mantissa,
-                    multipliers[o].shift,
-                ]
+                (bias[o] - zero_point * sum, multipliers[o])
             })
+            .collect();
+        let records: Vec<u8> = folded
+            .iter()
+            .flat_map(|(bias, m)| [*bias, m.mantissa, m.shift])
             .flat_map(i32::to_le_bytes)
             .collect();
         let weights: Vec<u8> = weights.iter().map(|w| *w as u8).collect();
@@ -303,6 +319,8 @@ impl Case {
             output,
             window,
             input_zero_point: zero_point,
+            taps: per_channel,
+            layout: Layout::Natural,
             weights: &weights,
             channels: ChannelQuant::new(&records),
             out: Output {
@@ -313,8 +331,56 @@ impl Case {
             },
         };
         let mut y = vec![0; output.len()];
-        run(&f, &x, &mut y);
+        run(&f, &x, &mut y, &mut []);
         assert_eq!(y, expected, "{self:?}");
+        if depthwise_multiplier.is_some() {
+            return;
+        }
+        // The clamps become a table; without clamps the other modes apply.
+        let table = core::array::from_fn(|i| {
+            { (i as u8 ^ 0x80) as i8 }.clamp(self.act.0, self.act.1) as u8
+        });
+        let clamped = self.act != (-128, 127);
+        let zero = i32::from(self.zero_points.1);
+        let modes: &[Mode] = match (clamped, zero) {
+            (true, _) => &[Mode::Table],
+            (false, -128) => &[Mode::Table, Mode::Relu, Mode::ReluDoubled],
+            (false, _) => &[Mode::Table, Mode::General],
+        };
+        for mode in modes {
+            let Ok(stream) = Pairs::encode(&weights, per_channel, &folded, *mode, zero) else {
+                continue;
+            };
+            let f = Filter {
+                layout: if *mode == Mode::ReluDoubled {
+                    Layout::PairsDoubled
+                } else {
+                    Layout::Pairs
+                },
+                weights: &stream,
+                channels: ChannelQuant::new(&[]),
+                out: Output {
+                    zero_point: zero,
+                    min: -128,
+                    max: 127,
+                    lookup: (*mode == Mode::Table).then_some(&table),
+                },
+                ..f
+            };
+            assert_eq!(f.natural_weights(), weights);
+            assert!((0..output.c).all(|o| {
+                let (bias, m) = f.channel(o);
+                bias == folded[o].0 && m.mantissa == folded[o].1.mantissa
+            }));
+            let mut y = vec![0; output.len()];
+            run(
+                &f,
+                &x,
+                &mut y,
+                &mut vec![0; pairs::conv_scratch(per_channel, false)],
+            );
+            assert_eq!(y, expected, "{mode:?} {self:?}");
+        }
     }
 }
 
@@ -341,8 +407,8 @@ proptest! {
 
     #[test]
     fn depthwise_equals_the_reference(case in case(), multiplier in 1usize..4) {
-        case.compare(Some(1), depthwise);
-        case.compare(Some(multiplier), depthwise);
+        case.compare(Some(1), |f, x, y, _| depthwise(f, x, y));
+        case.compare(Some(multiplier), |f, x, y, _| depthwise(f, x, y));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use std::vec::Vec;
 
 use super::bytes::crc32;
 use super::header::{CRC_START, HEADER_BYTES, InputSpec, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
-use super::layer::{NONE, code};
+use super::layer::{NONE, code, layout};
 use super::{FORMAT_VERSION, Operator};
 use crate::error::ModelError;
+use crate::kernels::pairs::{Mode, Pairs, conv_scratch, dense_scratch};
 use crate::kernels::{AddParams, MulParams, SoftmaxParams, mean_multiplier};
 use crate::plan::{Demand, Plan};
 use crate::quant::{Affine, Multiplier};
@@ -163,6 +164,11 @@ impl ModelBuilder {
         }
     }
 
+    /// Other class names than those that [`ModelBuilder::new`] was given.
+    pub fn set_labels(&mut self, labels: &[&str]) {
+        self.labels = labels.iter().map(|l| String::from(*l)).collect();
+    }
+
     /// The input.
     pub fn input(&self) -> TensorId {
         TensorId(0)
@@ -237,30 +243,39 @@ impl ModelBuilder {
             )));
         }
         let zero_point = i32::from(self.affine(x).zero_point);
-        let mut records = Vec::new();
+        let mut channels = Vec::new();
         for (o, channel) in layer.channels.iter().enumerate() {
             let folded = i64::from(channel.bias)
                 - i64::from(zero_point) * i64::from(channel_sum(&layer.weights, o));
             let folded = i32::try_from(folded)
                 .map_err(|_| BuildError(format!("{name}: bias of channel {o} exceeds 32 bits")))?;
-            for word in [
-                folded,
-                channel.multiplier.mantissa,
-                channel.multiplier.shift,
-            ] {
-                records.extend(word.to_le_bytes());
-            }
+            channels.push((folded, channel.multiplier));
         }
         let (window, h, w) = window(self.shape(x), layer.kernel, layer.stride, layer.pad);
         let out = Shape::new(h, w, layer.channels.len());
         let mut record = self.record(operator, &window, layer.out.zero_point, layer.act)?;
-        self.section(&mut record, 16, &layer.weights);
-        self.section(&mut record, 20, &records);
-        let mut affine = layer.out;
-        if let Some(fused) = &layer.fused {
+        let affine = layer.fused.as_ref().map_or(layer.out, |fused| fused.out);
+        let packed = match operator {
+            code::DEPTHWISE => None,
+            _ => Packed::choose(operator, self.shape(x).c, &window, layer, taps, &channels),
+        };
+        let mut table = layer.fused.as_ref().map(|fused| fused.table);
+        if let Some(packed) = packed {
+            // The clamps are in the table, if there were any.
+            (record[13], record[14]) = (-128i8 as u8, 127);
+            record[15] = packed.layout;
+            table = packed.table;
+            record[36..40].copy_from_slice(&(packed.scratch as u32).to_le_bytes());
+            self.section(&mut record, 16, &packed.stream);
+        } else {
+            let words = channels.iter().flat_map(|(b, m)| [*b, m.mantissa, m.shift]);
+            let records: Vec<u8> = words.flat_map(i32::to_le_bytes).collect();
+            self.section(&mut record, 16, &layer.weights);
+            self.section(&mut record, 20, &records);
+        }
+        if let Some(table) = table {
             record[1] = 1;
-            self.section(&mut record, 24, &fused.table);
-            affine = fused.out;
+            self.section(&mut record, 24, &by_value(&table));
         }
         self.macs += (out.len() * taps) as u64;
         Ok(self.push(record, x, None, out, affine))
@@ -359,7 +374,7 @@ impl ModelBuilder {
             fused.out.zero_point,
             (-128, 127),
         )?;
-        self.section(&mut record, 24, &fused.table);
+        self.section(&mut record, 24, &by_value(&fused.table));
         Ok(self.push(record, x, None, self.shape(x), fused.out))
     }
 
@@ -383,7 +398,18 @@ impl ModelBuilder {
     /// Whatever [`Model::parse`] says of the written bytes, or labels and sizes that the format
     /// can't hold.
     pub fn finish(self) -> Result<Vec<u8>, BuildError> {
-        let plan = Plan::new(&self.demands());
+        let scratch: Vec<(usize, usize)> = self
+            .records
+            .iter()
+            .enumerate()
+            .map(|(i, r)| (i, u32::from_le_bytes([r[36], r[37], r[38], r[39]]) as usize))
+            .filter(|(_, len)| *len > 0)
+            .collect();
+        let plan = Plan::new(&self.demands(), &scratch);
+        let mut records = self.records.clone();
+        for ((layer, _), entry) in scratch.iter().zip(&plan.scratch) {
+            records[*layer][32..36].copy_from_slice(&(entry.offset as u32).to_le_bytes());
+        }
         let side = |n: usize| {
             u16::try_from(n).map_err(|_| BuildError(format!("a side of {n} exceeds 65,535")))
         };
@@ -409,7 +435,7 @@ impl ModelBuilder {
             debug_assert_eq!(file.len() - start, TENSOR_BYTES);
         }
         let layers_at = file.len();
-        file.extend(self.records.iter().flatten());
+        file.extend(records.iter().flatten());
         pad(&mut file, 16);
         let weights_at = file.len();
         file.extend(&self.weights);
@@ -526,6 +552,80 @@ impl ModelBuilder {
         self.tensors.push(Tensor { shape, affine });
         TensorId(self.tensors.len() - 1)
     }
+}
+
+/// Weights in the layout that fast kernels read.
+struct Packed {
+    layout: u8,
+    stream: Vec<u8>,
+    /// Index is the int8 as u8. Clamps are part of it.
+    table: Option<[u8; 256]>,
+    scratch: usize,
+}
+
+impl Packed {
+    /// The fastest layout whose claims hold for this layer; none where only the natural one does.
+    fn choose(
+        operator: u8,
+        in_ch: usize,
+        window: &Window,
+        layer: &Conv,
+        taps: usize,
+        channels: &[(i32, Multiplier)],
+    ) -> Option<Self> {
+        let (min, max) = layer.act;
+        if operator == code::CONV && channels.len() < 4 || min > max {
+            return None;
+        }
+        let zero_point = layer.out.zero_point;
+        let encode =
+            |mode| Pairs::encode(&layer.weights, taps, channels, mode, i32::from(zero_point)).ok();
+        let scratch = match operator {
+            code::CONV => {
+                let whole = window.kernel_h * window.kernel_w == 1 && in_ch % 4 == 0;
+                conv_scratch(taps, whole)
+            }
+            _ => dense_scratch(taps),
+        };
+        let packed = |layout, stream, table| {
+            Some(Self {
+                layout,
+                stream,
+                table,
+                scratch,
+            })
+        };
+        let clamped = min > -128 || max < 127;
+        if layer.fused.is_none() && !clamped {
+            let relu = zero_point == -128;
+            let doubles = relu
+                && operator == code::CONV
+                && window.is_pointwise()
+                && taps.is_multiple_of(8)
+                && channels.len() > taps;
+            if doubles && let Some(stream) = encode(Mode::ReluDoubled) {
+                return packed(layout::PAIRS_DOUBLED, stream, None);
+            }
+            let mode = if relu { Mode::Relu } else { Mode::General };
+            if let Some(stream) = encode(mode) {
+                return packed(layout::PAIRS, stream, None);
+            }
+        }
+        // Values that need more than 16 bits before they are saturated go through a table, too.
+        let table = core::array::from_fn(|i| {
+            let q = (i as u8 as i8).clamp(min, max) as u8;
+            match &layer.fused {
+                Some(fused) => fused.table[usize::from(q)],
+                None => q,
+            }
+        });
+        packed(layout::PAIRS, encode(Mode::Table)?, Some(table))
+    }
+}
+
+/// A table by the int8 plus 128, as kernels read it, from one by the int8 as u8.
+fn by_value(table: &[u8; 256]) -> [u8; 256] {
+    core::array::from_fn(|i| table[i ^ 0x80])
 }
 
 fn sum(weights: &[u8]) -> i32 {

@@ -1,9 +1,13 @@
-//! Layer records: 32 bytes each, decoded on access.
+//! Layer records: 40 bytes each, decoded on access.
 
 use super::bytes::{i32_at, part, u8_at, u16_at, u32_at};
 use super::header::Model;
 use crate::error::{LayerFault, ModelError};
-use crate::kernels::{AddParams, Filter, MeanParams, MulParams, Output, PoolParams, SoftmaxParams};
+use crate::kernels::pairs::stream_len;
+use crate::kernels::{
+    AddParams, Filter, Layout, MeanParams, MulParams, Output, PoolParams, SoftmaxParams,
+    scratch_len,
+};
 use crate::quant::{CHANNEL_BYTES, ChannelQuant, Multiplier};
 use crate::shape::{Shape, Window};
 
@@ -22,6 +26,13 @@ pub(crate) mod code {
     pub const MUL: u8 = 8;
     pub const LOOKUP: u8 = 9;
     pub const SOFTMAX: u8 = 10;
+}
+
+/// Layout codes of the format. Codes are free for each operator; 0 is natural for all.
+pub(crate) mod layout {
+    pub const NATURAL: u8 = 0;
+    pub const PAIRS: u8 = 1;
+    pub const PAIRS_DOUBLED: u8 = 2;
 }
 
 /// What a layer computes, with everything that its kernel needs.
@@ -95,17 +106,28 @@ pub struct Layer<'a> {
     pub second: Option<usize>,
     /// Output tensor: the layer's index plus 1.
     pub output: usize,
+    /// First byte of its scratch memory in the arena, and how many bytes.
+    pub scratch: (usize, usize),
 }
 
 impl<'a> Layer<'a> {
+    /// The scratch memory's bytes in the arena.
+    pub fn scratch_range(&self) -> core::ops::Range<usize> {
+        self.scratch.0..self.scratch.0 + self.scratch.1
+    }
+
     /// Whether the layer reads `tensor`.
     pub fn reads(&self, tensor: usize) -> bool {
         self.input == tensor || self.second == Some(tensor)
     }
 
-    /// Decodes and checks the record of layer `index` by itself; the memory plan is checked
-    /// elsewhere.
-    pub(crate) fn decode(model: &Model<'a>, index: usize) -> Result<Self, ModelError> {
+    /// Decodes the record of layer `index`. `prove` checks what takes long (every channel, every
+    /// weight of a stream); the memory plan is checked elsewhere.
+    pub(crate) fn decode(
+        model: &Model<'a>,
+        index: usize,
+        prove: bool,
+    ) -> Result<Self, ModelError> {
         let layer = index as u16;
         let fault = |what| ModelError::Layer { layer, what };
         let record = model.record(index).ok_or(fault(LayerFault::Input))?;
@@ -131,13 +153,21 @@ impl<'a> Layer<'a> {
             input,
             second,
             output,
+            prove,
         };
         let operator = source.operator(operator_code).map_err(fault)?;
+        let scratch = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
+        let end = scratch.0.checked_add(scratch.1);
+        let inside = end.is_some_and(|end| end <= model.arena_len());
+        if !inside || scratch.0 % 4 != 0 || scratch.1 < scratch_len(&operator) {
+            return Err(fault(LayerFault::Scratch));
+        }
         Ok(Self {
             operator,
             input,
             second,
             output,
+            scratch,
         })
     }
 }
@@ -149,6 +179,7 @@ struct Source<'a> {
     input: usize,
     second: Option<usize>,
     output: usize,
+    prove: bool,
 }
 
 impl<'a> Source<'a> {
@@ -245,17 +276,41 @@ impl<'a> Source<'a> {
             }
             Kind::Dense => need(output.h == 1 && output.w == 1, LayerFault::Shape)?,
         }
-        let weights = usize::try_from(per_channel * output.c as u64)
+        let out = self.output()?;
+        let layout = self.layout(kind, &window, &out)?;
+        let len = match layout {
+            Layout::Natural => per_channel * output.c as u64,
+            Layout::Pairs | Layout::PairsDoubled => stream_len(per_channel, output.c as u64),
+        };
+        let weights = usize::try_from(len)
             .ok()
             .and_then(|len| part(self.model.weights(), u32_at(self.record, 16) as usize, len))
             .ok_or(LayerFault::Weights)?;
+        let records = match layout {
+            Layout::Natural => output.c * CHANNEL_BYTES,
+            Layout::Pairs | Layout::PairsDoubled => 0,
+        };
         let channels = part(
             self.model.weights(),
             u32_at(self.record, 20) as usize,
-            output.c * CHANNEL_BYTES,
+            records,
         )
         .map(ChannelQuant::new)
         .ok_or(LayerFault::Weights)?;
+        let filter = Filter {
+            input,
+            output,
+            window,
+            input_zero_point: self.zero_point(self.input),
+            taps: per_channel as usize,
+            layout,
+            weights,
+            channels,
+            out,
+        };
+        if !self.prove {
+            return Ok(filter);
+        }
         for c in 0..channels.len() {
             let (bias, multiplier) = channels.get(c);
             check_multiplier(multiplier)?;
@@ -263,17 +318,35 @@ impl<'a> Source<'a> {
             let most = u64::from(bias.unsigned_abs()) + per_channel * 128 * 128;
             need(most <= i32::MAX as u64, LayerFault::Accumulator)?;
         }
-        let out = self.output()?;
-        let input_zero_point = self.zero_point(self.input);
-        Ok(Filter {
-            input,
-            output,
-            window,
-            input_zero_point,
-            weights,
-            channels,
-            out,
-        })
+        if let Some(pairs) = filter.pairs() {
+            pairs.check()?;
+        }
+        Ok(filter)
+    }
+
+    /// The weights' layout, where the operator can have it.
+    fn layout(&self, kind: Kind, window: &Window, out: &Output<'_>) -> Result<Layout, LayerFault> {
+        // Clamps are in the table, if there are any.
+        let unclamped = out.min == -128 && out.max == 127;
+        let (input, output) = self.shapes();
+        let convolves = matches!(kind, Kind::Conv) && output.c >= 4;
+        match u8_at(self.record, 15) {
+            layout::NATURAL => Ok(Layout::Natural),
+            layout::PAIRS if unclamped && (convolves || matches!(kind, Kind::Dense)) => {
+                Ok(Layout::Pairs)
+            }
+            layout::PAIRS_DOUBLED
+                if unclamped
+                    && convolves
+                    && window.is_pointwise()
+                    && input.c % 8 == 0
+                    && out.zero_point == -128
+                    && out.lookup.is_none() =>
+            {
+                Ok(Layout::PairsDoubled)
+            }
+            _ => Err(LayerFault::Layout),
+        }
     }
 
     fn pool(&self) -> Result<PoolParams, LayerFault> {
@@ -282,10 +355,10 @@ impl<'a> Source<'a> {
         check_window(&window, input, output)?;
         need(input.c == output.c, LayerFault::Shape)?;
         // Every window must hold a pixel.
-        for y in 0..output.h {
+        for y in 0..if self.prove { output.h } else { 0 } {
             need(!window.rows(y, input.h).is_empty(), LayerFault::Shape)?;
         }
-        for x in 0..output.w {
+        for x in 0..if self.prove { output.w } else { 0 } {
             need(!window.columns(x, input.w).is_empty(), LayerFault::Shape)?;
         }
         let out = self.output()?;

@@ -38,7 +38,12 @@ fn layer(random: &mut Random, weights: usize, out_ch: usize, kernel: usize, stri
         kernel: (kernel, kernel),
         stride: (stride, stride),
         pad: Pad::Same,
-        weights: random.bytes(weights),
+        // No −128: the pair layout takes −127 to 127.
+        weights: random
+            .bytes(weights)
+            .iter()
+            .map(|w| if *w == 128 { 129 } else { *w })
+            .collect(),
         channels: (0..out_ch)
             .map(|c| Channel {
                 bias: c as i32 * 50 - 100,
@@ -324,18 +329,23 @@ fn every_flipped_bit_is_noticed() {
 #[test]
 fn versions_are_named() {
     let mut bytes = net();
-    bytes[4] = 3;
+    bytes[4] = 9;
     let error = Model::parse(&bytes).unwrap_err();
     assert_eq!(
         error,
         ModelError::NewerFormat {
-            found: 3,
+            found: 9,
             newest: FORMAT_VERSION
         }
     );
     assert_eq!(
         error.to_string(),
-        "packed model is format 3, this build reads up to 1"
+        "packed model is format 9, this build reads up to 2"
+    );
+    bytes[4] = 1;
+    assert_eq!(
+        Model::parse(&bytes).unwrap_err().to_string(),
+        "packed model is format 1, which this build does not read: pack it again"
     );
     assert_eq!(
         Model::parse(b"GIF8").unwrap_err(),

@@ -137,7 +137,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// The firmware's ELF file.
 pub fn build(toolchain: &Toolchain, board: Machine, run: Option<&Path>) -> anyhow::Result<PathBuf> {
     let words = format!(
-        "cargo build --locked --profile firmware -p pupil-firmware --features {} --target {}",
+        "cargo build --locked --profile firmware -p pupil-firmware --bin classify --features {} --target {}",
         board.board.name, board.board.target
     );
     let mut cargo = toolchain.cargo(&words);

@@ -1,0 +1,641 @@
+//! Two columns times four output channels at once: the micro-kernel of every convolution.
+//!
+//! A column is the input bytes under one output pixel. For each pair of columns the kernel expands
+//! their int8 to int16 into scratch memory, interleaved: per four taps the words (0, 2) of column
+//! 0, of column 1, then (1, 3) of both. Then it runs over the stream of [`Pairs`], block by block.
+//!
+//! # Registers
+//! Inner loop: r0 x, r1 weights, r2–r5 column 0 (A0, R0, A2, R2), r6–r9 column 1, r10 r11 x words,
+//! r12 lr weight words, unpacked in place: all 14. No counter: the end of x is compared once per
+//! pass of 16 steps, and the first pass is entered where the number of steps demands. The first
+//! step of a block is apart, because it brings the biases in. Everything else is in the frame.
+//!
+//! # Counts
+//! A step is 12 instructions for 16 multiply-accumulates: 2 LDRD, 8 SMLAD, 2 SXTB16. A block adds
+//! 7 and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 46, 42 with doubled inputs,
+//! general 58, with table 66. Expansion of 8 taps of both columns: 12 (20 doubled), and 2 for each
+//! 16; 18 where pixels are not whole aligned pairs of words. A pair of columns adds 19.
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+use crate::kernels::pairs::{BLOCK, LAST, Mode, PARTIAL, Pairs, padded, stream_len};
+
+/// The kernel's arguments; it copies them to its own frame on the stack. Offsets are those in the
+/// assembly.
+#[repr(C)]
+struct Frame {
+    /// 0: expanded columns.
+    x: *mut u32,
+    /// 4, 8: where the columns' outputs begin. The next pair's follow column 1's.
+    out: [*mut i8; 2],
+    /// 12: end of the expanded columns.
+    x_end: *const u32,
+    /// 16: the weights.
+    stream: *const u8,
+    /// 20: output channels.
+    out_ch: usize,
+    /// 24: pairs of columns.
+    pairs: usize,
+    /// 28: channels of the last block, 0 for four.
+    rest: usize,
+    /// 32: first row of the first pair's column 0.
+    input: *const i8,
+    /// 36: bytes from a pair to the next.
+    pair_step: usize,
+    /// 40: bytes from column 0 to column 1.
+    column_step: usize,
+    /// 44: where expansion (or gathering) of the first row begins.
+    destination: *mut u8,
+    /// 48: bytes from the end of a row to the beginning of the next.
+    row_advance: usize,
+    /// 52: rows of a column.
+    rows: usize,
+    /// 56: bytes of a row.
+    run: usize,
+    /// 60: the fused table.
+    table: *const u8,
+    /// 64: gathered bytes of both columns.
+    buffer: *mut u8,
+    /// 68: steps of two taps; the kernel keeps its entry address here.
+    steps: usize,
+    /// 72: index of the mode; the kernel keeps the address of its code here.
+    mode: usize,
+    /// 76: index of the expansion; as above.
+    expand: usize,
+}
+
+/// Ways from the input to expanded columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+enum Expand {
+    /// Rows are multiples of 8 bytes at multiples of 4.
+    Eights = 0,
+    /// The same; every value is doubled.
+    EightsDoubled = 1,
+    /// Words at any address. Rows are multiples of 4 bytes; a single row may be of any length, and
+    /// up to 3 bytes behind it are read.
+    Words = 2,
+    /// Rows of any length at any address, gathered first.
+    Bytes = 3,
+}
+
+// SAFETY of the assembly: it reads and writes through the frame's pointers only, as far as the
+// checks of `Gemm::run` allow: the input's rows, the scratch memory, the blocks of the stream up to
+// the one with the flag LAST and, if `rest` is not 0, the one behind it, and the columns' outputs.
+// It keeps r4–r11 and the stack as AAPCS demands, calls nothing, and uses no other memory than its
+// frame below the stack pointer.
+/// See the module's documentation.
+#[unsafe(naked)]
+unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
+    naked_asm!(
+        "
+    .macro G_HALF a, b, double
+    sxtb16 r8, \\a
+    sxtb16 r9, \\b
+    sxtb16 r10, \\a, ror #8
+    sxtb16 r11, \\b, ror #8
+    .if \\double
+    sadd16 r8, r8, r8
+    sadd16 r9, r9, r9
+    sadd16 r10, r10, r10
+    sadd16 r11, r11, r11
+    .endif
+    stm r2!, {r8-r11}
+    .endm
+    .macro G_EIGHTS double
+    tst r3, #8
+    bne 42f
+41: ldm r0!, {r4, r5}
+    ldm r1!, {r6, r7}
+    G_HALF r4, r6, \\double
+    G_HALF r5, r7, \\double
+42: ldm r0!, {r4, r5}
+    ldm r1!, {r6, r7}
+    G_HALF r4, r6, \\double
+    G_HALF r5, r7, \\double
+    subs r3, #16
+    bgt 41b
+    subs lr, #1
+    beq 15f
+    b 60b
+    .endm
+    .macro G_RELU op, a, b
+    ldm r1!, {r10-r12}
+    \\op \\a, \\a, r10, r12
+    \\op \\b, \\b, r10, r12
+    asr \\a, \\a, r11
+    asr \\b, \\b, r11
+    .endm
+    .macro G_GENERAL a, b
+    ldm r1!, {r10-r12}
+    smmlar lr, \\a, r10, r12
+    add lr, lr, \\a, asr #31
+    asr \\a, lr, r11
+    smmlar lr, \\b, r10, r12
+    add lr, lr, \\b, asr #31
+    asr \\b, lr, r11
+    .endm
+    .macro G_EXACT
+    .irp a, r3, r5, r7, r9
+    asr \\a, \\a, #7
+    .endr
+    .irp a, r2, r4, r6, r8
+    lsl \\a, \\a, #1
+    .endr
+    G_GENERAL r2, r6
+    G_GENERAL r3, r7
+    G_GENERAL r4, r8
+    G_GENERAL r5, r9
+    .endm
+    .macro G_SPLIT
+    sub r3, r3, r2
+    sub r5, r5, r4
+    sub r7, r7, r6
+    sub r9, r9, r8
+    .endm
+    .macro G_PACK
+    pkhbt r2, r2, r4, lsl #16
+    pkhbt r3, r3, r5, lsl #16
+    pkhbt r6, r6, r8, lsl #16
+    pkhbt r7, r7, r9, lsl #16
+    usat16 r2, #8, r2
+    usat16 r3, #8, r3
+    usat16 r6, #8, r6
+    usat16 r7, #8, r7
+    orr r2, r2, r3, lsl #8
+    orr r6, r6, r7, lsl #8
+    eor r2, r2, #0x80808080
+    eor r6, r6, #0x80808080
+    .endm
+    .macro G_STORE
+    ldm sp, {r0, r10, lr}
+    str r2, [r10], #4
+    str r6, [lr], #4
+    strd r10, lr, [sp, #4]
+    cmp r11, #0x100
+    blt 16b
+    .endm
+
+    push {r4-r11, lr}
+    sub sp, #96
+    ldm r0!, {r1-r10}
+    stm sp, {r1-r10}
+    ldm r0, {r1-r10}
+    rsb r8, r8, #1
+    and r8, r8, #15
+    mov r11, #48
+    adr.w r12, 20f
+    mla r8, r8, r11, r12
+    orr r8, r8, #1
+    adr.w r12, 90f
+    ldr r9, [r12, r9, lsl #2]
+    add r10, r10, #4
+    add r9, r9, r12
+    ldr r10, [r12, r10, lsl #2]
+    add r10, r10, r12
+    add r12, sp, #40
+    stm r12, {r1-r10}
+
+10: ldrd r0, r3, [sp, #32]
+    ldrd r1, r2, [sp, #40]
+    add r3, r3, r0
+    str r3, [sp, #32]
+    add r1, r1, r0
+    ldrd r12, lr, [sp, #48]
+    ldr r3, [sp, #56]
+    ldr pc, [sp, #76]
+
+    .balign 4
+90: .word 30f - 90b + 1
+    .word 31f - 90b + 1
+    .word 32f - 90b + 1
+    .word 33f - 90b + 1
+    .word 40f - 90b + 1
+    .word 43f - 90b + 1
+    .word 50f - 90b + 1
+    .word 70f - 90b + 1
+
+70: ldr r5, [sp, #12]
+    ldr r6, [sp]
+    mov r4, r2
+    sub r5, r5, r6
+    lsr r5, r5, #2
+    add r6, r4, r5
+71: subs r3, #4
+    blt 73f
+72: ldr r7, [r0], #4
+    ldr r8, [r1], #4
+    subs r3, #4
+    str r7, [r4], #4
+    str r8, [r6], #4
+    bge 72b
+73: adds r3, #4
+    beq 75f
+74: ldrb r7, [r0], #1
+    ldrb r8, [r1], #1
+    subs r3, #1
+    strb r7, [r4], #1
+    strb r8, [r6], #1
+    bne 74b
+75: subs lr, #1
+    beq 76f
+    add r0, r0, r12
+    add r1, r1, r12
+    ldr r3, [sp, #56]
+    b 71b
+76: ldr r0, [sp, #64]
+    ldr r2, [sp]
+    add r1, r0, r5
+    mov r3, r5
+    mov lr, #1
+
+50: ldr r4, [r0], #4
+    ldr r6, [r1], #4
+    G_HALF r4, r6, 0
+    subs r3, #4
+    bgt 50b
+    subs lr, #1
+    beq 15f
+
+60: add r0, r0, r12
+    add r1, r1, r12
+    ldr r3, [sp, #56]
+    ldr pc, [sp, #76]
+
+43: G_EIGHTS 1
+40: G_EIGHTS 0
+
+15: ldr r0, [sp]
+    ldr r1, [sp, #16]
+16: ldm r1!, {r2-r5}
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r7, r11, r12, r3
+    smlad r3, r10, r12, r3
+    sxtb16 r12, r12
+    smlad r9, r11, lr, r5
+    smlad r5, r10, lr, r5
+    sxtb16 lr, lr
+    smlad r6, r11, r12, r2
+    smlad r2, r10, r12, r2
+    smlad r8, r11, lr, r4
+    smlad r4, r10, lr, r4
+    ldr pc, [sp, #68]
+    .balign 4
+20:
+    .rept 16
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r3, r10, r12, r3
+    smlad r7, r11, r12, r7
+    sxtb16 r12, r12
+    smlad r5, r10, lr, r5
+    smlad r9, r11, lr, r9
+    sxtb16 lr, lr
+    smlad r2, r10, r12, r2
+    smlad r6, r11, r12, r6
+    smlad r4, r10, lr, r4
+    smlad r8, r11, lr, r8
+    .endr
+    ldr r10, [sp, #12]
+    cmp r0, r10
+    bne 20b
+    ldr pc, [sp, #72]
+
+30: G_SPLIT
+    .irp a, r2, r4, r6, r8
+    lsl \\a, \\a, #1
+    .endr
+    G_RELU smmlar, r2, r6
+    G_RELU smmla, r3, r7
+    G_RELU smmlar, r4, r8
+    G_RELU smmla, r5, r9
+    G_PACK
+    G_STORE
+    b 80f
+31: G_SPLIT
+    G_RELU smmlar, r2, r6
+    G_RELU smmla, r3, r7
+    G_RELU smmlar, r4, r8
+    G_RELU smmla, r5, r9
+    G_PACK
+    G_STORE
+    b 80f
+33: G_SPLIT
+    G_EXACT
+    ldr r12, [sp, #60]
+    .irp a, r2, r3, r4, r5, r6, r7, r8, r9
+    usat \\a, #8, \\a
+    .endr
+    .irp a, r2, r3, r4, r5, r6, r7, r8, r9
+    ldrb \\a, [r12, \\a]
+    .endr
+    orr r2, r2, r3, lsl #8
+    orr r6, r6, r7, lsl #8
+    orr r2, r2, r4, lsl #16
+    orr r6, r6, r8, lsl #16
+    orr r2, r2, r5, lsl #24
+    orr r6, r6, r9, lsl #24
+    G_STORE
+    b 80f
+32: G_SPLIT
+    G_EXACT
+    G_PACK
+    G_STORE
+
+80: ldr r3, [sp, #28]
+    cbnz r3, 85f
+81: ldrd r3, r4, [sp, #20]
+    add r3, lr, r3
+    subs r4, #1
+    strd lr, r3, [sp, #4]
+    str r4, [sp, #24]
+    bne 10b
+    add sp, #96
+    pop {r4-r11, pc}
+85: tst r11, #0x200
+    bne 86f
+    strd r10, lr, [sp, #80]
+    add r10, sp, #88
+    add lr, sp, #92
+    strd r10, lr, [sp, #4]
+    b 16b
+86: ldrd r10, lr, [sp, #80]
+87: strb r2, [r10], #1
+    strb r6, [lr], #1
+    lsr r2, r2, #8
+    lsr r6, r6, #8
+    subs r3, #1
+    bne 87b
+    b 81b
+
+    .purgem G_HALF
+    .purgem G_EIGHTS
+    .purgem G_RELU
+    .purgem G_GENERAL
+    .purgem G_EXACT
+    .purgem G_SPLIT
+    .purgem G_PACK
+    .purgem G_STORE
+        ",
+        options(raw)
+    )
+}
+
+/// Which bytes of the input are columns, and where their outputs go.
+#[derive(Clone, Copy, Debug)]
+pub struct Columns {
+    /// First byte of the first column.
+    pub input: usize,
+    /// Bytes from a column to the next.
+    pub step: usize,
+    /// Rows of a column.
+    pub rows: usize,
+    /// Bytes of a row; all rows together, from `first_tap` on, are taps of the filter.
+    pub run: usize,
+    /// Bytes from a row to the next.
+    pub pitch: usize,
+    /// Tap that the first row begins with.
+    pub first_tap: usize,
+    /// Columns; an odd last one costs as much as two.
+    pub count: usize,
+    /// First byte of the first column's output; the others follow.
+    pub output: usize,
+}
+
+/// Weights and scratch memory of a layer, checked once.
+#[derive(Debug)]
+pub struct Gemm<'a> {
+    weights: Pairs<'a>,
+    table: Option<&'a [u8; 256]>,
+    taps: usize,
+    /// Two columns of int16.
+    x: &'a mut [i8],
+    /// Two columns of int8; empty where all rows are whole words.
+    buffer: &'a mut [i8],
+}
+
+/// Whether `bytes` begins at a multiple of 4.
+pub fn is_aligned<T>(bytes: &[T]) -> bool {
+    bytes.as_ptr().addr() % 4 == 0
+}
+
+/// Whether the stream has as many blocks, and its flags where, as a kernel stops by them.
+pub fn is_sound(weights: &Pairs<'_>) -> bool {
+    let (words, block) = (padded(weights.taps) + 16, BLOCK);
+    let len = stream_len(weights.taps as u64, weights.out_ch as u64);
+    let flags = |i: usize| {
+        let at = 4 * (words * (i + 1) - 2);
+        let shift = weights.bytes().get(at..at + 4).and_then(|w| w.first_chunk());
+        shift.map_or(0, |w| i32::from_le_bytes(*w)) & !0xff
+    };
+    let (full, rest) = (weights.out_ch / block, weights.out_ch % block);
+    weights.bytes().len() as u64 == len
+        && weights.taps > 0
+        && is_aligned(weights.bytes())
+        && (0..full).all(|i| flags(i) == if i + 1 == full { LAST } else { 0 })
+        && (rest == 0 || flags(full) == LAST | PARTIAL)
+}
+
+impl<'a> Gemm<'a> {
+    /// None where weights or scratch memory are misaligned or short, or there are fewer than four
+    /// output channels.
+    pub fn new(
+        weights: Pairs<'a>,
+        table: Option<&'a [u8; 256]>,
+        scratch: &'a mut [i8],
+    ) -> Option<Self> {
+        let taps = padded(weights.taps);
+        let has_table = table.is_some() == (weights.mode == Mode::Table);
+        if !is_sound(&weights) || weights.out_ch < BLOCK || !has_table || !is_aligned(scratch) {
+            return None;
+        }
+        let (x, rest) = scratch.split_at_mut_checked(4 * taps)?;
+        let buffer = rest.get_mut(..2 * taps).unwrap_or(&mut []);
+        Some(Self {
+            weights,
+            table,
+            taps,
+            x,
+            buffer,
+        })
+    }
+
+    /// Whether [`Gemm::run`] needs the byte buffer for such columns, or can't run them at all.
+    pub fn has_buffer(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// The byte buffer of column 0 or 1, for columns that are put together elsewhere.
+    pub fn column_mut(&mut self, column: usize) -> &mut [i8] {
+        let (a, b) = self.buffer.split_at_mut(self.buffer.len() / 2);
+        if column == 0 { a } else { b }
+    }
+
+    /// Expands `value` as the taps of `range` of both columns, for rows outside the image. Holds
+    /// for [`Gemm::run`] with columns that leave these taps out.
+    pub fn fill(&mut self, range: core::ops::Range<usize>, value: i8, whole_words: bool) {
+        if whole_words {
+            let half = i16::from(value).to_le_bytes();
+            let taps = self.x.get_mut(4 * range.start..4 * range.end);
+            let (halves, _) = taps.unwrap_or(&mut []).as_chunks_mut::<2>();
+            halves.fill(half.map(|b| b as i8));
+        } else {
+            for column in [0, 1] {
+                let bytes = self.column_mut(column).get_mut(range.clone());
+                bytes.unwrap_or(&mut []).fill(value);
+            }
+        }
+    }
+
+    /// Computes the outputs of `columns`. False where they lie outside the slices or the mode
+    /// wants what the input has not; nothing is written then.
+    pub fn run(&mut self, columns: &Columns, input: &[i8], output: &mut [i8]) -> bool {
+        let Some(plan) = self.plan(columns, input, output) else {
+            return false;
+        };
+        let (pairs, single) = (columns.count / 2, columns.count % 2 == 1);
+        let mut last = *columns;
+        last.input += 2 * pairs * columns.step;
+        last.output += 2 * pairs * self.weights.out_ch;
+        if pairs > 0 {
+            self.call(columns, plan, pairs, input, output);
+        }
+        if single {
+            last.step = 0;
+            self.call(&last, plan, 1, input, output);
+        }
+        true
+    }
+
+    /// Runs the two byte buffers, filled by [`Gemm::column_mut`], to the outputs that begin at
+    /// `outputs`; equal ones make it a single column.
+    pub fn run_buffers(&mut self, outputs: [usize; 2], output: &mut [i8]) {
+        let out_ch = self.weights.out_ch;
+        let inside = outputs
+            .iter()
+            .all(|o| o.checked_add(out_ch).is_some_and(|end| end <= output.len()));
+        if !inside || self.buffer.is_empty() || self.weights.mode == Mode::ReluDoubled {
+            return;
+        }
+        let expand = if self.taps % 8 == 0 {
+            Expand::Eights
+        } else {
+            Expand::Words
+        };
+        let frame = Frame {
+            input: self.buffer.as_ptr(),
+            pair_step: 0,
+            column_step: self.taps,
+            destination: self.x.as_mut_ptr().cast(),
+            row_advance: 0,
+            rows: 1,
+            run: self.taps,
+            out: outputs.map(|o| output.as_mut_ptr().wrapping_add(o)),
+            ..self.frame(1, expand)
+        };
+        // SAFETY: both columns are the buffer's two halves of `taps` bytes (a multiple of 4, and
+        // the buffer begins at one); they expand to all of x. Both outputs of `out_ch` bytes lie
+        // in `output`. `is_sound` has proven the stream.
+        unsafe { gemm_2x4(&raw const frame) }
+    }
+
+    /// How to expand, if everything lies inside.
+    fn plan(&self, c: &Columns, input: &[i8], output: &[i8]) -> Option<Expand> {
+        if c.count == 0 || c.rows == 0 || c.run == 0 {
+            return None;
+        }
+        let out_len = c.count.checked_mul(self.weights.out_ch)?;
+        let out_end = c.output.checked_add(out_len)?;
+        let last_column = (c.count - 1).checked_mul(c.step)?;
+        let last_row = (c.rows - 1).checked_mul(c.pitch)?;
+        let before = c.input.checked_add(last_column)?.checked_add(last_row)?;
+        let end = before.checked_add(c.run)?;
+        let taps = c.first_tap.checked_add(c.rows.checked_mul(c.run)?)?;
+        if out_end > output.len() || end > input.len() || taps > self.weights.taps {
+            return None;
+        }
+        // Rows may overlap, but not run backwards.
+        if c.rows > 1 && c.pitch < c.run {
+            return None;
+        }
+        let places = [c.input, c.step, c.pitch, c.run, c.first_tap];
+        let words = places.iter().all(|n| n % 4 == 0) && is_aligned(input);
+        let eights = words && c.run % 8 == 0;
+        if self.weights.mode == Mode::ReluDoubled {
+            return (eights && c.rows == 1).then_some(Expand::EightsDoubled);
+        }
+        if eights {
+            return Some(Expand::Eights);
+        }
+        let whole = c.run % 4 == 0 && c.first_tap % 4 == 0;
+        // A single row of any length is read up to the next multiple of 4 of its own length.
+        let read = before.checked_add(c.run.next_multiple_of(4))?;
+        if (whole || c.rows == 1 && c.first_tap == 0) && read <= input.len() {
+            return Some(Expand::Words);
+        }
+        (!self.buffer.is_empty()).then_some(Expand::Bytes)
+    }
+
+    fn call(&mut self, c: &Columns, expand: Expand, pairs: usize, input: &[i8], out: &mut [i8]) {
+        let first = out.as_mut_ptr().wrapping_add(c.output);
+        let second = if c.step == 0 {
+            first
+        } else {
+            first.wrapping_add(self.weights.out_ch)
+        };
+        let destination: *mut u8 = if expand == Expand::Bytes {
+            self.buffer.as_mut_ptr().wrapping_add(c.first_tap).cast()
+        } else {
+            self.x.as_mut_ptr().wrapping_add(4 * c.first_tap).cast()
+        };
+        let frame = Frame {
+            input: input.as_ptr().wrapping_add(c.input),
+            pair_step: 2 * c.step,
+            column_step: c.step,
+            destination,
+            row_advance: c.pitch.wrapping_sub(c.run),
+            rows: c.rows,
+            run: c.run,
+            out: [first, second],
+            ..self.frame(pairs, expand)
+        };
+        // SAFETY: `plan` has proven for all columns of `c`, of which these are some, that their
+        // rows lie in the input, also as far as words reach behind them, that their taps lie in x
+        // (or, gathered, in the buffer) and their outputs in the output, and that addresses are
+        // multiples of 4 where LDM reads. A single column has step 0: both columns and outputs are
+        // the same. `is_sound` has proven the stream.
+        unsafe { gemm_2x4(&raw const frame) }
+    }
+
+    fn frame(&mut self, pairs: usize, expand: Expand) -> Frame {
+        let x = self.x.as_mut_ptr();
+        Frame {
+            x: x.cast(),
+            out: [core::ptr::null_mut(); 2],
+            x_end: x.wrapping_add(4 * self.taps).cast(),
+            stream: self.weights.bytes().as_ptr(),
+            out_ch: self.weights.out_ch,
+            pairs,
+            rest: self.weights.out_ch % BLOCK,
+            input: core::ptr::null(),
+            pair_step: 0,
+            column_step: 0,
+            destination: core::ptr::null_mut(),
+            row_advance: 0,
+            rows: 0,
+            run: 0,
+            table: self.table.map_or(core::ptr::null(), |t| t.as_ptr()),
+            buffer: self.buffer.as_mut_ptr().cast(),
+            steps: self.taps / 2,
+            mode: match self.weights.mode {
+                Mode::Relu => 0,
+                Mode::ReluDoubled => 1,
+                Mode::General => 2,
+                Mode::Table => 3,
+            },
+            expand: expand as usize,
+        }
+    }
+}
