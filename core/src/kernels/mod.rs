@@ -21,6 +21,7 @@ mod pointwise;
 mod pool;
 #[cfg(any(test, feature = "std"))]
 pub mod reference;
+pub mod row_pairs;
 mod softmax;
 mod squeeze_excite;
 

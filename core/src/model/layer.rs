@@ -123,11 +123,7 @@ impl<'a> Layer<'a> {
 
     /// Decodes the record of layer `index`. `prove` checks what takes long (every channel, every
     /// weight of a stream); the memory plan is checked elsewhere.
-    pub(crate) fn decode(
-        model: &Model<'a>,
-        index: usize,
-        prove: bool,
-    ) -> Result<Self, ModelError> {
+    pub(crate) fn decode(model: &Model<'a>, index: usize, prove: bool) -> Result<Self, ModelError> {
         let layer = index as u16;
         let fault = |what| ModelError::Layer { layer, what };
         let record = model.record(index).ok_or(fault(LayerFault::Input))?;

@@ -32,7 +32,11 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
 fn pointwise(f: &Filter<'_>, gemm: &mut Gemm<'_>, input: &[i8], output: &mut [i8]) -> bool {
     let (c, out_ch) = (f.input.c, f.output.c);
     let pixels = f.input.h * f.input.w;
-    let apart = if c % 4 == 0 { 0 } else { pixels.min(2 - pixels % 2) };
+    let apart = if c % 4 == 0 {
+        0
+    } else {
+        pixels.min(2 - pixels % 2)
+    };
     let columns = |first: usize, count: usize| Columns {
         input: first * c,
         step: c,

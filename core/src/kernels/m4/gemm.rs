@@ -427,7 +427,10 @@ pub fn is_sound(weights: &Pairs<'_>) -> bool {
     let len = stream_len(weights.taps as u64, weights.out_ch as u64);
     let flags = |i: usize| {
         let at = 4 * (words * (i + 1) - 2);
-        let shift = weights.bytes().get(at..at + 4).and_then(|w| w.first_chunk());
+        let shift = weights
+            .bytes()
+            .get(at..at + 4)
+            .and_then(|w| w.first_chunk());
         shift.map_or(0, |w| i32::from_le_bytes(*w)) & !0xff
     };
     let (full, rest) = (weights.out_ch / block, weights.out_ch % block);

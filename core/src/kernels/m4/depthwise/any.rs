@@ -5,8 +5,7 @@
 //! four words a column, one a channel, so that columns are 16 bytes apart.
 //!
 //! A pair row begins at any image row; the ones in use lie in a ring and are made when an output
-//! row first needs them. Parameters: bias, multiplier, addend, shift, then per two window rows a
-//! pair word for each column.
+//! row first needs them.
 
 use super::layout::{Expand, GROUP};
 use super::{Layer, Maps, groups};
@@ -14,11 +13,6 @@ use crate::shape::Window;
 
 /// Columns of a block.
 const BLOCK: usize = 4;
-
-/// Words of a channel's parameters.
-pub const fn words(kernel_h: usize, kernel_w: usize) -> usize {
-    4 + kernel_h.div_ceil(2) * kernel_w
-}
 
 /// Pair rows of the ring. With an even stride every second row begins a pair.
 const fn ring(window: &Window) -> usize {
@@ -171,7 +165,7 @@ mod twin {
     //! The block kernel in plain Rust.
 
     use super::super::layout::{Expand, GROUP};
-    use super::super::twin::{dual, smmlar};
+    use super::super::twin::{dual, smmlar, word};
     use super::{BLOCK, Blocks};
 
     #[cfg(not(arm_dsp))]
@@ -212,27 +206,27 @@ mod twin {
         b: &Blocks,
         pair_rows: &[u32],
         places: &[u32],
-        params: &[u32],
+        params: &[[u8; 4]],
         output: &mut [i8],
         table: Option<&[u8; 256]>,
     ) {
-        let Some(([bias, m, c, e], weights)) = params.split_first_chunk() else {
-            return;
-        };
+        let [bias, m, c, e] = [0, 1, 2, 3].map(|i| word(params, i));
+        let (weights, e) = (params.get(4..).unwrap_or(&[]), e & 0xff);
         for block in (0..b.columns).step_by(BLOCK) {
-            let mut sums = [*bias as i32; BLOCK];
+            let mut sums = [bias as i32; BLOCK];
             for (row, weights) in places.iter().zip(weights.chunks_exact(b.kernel_w)) {
-                for (tap, weight) in weights.iter().enumerate() {
+                for tap in 0..weights.len() {
+                    let weight = word(weights, tap);
                     for (i, sum) in sums.iter_mut().enumerate() {
                         let at = *row as usize + b.channel + (block + i) * b.step + GROUP * tap;
-                        *sum += dual(pair_rows.get(at).copied().unwrap_or(0), *weight);
+                        *sum += dual(pair_rows.get(at).copied().unwrap_or(0), weight);
                     }
                 }
             }
             for (i, sum) in sums.into_iter().enumerate().take(b.columns - block) {
                 // Without a shift there is one rounding only.
-                let away = if *e == 0 { 0 } else { sum >> 31 };
-                let q = smmlar(sum, *m as i32, *c as i32 + away) >> e;
+                let away = if e == 0 { 0 } else { sum >> 31 };
+                let q = smmlar(sum, m as i32, c as i32 + away) >> e;
                 let q = q.clamp(-128, 127) as i8;
                 let q = table.map_or(q, |t| t[(i32::from(q) + 128) as usize] as i8);
                 if let Some(place) = output.get_mut((block + i) * b.apart) {
@@ -306,7 +300,7 @@ mod asm {
     bne    2b
     ldrd   r9, r10, [sp, #52]
     ldr    r11, [sp, #60]
-    cmp    r11, #0
+    lsls   r12, r11, #24
     beq    4f
     add    r12, r10, r5, asr #31
     smmlar r5, r5, r9, r12
@@ -393,13 +387,14 @@ mod asm {
         b: &Blocks,
         pair_rows: &[u32],
         places: &[u32],
-        params: &[u32],
+        params: &[[u8; 4]],
         output: &mut [i8],
         table: Option<&[u8; 256]>,
     ) {
-        let Some(([bias, m, c, e], weights)) = params.split_first_chunk() else {
+        let Some((head, weights)) = params.split_first_chunk::<4>() else {
             return;
         };
+        let [bias, m, c, e] = head.map(u32::from_le_bytes);
         // The last word that the last block's last column reads, from a pair row's first one.
         let reach = (b.columns.next_multiple_of(BLOCK) - 1) * b.step + 4 * (b.kernel_w - 1) + 4;
         let inside = |at: &u32| *at as usize + reach <= pair_rows.len();
@@ -408,6 +403,8 @@ mod asm {
             && places.iter().all(inside)
             && weights.len() == places.len() * b.kernel_w
             && !weights.is_empty()
+            // LDR takes any address, but the words are whole ones everywhere else, too.
+            && weights.as_ptr().addr().is_multiple_of(4)
             && (b.columns - 1) * b.apart < output.len();
         if !fits {
             return;
@@ -417,7 +414,7 @@ mod asm {
             first: pair_rows.as_ptr().wrapping_add(b.channel),
             places: ends.start,
             places_end: ends.end,
-            weights: weights.as_ptr(),
+            weights: weights.as_ptr().cast(),
             row_bytes: 4 * b.kernel_w,
             step: 4 * b.step,
             output: output.as_mut_ptr(),
@@ -426,10 +423,10 @@ mod asm {
             table: table.map_or(core::ptr::null(), |t| {
                 t.as_ptr().cast::<i8>().wrapping_add(128)
             }),
-            bias: *bias,
-            m: *m,
-            c: *c,
-            e: *e,
+            bias,
+            m,
+            c,
+            e,
         };
         // SAFETY: every pair word that is read lies below `place + reach` for one of the places,
         // all checked; `kernel_w` weights are read for each place; `columns` bytes, `apart` from

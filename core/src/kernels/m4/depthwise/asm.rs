@@ -30,8 +30,9 @@
 //! pointer waits in the frame.
 #![allow(unsafe_code)]
 
-use super::layout::{Expand, GROUP, Kernel, Run};
+use super::layout::{Expand, GROUP, Run};
 use super::{Maps, twin};
+use crate::kernels::row_pairs::Kernel;
 use core::arch::global_asm;
 use core::marker::PhantomData;
 
@@ -557,13 +558,17 @@ impl<'w, 'm> Walker<'w, 'm> {
 
     /// The channels that the next steps compute, by their parameters: four at most.
     #[inline(always)]
-    pub fn channels(&mut self, params: &'w [u32]) {
+    pub fn channels(&mut self, params: &'w [[u8; 4]]) {
         let words = self.kernel.words();
         self.channels = params.len() / words;
-        let ends = params.as_ptr_range();
+        let first = params.as_ptr().cast::<u32>();
+        if !first.is_aligned() {
+            // LDM wants whole words.
+            self.channels = 0;
+        }
         for frame in &mut self.frames {
-            frame.params = ends.start;
-            frame.params_end = ends.start.wrapping_add(self.channels * words);
+            frame.params = first;
+            frame.params_end = first.wrapping_add(self.channels * words);
         }
     }
 

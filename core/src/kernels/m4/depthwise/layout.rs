@@ -1,54 +1,16 @@
-//! What driver, packer, micro-kernels and their twin agree on: blocks, pair rows, parameters.
+//! What driver, micro-kernels and their twin agree on: blocks and pair rows.
 
-use crate::shape::{Shape, Window};
+use crate::kernels::row_pairs::Kernel;
+use crate::shape::Shape;
 
 /// Channels whose pair words lie side by side.
 pub const GROUP: usize = 4;
 
-/// Bits that the last shift of a fast channel drops; see `asm.rs`.
-pub const FAST_SHIFT: u32 = 12;
-
 /// Pair rows that the sliding base may run ahead before the live ones move back to the start.
 const SLACK: usize = 8;
 
-/// The block kernels: each computes two rows by two columns of a channel at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernel {
-    /// 3x3, stride 1.
-    K3S1 {
-        /// Whether the output's zero point is its lower clamp and no table follows.
-        fast: bool,
-    },
-    /// 3x3, stride 2.
-    K3S2 {
-        /// As above.
-        fast: bool,
-    },
-    /// 5x5, stride 1.
-    K5S1 {
-        /// As above.
-        fast: bool,
-    },
-}
-
+/// What a block kernel reads, beside what `row_pairs.rs` says of its words.
 impl Kernel {
-    /// The kernel of a window, if there is a special one.
-    pub fn of(w: &Window, fast: bool) -> Option<Self> {
-        match (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w) {
-            (3, 3, 1, 1) => Some(Self::K3S1 { fast }),
-            (3, 3, 2, 2) => Some(Self::K3S2 { fast }),
-            (5, 5, 1, 1) => Some(Self::K5S1 { fast }),
-            _ => None,
-        }
-    }
-
-    /// Whether channels carry no shift: see `asm.rs`.
-    pub const fn fast(self) -> bool {
-        match self {
-            Self::K3S1 { fast } | Self::K3S2 { fast } | Self::K5S1 { fast } => fast,
-        }
-    }
-
     /// Rows and columns of the window.
     pub const fn side(self) -> usize {
         match self {
@@ -86,21 +48,6 @@ impl Kernel {
     /// Bytes from one block to the next.
     pub const fn block_bytes(self) -> usize {
         self.pitch() * self.stride()
-    }
-
-    /// Words that hold bias, multiplier, addend and, unless fast, shift.
-    pub const fn head(self) -> usize {
-        if self.fast() { 3 } else { 4 }
-    }
-
-    /// Words of a channel's parameters.
-    pub const fn words(self) -> usize {
-        self.head()
-            + match self {
-                Self::K3S1 { .. } => 6,
-                Self::K3S2 { .. } => 5,
-                Self::K5S1 { .. } => 20,
-            }
     }
 
     /// Column pairs of the pair rows for `out_w` output columns, an odd last one rounded up.

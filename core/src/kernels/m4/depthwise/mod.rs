@@ -3,7 +3,7 @@
 //! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
 //! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
 //! have block kernels of their own, other windows `any.rs`. `asm.rs` has the instructions,
-//! `twin.rs` the same in plain Rust, `pack.rs` the parameters.
+//! `twin.rs` the same in plain Rust; `row_pairs.rs` has the parameters.
 //!
 //! A step writes output rows only after all input rows above the next unread one are in pair rows,
 //! so the block kernels may replace their input, also with stride 2: see [`works_in_place`].
@@ -12,8 +12,6 @@ pub mod any;
 #[cfg(arm_dsp)]
 mod asm;
 pub mod layout;
-#[cfg(feature = "std")]
-pub mod pack;
 mod twin;
 
 #[cfg(arm_dsp)]
@@ -21,34 +19,16 @@ use self::asm as ops;
 #[cfg(not(arm_dsp))]
 use self::twin as ops;
 
-use self::layout::{Expand, GROUP, Kernel, Run};
+use self::layout::{Expand, GROUP, Run};
 use crate::kernels::m4::clamp::clamp;
+use crate::kernels::row_pairs::{Form, Kernel};
 use crate::shape::{Shape, Window};
 
-/// What a layer's parameters are packed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A block kernel.
-    Blocks(Kernel),
-    /// Any window: `any.rs`.
-    Any,
-}
-
-impl Form {
-    /// Words of a channel's parameters.
-    pub const fn words(self, window: &Window) -> usize {
-        match self {
-            Self::Blocks(kernel) => kernel.words(),
-            Self::Any => any::words(window.kernel_h, window.kernel_w),
-        }
-    }
-
-    /// Words of scratch.
-    pub const fn scratch_words(self, window: &Window, output: Shape) -> usize {
-        match self {
-            Self::Blocks(kernel) => kernel.scratch_words(output.h, output.w),
-            Self::Any => any::scratch_words(window, output.w),
-        }
+/// Words of scratch that a form's kernel wants.
+pub const fn scratch_words(form: Form, window: &Window, output: Shape) -> usize {
+    match form {
+        Form::Blocks(kernel) => kernel.scratch_words(output.h, output.w),
+        Form::Any => any::scratch_words(window, output.w),
     }
 }
 
@@ -65,8 +45,8 @@ pub struct Layer<'a> {
     pub input_zero_point: i32,
     /// What the parameters are for.
     pub form: Form,
-    /// Parameters of all channels, as `pack` made them.
-    pub params: &'a [u32],
+    /// Words of all channels; see `row_pairs.rs`.
+    pub params: &'a [[u8; 4]],
     /// Table behind the requantization: 256 entries, index is the int8 plus 128.
     pub table: Option<&'a [u8; 256]>,
     /// Clamps; only without a table.
@@ -127,10 +107,12 @@ impl Layer<'_> {
             && maps.input().len() >= input.len()
             && maps.output().len() >= output.len()
             && self.params.len() == output.c * self.form.words(&self.window)
-            && scratch.len() >= self.form.scratch_words(&self.window, output)
+            && (cfg!(not(arm_dsp)) || self.params.as_ptr().addr().is_multiple_of(4))
+            && scratch.len() >= scratch_words(self.form, &self.window, output)
     }
 
-    /// Runs the layer; false, with the output unchanged, where slices are too short.
+    /// Runs the layer; false, with the output unchanged, where slices are too short or, on a chip,
+    /// the words are no aligned ones.
     pub fn run(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
         if !self.fits(maps, scratch) {
             return false;

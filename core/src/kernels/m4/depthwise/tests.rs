@@ -4,10 +4,9 @@
 use std::vec;
 use std::vec::Vec;
 
-use super::layout::Kernel;
-use super::pack::{Source, pack, parameters};
 use super::*;
 use crate::kernels::reference::{self, Convolution};
+use crate::kernels::row_pairs::{Claims, RowPairs};
 use crate::quant::Multiplier;
 use proptest::prelude::*;
 
@@ -96,29 +95,27 @@ impl Case {
             })
             .collect();
         let bytes: Vec<u8> = weights.iter().map(|w| *w as u8).collect();
-        let source = Source {
+        let claims = Claims {
             window,
-            weights: &bytes,
-            channels: &channels,
             zero_point: self.zero_points.1.into(),
-            min: act.0.into(),
-            table: self.table,
         };
-        let (form, params) = match form {
-            Some(form) => (form, parameters(&source, form)?),
-            None => pack(&source)?,
+        let (form, words) = match form {
+            Some(form) => (form, RowPairs::encode_as(form, &claims, &bytes, &channels)?),
+            None => RowPairs::encode(&claims, &bytes, &channels, act.0, self.table)?,
         };
+        let packed = RowPairs::new(&words, form, claims);
+        assert_eq!(packed.check(output.c), Ok(()));
         let layer = Layer {
             input: self.input,
             output,
             window,
             input_zero_point: zero_point,
             form,
-            params: &params,
+            params: packed.words(),
             table: self.table.then_some(&table),
             act,
         };
-        let words = form.scratch_words(&window, output);
+        let words = scratch_words(form, &window, output);
         let mut scratch = vec![0xdead_beefu32; words];
         let mut y = vec![0x55; output.len()];
         assert!(layer.run(&mut Maps::Apart(&x, &mut y), &mut scratch));

@@ -2,7 +2,8 @@
 //! order. What runs where the instructions do not exist, and what the packer is tested with.
 
 use super::Maps;
-use super::layout::{Expand, FAST_SHIFT, GROUP, Kernel, Run};
+use super::layout::{Expand, GROUP, Run};
+use crate::kernels::row_pairs::{FAST_SHIFT, Kernel};
 
 /// [`expand`](Walker::whole_row) of `channels` channels, the words of the others unchanged.
 #[allow(clippy::too_many_arguments)] // the rows' places and the pair row's place
@@ -46,7 +47,7 @@ pub struct Walker<'w, 'm> {
     runs: [Run; 2],
     maps: &'w mut Maps<'m>,
     scratch: &'w mut [u32],
-    params: &'w [u32],
+    params: &'w [[u8; 4]],
     table: Option<&'w [u8; 256]>,
 }
 
@@ -75,7 +76,7 @@ impl<'w, 'm> Walker<'w, 'm> {
     }
 
     /// See `asm.rs`.
-    pub fn channels(&mut self, params: &'w [u32]) {
+    pub fn channels(&mut self, params: &'w [[u8; 4]]) {
         self.params = params;
     }
 
@@ -167,7 +168,7 @@ impl<'w, 'm> Walker<'w, 'm> {
     fn block(
         &mut self,
         run: &Run,
-        params: &[u32],
+        params: &[[u8; 4]],
         at: usize,
         block: usize,
         (first, row_step): (usize, usize),
@@ -195,9 +196,9 @@ impl<'w, 'm> Walker<'w, 'm> {
 }
 
 /// The sums of two rows by two columns: (0, 0), (0, 1), (1, 0), (1, 1).
-fn sums(kernel: Kernel, params: &[u32], pair: impl Fn(usize, usize) -> u32) -> [i32; 4] {
-    let mut sums = [params[0] as i32; 4];
-    let w = |i: usize| params[kernel.head() + i];
+fn sums(kernel: Kernel, params: &[[u8; 4]], pair: impl Fn(usize, usize) -> u32) -> [i32; 4] {
+    let mut sums = [word(params, 0) as i32; 4];
+    let w = |i: usize| word(params, kernel.head() + i);
     for x in 0..2 {
         let (upper, lower) = (x, 2 + x);
         for tap in 0..kernel.side() {
@@ -241,14 +242,19 @@ fn sums(kernel: Kernel, params: &[u32], pair: impl Fn(usize, usize) -> u32) -> [
     sums
 }
 
-fn finish(kernel: Kernel, params: &[u32], sum: i32) -> i8 {
-    let [m, c] = [params[1] as i32, params[2] as i32];
+fn finish(kernel: Kernel, params: &[[u8; 4]], sum: i32) -> i8 {
+    let [m, c] = [word(params, 1) as i32, word(params, 2) as i32];
     let q = if kernel.fast() {
         smmla(sum, m, c) >> FAST_SHIFT
     } else {
-        smmlar(sum, m, c + (sum >> 31)) >> params[3]
+        smmlar(sum, m, c + (sum >> 31)) >> (word(params, 3) & 0xff)
     };
     q.clamp(-128, 127) as i8
+}
+
+/// A word of the parameters.
+pub fn word(params: &[[u8; 4]], i: usize) -> u32 {
+    params.get(i).map_or(0, |w| u32::from_le_bytes(*w))
 }
 
 /// SMMLA: (c 2^32 + a b) / 2^32, floor.
