@@ -69,10 +69,7 @@ impl Header {
     /// Bytes behind the header.
     pub fn len(&self) -> usize {
         let padded = |n: &usize| n.saturating_add(ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        self.parts
-            .iter()
-            .map(padded)
-            .fold(0, usize::saturating_add)
+        self.parts.iter().map(padded).fold(0, usize::saturating_add)
     }
 
     /// Whether nothing is behind the header.

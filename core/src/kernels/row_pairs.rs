@@ -184,26 +184,28 @@ impl<'a> RowPairs<'a> {
         (self.word(c, 0) as i32 >> scale.min(31), multiplier)
     }
 
-    /// Weights of channel `c`, row by row: calls `put(tap, weight)`.
-    pub fn weights(&self, c: usize, mut put: impl FnMut(usize, i8)) {
+    /// Weight of tap `tap` (row by row) of channel `c`, whose scale is given.
+    fn weight(&self, c: usize, scale: u32, tap: usize) -> i8 {
+        let columns = self.claims.window.kernel_w;
+        let (row, column) = (tap / columns, tap % columns);
+        let (word, high) = match self.form {
+            Form::Blocks(Kernel::K3S1 { .. }) if row == 2 => (3 + column, true),
+            Form::Blocks(Kernel::K3S2 { .. }) if row == 2 => (3 + column / 2, column % 2 == 1),
+            Form::Blocks(Kernel::K5S1 { .. }) if row == 4 => (15 + column, true),
+            Form::Blocks(Kernel::K5S1 { .. }) if row >= 2 => (5 + 2 * column, row == 3),
+            Form::Blocks(_) => (column, row == 1),
+            Form::Any => (row / 2 * columns + column, row % 2 == 1),
+        };
+        let word = self.word(c, self.form.head() + word);
+        let half = if high { word >> 16 } else { word };
+        (half as i16 >> scale.min(15)) as i8
+    }
+
+    /// Weights of channel `c`, row by row, to every `step`th value of `to`, as far as it goes.
+    pub fn unpack(&self, c: usize, step: usize, to: &mut [i8]) {
         let (scale, _) = self.scale(c);
-        let (rows, columns) = (self.claims.window.kernel_h, self.claims.window.kernel_w);
-        for row in 0..rows {
-            for column in 0..columns {
-                let (word, high) = match self.form {
-                    Form::Blocks(Kernel::K3S1 { .. }) if row == 2 => (3 + column, true),
-                    Form::Blocks(Kernel::K3S2 { .. }) if row == 2 => {
-                        (3 + column / 2, column % 2 == 1)
-                    }
-                    Form::Blocks(Kernel::K5S1 { .. }) if row == 4 => (15 + column, true),
-                    Form::Blocks(Kernel::K5S1 { .. }) if row >= 2 => (5 + 2 * column, row == 3),
-                    Form::Blocks(_) => (column, row == 1),
-                    Form::Any => (row / 2 * columns + column, row % 2 == 1),
-                };
-                let word = self.word(c, self.form.head() + word);
-                let half = if high { word >> 16 } else { word };
-                put(row * columns + column, (half as i16 >> scale.min(15)) as i8);
-            }
+        for (tap, to) in to.iter_mut().step_by(step.max(1)).enumerate() {
+            *to = self.weight(c, scale, tap);
         }
     }
 
@@ -215,15 +217,8 @@ impl<'a> RowPairs<'a> {
             return Err(LayerFault::Weights);
         }
         for c in 0..channels {
-            let weight = |tap: usize| {
-                let mut found = 0;
-                self.weights(c, |t, w| {
-                    if t == tap {
-                        found = i32::from(w);
-                    }
-                });
-                found
-            };
+            let (scale, _) = self.scale(c);
+            let weight = |tap: usize| i32::from(self.weight(c, scale, tap));
             let (bias, multiplier) = self.channel(c);
             let channel = Channel::new(&self.claims, self.form, bias, multiplier, weight)
                 .ok_or(LayerFault::Accumulator)?;
@@ -425,7 +420,10 @@ mod tests {
                     continue; // nothing of its sums is left
                 }
                 prop_assert_eq!(packed.channel(c), *channel);
-                packed.weights(c, |tap, w| assert_eq!(w as u8, weights[tap * channels + c]));
+                let mut w = std::vec![0; taps];
+                packed.unpack(c, 1, &mut w);
+                let natural = weights.iter().skip(c).step_by(channels);
+                prop_assert!(w.iter().zip(natural).all(|(a, b)| *a as u8 == *b));
             }
             // A changed word is refused, or it means another channel that a packer could write.
             let at = change.0 % bytes.len();
@@ -435,7 +433,8 @@ mod tests {
                 let mut again = Vec::new();
                 for c in 0..channels {
                     let mut w = std::vec![0; taps];
-                    packed.weights(c, |tap, x| w[tap] = x as u8);
+                    packed.unpack(c, 1, &mut w);
+                    let w: Vec<u8> = w.iter().map(|x| *x as u8).collect();
                     let list = [packed.channel(c)];
                     again.extend(RowPairs::encode_as(form, &claims, &w, &list).unwrap());
                 }

@@ -122,15 +122,14 @@ mod device {
         let empty = measure(clock, || ());
         let ticks = if in_place {
             copy(output, input)?;
-            measure(clock, || run_in_place(&layer.operator, 0, output, x2, scratch))
+            measure(clock, || {
+                run_in_place(&layer.operator, 0, output, x2, scratch)
+            })
         } else {
             measure(clock, || run(&layer.operator, x, x2, output, scratch))
         };
         let stray = output_guard.iter().chain(&*guard).filter(|b| **b != CANARY);
-        Some((
-            ticks.saturating_sub(empty),
-            wrong(output) + stray.count(),
-        ))
+        Some((ticks.saturating_sub(empty), wrong(output) + stray.count()))
     }
 
     fn copy<'a>(to: &'a mut [i8], from: &[u8]) -> Option<&'a mut [i8]> {

@@ -12,7 +12,6 @@
 
 use super::clamp::clamp;
 use crate::kernels::AddParams;
-#[cfg(feature = "std")]
 use crate::quant::Multiplier;
 
 /// Right shifts for which every value fits its half before saturation, and the addend 32 bits.
@@ -21,8 +20,8 @@ const SHIFTS: core::ops::RangeInclusive<i32> = 15..=22;
 /// A packed addition.
 #[derive(Clone, Copy, Debug)]
 pub struct Add<'a> {
-    /// Doubled terms of the other input, index is its int8 as u8.
-    pub table: &'a [i32; 256],
+    /// Little-endian words: doubled terms of the other input, index is its int8 as u8.
+    pub table: &'a [[u8; 4]; 256],
     /// Whether the first input is the one with the table.
     pub first_in_table: bool,
     /// Q31 mantissa of the output.
@@ -35,28 +34,30 @@ pub struct Add<'a> {
     pub act: (i8, i8),
 }
 
-/// The table of an addition, and whether it is the first input's; none where neither input's
-/// factor is 1/2 or the output's factor is too large or small for the fast form.
-#[cfg(feature = "std")]
-pub fn table(p: &AddParams) -> Option<([i32; 256], bool)> {
+/// Which input has the table: the one whose factor need not be 1/2. None where neither factor is,
+/// or the output's is too large or small for the fast form.
+fn in_table(p: &AddParams<'_>) -> Option<usize> {
     let half = Multiplier {
         mantissa: 1 << 30,
         shift: 0,
     };
     let out = p.output_multiplier;
-    if !SHIFTS.contains(&-out.shift) || out.mantissa < 0 {
-        return None;
-    }
-    let whole = p.multipliers.iter().rposition(|m| *m == half)?;
-    let other = 1 - whole;
-    let table = core::array::from_fn(|i| {
-        let x = i32::from(i as u8 as i8) - p.zero_points[other];
-        let term = p.multipliers[other].apply(x << crate::kernels::add::LEFT_SHIFT);
-        2 * term - (p.zero_points[whole] << 20)
-    });
-    // An untrusted factor could be anything; those of scales are at most 1/2.
-    let fits = table.iter().all(|t: &i32| t.unsigned_abs() <= 1 << 29);
-    fits.then_some((table, other == 0))
+    let fast = SHIFTS.contains(&-out.shift) && out.mantissa >= 0;
+    let whole = p.multipliers.iter().rposition(|m| *m == half);
+    whole.filter(|_| fast).map(|whole| 1 - whole)
+}
+
+/// Words of an addition's table by index, where it has one.
+pub(crate) fn table(p: &AddParams<'_>) -> Option<impl Fn(usize) -> i32> {
+    let other = in_table(p)?;
+    let (multiplier, points) = (p.multipliers[other], p.zero_points);
+    // An untrusted factor could be 1; those of scales are at most 1/2.
+    let fits = multiplier.shift <= 0;
+    fits.then_some(move |i: usize| {
+        let x = i32::from(i as u8 as i8) - points[other];
+        let term = multiplier.apply(x << crate::kernels::add::LEFT_SHIFT);
+        2 * term - (points[1 - other] << 20)
+    })
 }
 
 /// Where an addition reads and writes.
@@ -72,7 +73,19 @@ pub enum Maps<'a> {
     Doubled(&'a mut [i8]),
 }
 
-impl Add<'_> {
+impl<'a> Add<'a> {
+    /// The fast form of an addition that has a table.
+    pub fn of(p: &AddParams<'a>) -> Option<Self> {
+        Some(Self {
+            table: p.table?,
+            first_in_table: in_table(p)? == 0,
+            mantissa: p.output_multiplier.mantissa,
+            shift: -p.output_multiplier.shift,
+            zero_point: p.output_zero_point,
+            act: (p.min as i8, p.max as i8),
+        })
+    }
+
     /// `output = first + second`, as many values as the shortest map has. False, with nothing
     /// written, where the shift is none of the fast form.
     pub fn run(&self, maps: Maps<'_>) -> bool {
@@ -129,7 +142,8 @@ impl Add<'_> {
     /// One value; `x` is the input without a table.
     #[inline(always)]
     fn one(&self, x: i8, other: i8) -> i8 {
-        let sum = self.table[usize::from(other as u8)].wrapping_add(i32::from(x) << 20);
+        let term = i32::from_le_bytes(self.table[usize::from(other as u8)]);
+        let sum = term.wrapping_add(i32::from(x) << 20);
         let high = (i64::from(sum) * i64::from(self.mantissa) + (1 << 31)) >> 32;
         let q = (high as i32)
             .wrapping_add(self.addend())
@@ -153,6 +167,7 @@ mod ops {
     #![allow(unsafe_code)]
 
     use super::{Add, Maps};
+    use crate::kernels::m4::words;
     use core::arch::global_asm;
 
     global_asm!(
@@ -234,8 +249,11 @@ mod ops {
             Maps::Doubled(x) => (x.as_ptr(), x.as_ptr(), x.as_ptr(), x.len()),
         };
         let (x, other) = if add.first_in_table { (b, a) } else { (a, b) };
+        let Some(table) = words::table(add.table) else {
+            return 0;
+        };
         let frame = Frame {
-            table: add.table.as_ptr(),
+            table,
             fours: len / 4,
             m: add.mantissa,
             c: add.addend(),
@@ -258,19 +276,17 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    fn check(p: &AddParams, points: [i32; 3], a: &[i8], b: &[i8]) -> bool {
+    fn check(p: &AddParams<'_>, points: [i32; 3], a: &[i8], b: &[i8]) -> bool {
         let act = (p.min as i8, p.max as i8);
-        let Some((table, first_in_table)) = table(p) else {
+        let Some(word) = table(p) else {
             return false;
         };
-        let add = Add {
-            table: &table,
-            first_in_table,
-            mantissa: p.output_multiplier.mantissa,
-            shift: -p.output_multiplier.shift,
-            zero_point: p.output_zero_point,
-            act,
+        let words = core::array::from_fn(|i| word(i).to_le_bytes());
+        let p = AddParams {
+            table: Some(&words),
+            ..*p
         };
+        let add = Add::of(&p).unwrap();
         let multipliers = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
         let one = |(a, b): (&i8, &i8)| reference::add((*a, *b), points, multipliers, act);
         let expected: Vec<i8> = a.iter().zip(b).map(one).collect();
@@ -329,13 +345,13 @@ mod tests {
         let affine = |scale, zero_point| Affine { scale, zero_point };
         let inputs = [affine(1.0, 0), affine(1.0, 0)];
         let p = AddParams::new(inputs, affine(0.01, 0), (-128, 127));
-        assert_eq!(table(&p), None);
+        assert!(table(&p).is_none());
         let mut p = AddParams::new(inputs, affine(1.0, 0), (-128, 127));
         assert!(table(&p).is_some());
         p.multipliers = [Multiplier {
             mantissa: 1 << 30,
             shift: -1,
         }; 2];
-        assert_eq!(table(&p), None);
+        assert!(table(&p).is_none());
     }
 }

@@ -22,6 +22,8 @@ pub mod pool;
 mod simd;
 pub mod squeeze_excite;
 pub mod sums;
+#[cfg(arm_dsp)]
+pub mod words;
 
 #[cfg(arm_dsp)]
 pub use conv::conv;
