@@ -26,9 +26,9 @@ fn expected(operator: &Operator<'_>, x: &[i8], second: &[i8]) -> Vec<i8> {
         Operator::Depthwise(f) => convolution(f, x, true),
         Operator::Dense(f) => {
             let (weights, bias, multipliers) = unfold(f, false);
-            let points = (f.input_zero_point, f.out.zero_point);
-            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out));
-            through_table(&f.out, y)
+            let points = (f.input_zero_point(), f.out().zero_point);
+            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out()));
+            through_table(&f.out(), y)
         }
         Operator::Mean(p) => {
             let points = (p.input_zero_point, p.out.zero_point);
@@ -79,18 +79,18 @@ fn unfold(f: &Filter<'_>, depthwise: bool) -> (Vec<i8>, Vec<i32>, Vec<Multiplier
     let weights: Vec<i8> = f.natural_weights().iter().map(|w| *w as i8).collect();
     let weight = |o: usize, tap: usize| {
         let at = if depthwise {
-            tap * f.output.c + o
+            tap * f.output().c + o
         } else {
-            o * f.taps + tap
+            o * f.taps() + tap
         };
         i32::from(weights[at])
     };
-    let channels: Vec<_> = (0..f.output.c).map(|o| f.channel(o)).collect();
-    let sum = |o| (0..f.taps).map(|tap| weight(o, tap)).sum::<i32>();
+    let channels: Vec<_> = (0..f.output().c).map(|o| f.channel(o)).collect();
+    let sum = |o| (0..f.taps()).map(|tap| weight(o, tap)).sum::<i32>();
     let bias = channels
         .iter()
         .enumerate()
-        .map(|(o, c)| c.0 + f.input_zero_point * sum(o))
+        .map(|(o, c)| c.0 + f.input_zero_point() * sum(o))
         .collect();
     let multipliers = channels.iter().map(|c| c.1).collect();
     (weights, bias, multipliers)
@@ -99,16 +99,16 @@ fn unfold(f: &Filter<'_>, depthwise: bool) -> (Vec<i8>, Vec<i32>, Vec<Multiplier
 fn convolution(f: &Filter<'_>, x: &[i8], depthwise: bool) -> Vec<i8> {
     let (weights, bias, multipliers) = unfold(f, depthwise);
     let p = Convolution {
-        input: f.input,
-        output: f.output,
-        window: f.window,
+        input: f.input(),
+        output: f.output(),
+        window: f.window(),
         weights: &weights,
         bias: &bias,
         multipliers: &multipliers,
-        zero_points: (f.input_zero_point, f.out.zero_point),
-        act: clamps(&f.out),
+        zero_points: (f.input_zero_point(), f.out().zero_point),
+        act: clamps(&f.out()),
     };
-    through_table(&f.out, reference::convolution(&p, x, depthwise))
+    through_table(&f.out(), reference::convolution(&p, x, depthwise))
 }
 
 #[test]

@@ -35,6 +35,10 @@ pub fn dot<W: Int8>(weights: &[W], x: &[i8]) -> i32 {
 /// that is cut off counts as zeros.
 #[inline(always)]
 pub fn dot4<W: Int8>(weights: &[W], stride: usize, x: &[i8]) -> [i32; 4] {
+    #[cfg(arm_dsp)]
+    if let Some(sums) = super::m4::dot4(weights, stride, x) {
+        return sums;
+    }
     let row = |k: usize| weights.get(k * stride..k * stride + x.len());
     let (Some(a), Some(b), Some(c), Some(d)) = (row(0), row(1), row(2), row(3)) else {
         return [0, 1, 2, 3].map(|k| dot(row(k).unwrap_or(&[]), x));

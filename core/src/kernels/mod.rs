@@ -27,15 +27,17 @@ mod softmax;
 mod squeeze_excite;
 
 pub use add::{AddParams, add, add_doubled, add_in_place};
-pub use conv::conv;
-pub use dense::dense;
-pub use depthwise::{depthwise, depthwise_in_place, depthwise_scratch};
+use conv::conv;
+use dense::dense;
+#[cfg(feature = "std")]
+pub(crate) use depthwise::depthwise_scratch;
+use depthwise::{depthwise, depthwise_in_place};
 pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
 pub use mean::{MeanParams, mean};
-pub use pointwise::pointwise;
+use pointwise::pointwise;
 pub use pool::{PoolParams, average_pool, max_pool};
 pub use softmax::{SoftmaxParams, softmax};
 pub use squeeze_excite::{MulParams, mul, mul_in_place};
@@ -76,29 +78,30 @@ impl Output<'_> {
     }
 }
 
-/// Parameters of convolution, depthwise convolution and dense layers.
+/// Parameters of convolution, depthwise convolution and dense layers. Only a parsed model has
+/// them: kernels rely on what was checked then.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a> {
     /// Input map.
-    pub input: Shape,
+    pub(crate) input: Shape,
     /// Output map.
-    pub output: Shape,
+    pub(crate) output: Shape,
     /// Window; not looked at by dense layers.
-    pub window: Window,
+    pub(crate) window: Window,
     /// Zero point of the input.
-    pub input_zero_point: i32,
+    pub(crate) input_zero_point: i32,
     /// Weights of an output channel.
-    pub taps: usize,
+    pub(crate) taps: usize,
     /// How `weights` is laid out.
-    pub layout: Layout,
+    pub(crate) layout: Layout,
     /// Natural layout: int8 weights as bytes, `[out_ch][kh][kw][in_ch]` for conv,
     /// `[kh][kw][out_ch]` for depthwise, `[out][in]` for dense. Others: the layout's stream.
-    pub weights: &'a [u8],
+    pub(crate) weights: &'a [u8],
     /// Natural layout: bias and multiplier of each output channel. The bias has −zero_point · Σ weights folded
     /// in, so that sums run over w · x alone; a padded tap counts as w · zero_point.
-    pub channels: ChannelQuant<'a>,
+    pub(crate) channels: ChannelQuant<'a>,
     /// Way of a sum to an int8.
-    pub out: Output<'a>,
+    pub(crate) out: Output<'a>,
 }
 
 /// Orders of a layer's weights. The packer chooses; `FORMAT.md` has the codes.
@@ -117,7 +120,7 @@ pub enum Layout {
 
 impl<'a> Filter<'a> {
     /// The weights as a stream of pairs, where they are one.
-    pub fn pairs(&self) -> Option<Pairs<'a>> {
+    pub(crate) fn pairs(&self) -> Option<Pairs<'a>> {
         let mode = match self.layout {
             Layout::Natural | Layout::RowPairs(_) => return None,
             Layout::PairsDoubled => Mode::ReluDoubled,
@@ -135,7 +138,7 @@ impl<'a> Filter<'a> {
     }
 
     /// The weights as row pairs, where they are such.
-    pub fn row_pairs(&self) -> Option<RowPairs<'a>> {
+    pub(crate) fn row_pairs(&self) -> Option<RowPairs<'a>> {
         let Layout::RowPairs(form) = self.layout else {
             return None;
         };
@@ -156,6 +159,41 @@ impl<'a> Filter<'a> {
             Some(pairs) => pairs.channel(c),
             None => self.channels.get(c),
         }
+    }
+
+    /// Input map.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Output map.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Window; of no account for dense layers.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Zero point of the input.
+    pub fn input_zero_point(&self) -> i32 {
+        self.input_zero_point
+    }
+
+    /// Weights of an output channel.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// How the weights are laid out.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Way of a sum to an int8.
+    pub fn out(&self) -> Output<'a> {
+        self.out
     }
 
     /// The weights in their natural layout.

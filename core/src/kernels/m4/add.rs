@@ -171,6 +171,7 @@ mod ops {
     use core::arch::global_asm;
 
     global_asm!(
+        dsp!(),
         r#"
     .syntax unified
     .macro PADD_SUM sum, byte

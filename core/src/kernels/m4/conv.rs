@@ -1,7 +1,7 @@
 //! Convolution by [`Gemm`]: which columns lie inside the image, and what is put together at its
 //! borders. No micro-kernel here.
 
-use super::gemm::{Columns, Gemm};
+use super::gemm::{Border, Columns, Gemm};
 use crate::kernels::Filter;
 
 /// Convolution of any kernel and stride; see [`crate::kernels::conv`]. False where the layer is not
@@ -15,16 +15,13 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
         return false;
     };
     let input = &input[..f.input.len()];
-    let w = &f.window;
-    if w.is_pointwise() {
+    if f.window.is_pointwise() {
         return pointwise(f, &mut gemm, input, output);
     }
-    // A column whose rows are no whole words, or that is cut off, needs the buffer.
-    let without_border = w.kernel_h == 1 && w.kernel_w == 1;
-    if !without_border && !gemm.has_buffer() {
+    let job = Job::new(f);
+    if !job.whole_words && !gemm.has_buffer() {
         return false;
     }
-    let job = Job::new(f);
     (0..f.output.h).all(|oy| job.row(oy, &mut gemm, input, output))
 }
 
@@ -55,10 +52,12 @@ fn pointwise(f: &Filter<'_>, gemm: &mut Gemm<'_>, input: &[i8], output: &mut [i8
 /// What is the same for all rows of a layer.
 struct Job<'f> {
     f: &'f Filter<'f>,
-    /// Output columns whose window lies inside the image.
+    /// Output columns that are computed together, the windows of all inside the image.
     inside: core::ops::Range<usize>,
-    /// Whether kernel rows are whole words.
+    /// Whether pixels, and so all parts of kernel rows, are whole words.
     whole_words: bool,
+    /// Bytes of a kernel row.
+    run: usize,
     /// The input's zero point: what lies outside the image.
     outside: i8,
 }
@@ -71,10 +70,16 @@ impl<'f> Job<'f> {
             Some(room) => (room / w.stride_w + 1).min(out),
             None => 0,
         };
+        let mut inside = first..end.max(first);
+        if inside.len() % 2 == 1 && (out - inside.len()) % 2 == 1 {
+            // The odd column is the odd border's partner.
+            inside.end -= 1;
+        }
         Self {
             f,
-            inside: first..end.max(first),
-            whole_words: w.kernel_w * f.input.c % 4 == 0,
+            inside,
+            whole_words: f.input.c % 4 == 0,
+            run: w.kernel_w * f.input.c,
             outside: f.input_zero_point as i8,
         }
     }
@@ -84,66 +89,65 @@ impl<'f> Job<'f> {
         let (f, w) = (self.f, &self.f.window);
         let (c, out) = (f.input.c, f.output);
         let rows = w.rows(oy, f.input.h);
-        let run = w.kernel_w * c;
-        let mut inside = self.inside.clone();
-        if rows.is_empty() {
-            // Padding only: no row to begin with.
-            inside.end = inside.start;
-        }
-        let borders = out.w - inside.len();
-        if borders % 2 == 1 && inside.len() % 2 == 1 {
-            // The odd column is the odd border's partner.
-            inside.end -= 1;
-        }
+        // Rows that are padding only have no row to begin with.
+        let inside = if rows.is_empty() {
+            0..0
+        } else {
+            self.inside.clone()
+        };
+        let first_row = (oy * w.stride_h + rows.start).saturating_sub(w.pad_top) * f.input.w;
         let mut left = (0..inside.start).chain(inside.end..out.w);
         while let Some(a) = left.next() {
             let b = left.next().unwrap_or(a);
-            self.gather(oy, a, gemm.column_mut(0), input);
-            self.gather(oy, b, gemm.column_mut(1), input);
-            gemm.run_buffers([a, b].map(|x| (oy * out.w + x) * out.c), output);
+            for (column, ox) in [a, b].into_iter().enumerate() {
+                let (border, x) = self.border(&rows, ox);
+                let from = (first_row + x) * c;
+                if !gemm.border(column, &border, from, input, self.whole_words) {
+                    return false;
+                }
+            }
+            let outputs = [a, b].map(|x| (oy * out.w + x) * out.c);
+            gemm.run_borders(outputs, output, self.whole_words);
         }
         if inside.is_empty() {
             return true;
         }
-        let iy = oy * w.stride_h + rows.start - w.pad_top;
-        let left = inside.start * w.stride_w - w.pad_left;
         for outside in [0..rows.start, rows.end..w.kernel_h] {
             if !outside.is_empty() {
-                let taps = outside.start * run..outside.end * run;
-                gemm.fill(taps, self.outside, self.whole_words);
+                let taps = outside.start * self.run..outside.end * self.run;
+                gemm.fill(taps, self.outside, self.run % 4 == 0);
             }
         }
         let columns = Columns {
-            input: (iy * f.input.w + left) * c,
+            input: (first_row + inside.start * w.stride_w - w.pad_left) * c,
             step: w.stride_w * c,
             rows: rows.len(),
-            run,
+            run: self.run,
             pitch: f.input.w * c,
-            first_tap: rows.start * run,
+            first_tap: rows.start * self.run,
             count: inside.len(),
             output: (oy * out.w + inside.start) * out.c,
         };
         gemm.run(&columns, input, output)
     }
 
-    /// The bytes under one output pixel, with the zero point outside the image.
-    fn gather(&self, oy: usize, ox: usize, bytes: &mut [i8], input: &[i8]) {
+    /// What lies under output column `ox` in kernel rows `rows`, and its first image column.
+    fn border(&self, rows: &core::ops::Range<usize>, ox: usize) -> (Border, usize) {
         let (f, w) = (self.f, &self.f.window);
-        let (c, run) = (f.input.c, w.kernel_w * f.input.c);
-        let (rows, columns) = (w.rows(oy, f.input.h), w.columns(ox, f.input.w));
-        let left = (ox * w.stride_w + columns.start).saturating_sub(w.pad_left);
-        for (ky, row) in bytes.chunks_exact_mut(run).enumerate().take(w.kernel_h) {
-            if !rows.contains(&ky) || columns.is_empty() {
-                row.fill(self.outside);
-                continue;
-            }
-            let iy = oy * w.stride_h + ky - w.pad_top;
-            let from = (iy * f.input.w + left) * c;
-            let (before, rest) = row.split_at_mut(columns.start * c);
-            let (inside, behind) = rest.split_at_mut(columns.len() * c);
-            before.fill(self.outside);
-            inside.copy_from_slice(&input[from..from + inside.len()]);
-            behind.fill(self.outside);
-        }
+        let c = f.input.c;
+        let columns = w.columns(ox, f.input.w);
+        let x = (ox * w.stride_w + columns.start).saturating_sub(w.pad_left);
+        let inside = columns.len() * c;
+        let border = Border {
+            top: rows.start * self.run,
+            before: columns.start * c,
+            inside,
+            behind: self.run - columns.start * c - inside,
+            rows: rows.len(),
+            advance: f.input.w * c - inside,
+            bottom: (w.kernel_h - rows.end) * self.run,
+            outside: u32::from(self.outside as u8) * 0x0101_0101,
+        };
+        (border, x)
     }
 }

@@ -53,6 +53,7 @@ struct Frame {
 #[unsafe(naked)]
 unsafe extern "C" fn expand(from: *const i8, to: *mut u32, words: usize) {
     naked_asm!(
+        dsp!(),
         "
     push {r4-r10, lr}
     subs r2, #4
@@ -92,6 +93,7 @@ unsafe extern "C" fn expand(from: *const i8, to: *mut u32, words: usize) {
 #[unsafe(naked)]
 unsafe extern "C" fn dense_1x4(frame: *const Frame) {
     naked_asm!(
+        dsp!(),
         "
     .macro D_RELU op, a
     ldm r1!, {r10-r12}

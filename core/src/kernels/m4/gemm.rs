@@ -12,14 +12,15 @@
 //!
 //! # Counts
 //! A step is 12 instructions for 16 multiply-accumulates: 2 LDRD, 8 SMLAD, 2 SXTB16. A block adds
-//! 7 and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 46, 42 with doubled inputs,
-//! general 58, with table 66. Expansion of 8 taps of both columns: 12 (20 doubled), and 2 for each
-//! 16; 18 where pixels are not whole aligned pairs of words. A pair of columns adds 19.
+//! 3, and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 47, 43 with doubled inputs,
+//! general 59, with table 67. Expansion: 24 for 16 taps of both columns (40 doubled) where rows
+//! are aligned words, 9 for 4 taps at any address, 65 for 3x3 windows of three channels. A pair of
+//! columns adds 20, and each further row 7.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
 
-use crate::kernels::pairs::{BLOCK, LAST, Mode, PARTIAL, Pairs, padded, stream_len};
+use crate::kernels::pairs::{BLOCK, Mode, Pairs, padded, stream_len};
 
 /// The kernel's arguments; it copies them to its own frame on the stack. Offsets are those in the
 /// assembly.
@@ -49,8 +50,8 @@ struct Frame {
     destination: *mut u8,
     /// 48: bytes from the end of a row to the beginning of the next.
     row_advance: usize,
-    /// 52: rows of a column.
-    rows: usize,
+    /// 52: where expansion (or gathering) of the last row ends.
+    destination_end: *mut u8,
     /// 56: bytes of a row.
     run: usize,
     /// 60: the fused table.
@@ -78,6 +79,10 @@ enum Expand {
     Words = 2,
     /// Rows of any length at any address, gathered first.
     Bytes = 3,
+    /// Three rows of 9 bytes: 3x3 windows of three channels.
+    ThreeByThree = 4,
+    /// The columns are expanded already.
+    Nothing = 5,
 }
 
 // SAFETY of the assembly: it reads and writes through the frame's pointers only, as far as the
@@ -89,34 +94,40 @@ enum Expand {
 #[unsafe(naked)]
 unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     naked_asm!(
+        dsp!(),
         "
-    .macro G_HALF a, b, double
-    sxtb16 r8, \\a
-    sxtb16 r9, \\b
-    sxtb16 r10, \\a, ror #8
-    sxtb16 r11, \\b, ror #8
+    .macro G_FOUR a, b, double
+    sxtb16 r12, \\a, ror #8
+    sxtb16 lr, \\b, ror #8
+    sxtb16 \\a, \\a
+    sxtb16 \\b, \\b
     .if \\double
-    sadd16 r8, r8, r8
-    sadd16 r9, r9, r9
-    sadd16 r10, r10, r10
-    sadd16 r11, r11, r11
+    sadd16 r12, r12, r12
+    sadd16 lr, lr, lr
+    sadd16 \\a, \\a, \\a
+    sadd16 \\b, \\b, \\b
     .endif
-    stm r2!, {r8-r11}
+    stm r2!, {\\a, \\b, r12, lr}
     .endm
     .macro G_EIGHTS double
     tst r3, #8
-    bne 42f
-41: ldm r0!, {r4, r5}
-    ldm r1!, {r6, r7}
-    G_HALF r4, r6, \\double
-    G_HALF r5, r7, \\double
-42: ldm r0!, {r4, r5}
-    ldm r1!, {r6, r7}
-    G_HALF r4, r6, \\double
-    G_HALF r5, r7, \\double
+    beq 41f
+    ldm r0!, {r4, r5}
+    ldm r1!, {r8, r9}
+    G_FOUR r4, r8, \\double
+    G_FOUR r5, r9, \\double
+    subs r3, #8
+    beq 42f
+41: ldm r0!, {r4-r7}
+    ldm r1!, {r8-r11}
+    G_FOUR r4, r8, \\double
+    G_FOUR r5, r9, \\double
+    G_FOUR r6, r10, \\double
+    G_FOUR r7, r11, \\double
     subs r3, #16
-    bgt 41b
-    subs lr, #1
+    bne 41b
+42: ldr r12, [sp, #52]
+    cmp r2, r12
     beq 15f
     b 60b
     .endm
@@ -202,7 +213,6 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     add r3, r3, r0
     str r3, [sp, #32]
     add r1, r1, r0
-    ldrd r12, lr, [sp, #48]
     ldr r3, [sp, #56]
     ldr pc, [sp, #76]
 
@@ -215,6 +225,8 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     .word 43f - 90b + 1
     .word 50f - 90b + 1
     .word 70f - 90b + 1
+    .word 45f - 90b + 1
+    .word 15f - 90b + 1
 
 70: ldr r5, [sp, #12]
     ldr r6, [sp]
@@ -222,6 +234,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     sub r5, r5, r6
     lsr r5, r5, #2
     add r6, r4, r5
+    ldrd r12, lr, [sp, #48]
 71: subs r3, #4
     blt 73f
 72: ldr r7, [r0], #4
@@ -238,7 +251,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     strb r7, [r4], #1
     strb r8, [r6], #1
     bne 74b
-75: subs lr, #1
+75: cmp r4, lr
     beq 76f
     add r0, r0, r12
     add r1, r1, r12
@@ -248,20 +261,66 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     ldr r2, [sp]
     add r1, r0, r5
     mov r3, r5
-    mov lr, #1
+51: ldr r4, [r0], #4
+    ldr r8, [r1], #4
+    G_FOUR r4, r8, 0
+    subs r3, #4
+    bgt 51b
+    b 15f
 
 50: ldr r4, [r0], #4
-    ldr r6, [r1], #4
-    G_HALF r4, r6, 0
+    ldr r8, [r1], #4
+    G_FOUR r4, r8, 0
     subs r3, #4
     bgt 50b
-    subs lr, #1
+    ldr r12, [sp, #52]
+    cmp r2, r12
     beq 15f
 
-60: add r0, r0, r12
-    add r1, r1, r12
+60: ldr r12, [sp, #48]
     ldr r3, [sp, #56]
+    add r0, r0, r12
+    add r1, r1, r12
     ldr pc, [sp, #76]
+
+45: ldr r10, [sp, #48]
+    ldr r4, [r0]
+    ldr r8, [r1]
+    G_FOUR r4, r8, 0
+    add r10, r10, #9
+    ldr r4, [r0, #4]
+    ldr r8, [r1, #4]
+    G_FOUR r4, r8, 0
+    ldrb r4, [r0, #8]
+    ldrb r8, [r1, #8]
+    ldr r5, [r0, r10]
+    ldr r9, [r1, r10]
+    orr r4, r4, r5, lsl #8
+    orr r8, r8, r9, lsl #8
+    G_FOUR r4, r8, 0
+    add r0, r0, r10
+    add r1, r1, r10
+    ldr r4, [r0, #3]
+    ldr r8, [r1, #3]
+    G_FOUR r4, r8, 0
+    ldrh r4, [r0, #7]
+    ldrh r8, [r1, #7]
+    ldr r5, [r0, r10]
+    ldr r9, [r1, r10]
+    pkhbt r4, r4, r5, lsl #16
+    pkhbt r8, r8, r9, lsl #16
+    G_FOUR r4, r8, 0
+    add r0, r0, r10
+    add r1, r1, r10
+    ldr r4, [r0, #2]
+    ldr r8, [r1, #2]
+    G_FOUR r4, r8, 0
+    ldr r4, [r0, #5]
+    ldr r8, [r1, #5]
+    lsr r4, r4, #8
+    lsr r8, r8, #8
+    G_FOUR r4, r8, 0
+    b 15f
 
 43: G_EIGHTS 1
 40: G_EIGHTS 0
@@ -370,7 +429,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     bne 87b
     b 81b
 
-    .purgem G_HALF
+    .purgem G_FOUR
     .purgem G_EIGHTS
     .purgem G_RELU
     .purgem G_GENERAL
@@ -421,24 +480,136 @@ pub fn is_aligned<T>(bytes: &[T]) -> bool {
     bytes.as_ptr().addr() % 4 == 0
 }
 
-/// Whether the stream has as many blocks, and its flags where, as a kernel stops by them.
+/// Whether a kernel may run over the stream: words at multiples of 4, as many as the shape takes.
+/// That its flags are where the kernels stop is true of every [`Pairs`]: they are checked when a
+/// model is parsed, and nobody else makes filters.
 pub fn is_sound(weights: &Pairs<'_>) -> bool {
-    let (words, block) = (padded(weights.taps) + 16, BLOCK);
     let len = stream_len(weights.taps as u64, weights.out_ch as u64);
-    let flags = |i: usize| {
-        let at = 4 * (words * (i + 1) - 2);
-        let shift = weights
-            .bytes()
-            .get(at..at + 4)
-            .and_then(|w| w.first_chunk());
-        shift.map_or(0, |w| i32::from_le_bytes(*w)) & !0xff
-    };
-    let (full, rest) = (weights.out_ch / block, weights.out_ch % block);
-    weights.bytes().len() as u64 == len
-        && weights.taps > 0
-        && is_aligned(weights.bytes())
-        && (0..full).all(|i| flags(i) == if i + 1 == full { LAST } else { 0 })
-        && (rest == 0 || flags(full) == LAST | PARTIAL)
+    weights.bytes().len() as u64 == len && weights.taps > 0 && is_aligned(weights.bytes())
+}
+
+/// One column at the border of the image.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Border {
+    /// Taps above the first row inside the image.
+    pub top: usize,
+    /// Taps of a row to the left of the image.
+    pub before: usize,
+    /// Taps of a row inside.
+    pub inside: usize,
+    /// Taps of a row to the right.
+    pub behind: usize,
+    /// Rows inside.
+    pub rows: usize,
+    /// Bytes from the end of a row's inside to the begin of the next.
+    pub advance: usize,
+    /// Taps below.
+    pub bottom: usize,
+    /// What lies outside: four int8.
+    pub outside: u32,
+}
+
+// SAFETY of the assembly: it reads `rows` times `inside` bytes of `from`, the rows `advance` bytes
+// apart, and writes four bytes, eight apart, for every two of the border's taps to `to`; `from` at
+// any address, `to` at a multiple of 4, all lengths multiples of 4. It keeps r4–r11 and the stack
+// as AAPCS demands and calls nothing.
+/// Expands a column to every second word at `to`, as the kernel reads them. 7 instructions for four
+/// taps inside the image, 4 for four outside.
+#[unsafe(naked)]
+unsafe extern "C" fn expand_border(from: *const i8, to: *mut u32, border: *const Border) {
+    naked_asm!(
+        dsp!(),
+        "
+    .macro B_OUTSIDE taps
+    subs r12, \\taps, #0
+    beq 22f
+21: subs r12, #4
+    str lr, [r1], #8
+    str lr, [r1], #8
+    bne 21b
+22:
+    .endm
+    push {r4-r11, lr}
+    ldm r2, {r4-r10, lr}
+    sxtb16 lr, lr
+    mov r11, r10
+    B_OUTSIDE r4
+    cmp r8, #0
+    beq 29f
+23: B_OUTSIDE r5
+    subs r12, r6, #0
+    beq 25f
+24: ldr r2, [r0], #4
+    subs r12, #4
+    sxtb16 r3, r2
+    sxtb16 r2, r2, ror #8
+    str r3, [r1], #8
+    str r2, [r1], #8
+    bne 24b
+25: B_OUTSIDE r7
+    add r0, r0, r9
+    subs r8, #1
+    bne 23b
+29: B_OUTSIDE r11
+    pop {r4-r11, pc}
+    .purgem B_OUTSIDE
+        ",
+        options(raw)
+    )
+}
+
+// SAFETY of the assembly: it reads `rows` times `inside` bytes of `from`, the rows `advance` bytes
+// apart, and writes one byte for every tap of the border to `to`, at any addresses. It keeps r4–r11
+// and the stack as AAPCS demands and calls nothing.
+/// Gathers a column's bytes at `to`.
+#[unsafe(naked)]
+unsafe extern "C" fn gather_border(from: *const i8, to: *mut i8, border: *const Border) {
+    naked_asm!(
+        dsp!(),
+        "
+    .macro B_OUTSIDE taps
+    subs r12, \\taps, #4
+    blt 22f
+21: subs r12, #4
+    str lr, [r1], #4
+    bge 21b
+22: adds r12, #4
+    beq 24f
+23: subs r12, #1
+    strb lr, [r1], #1
+    bne 23b
+24:
+    .endm
+    push {r4-r11, lr}
+    ldm r2, {r4-r10, lr}
+    mov r11, r10
+    B_OUTSIDE r4
+    cmp r8, #0
+    beq 39f
+31: B_OUTSIDE r5
+    subs r12, r6, #4
+    blt 33f
+32: ldr r2, [r0], #4
+    subs r12, #4
+    str r2, [r1], #4
+    bge 32b
+33: adds r12, #4
+    beq 35f
+34: ldrb r2, [r0], #1
+    subs r12, #1
+    strb r2, [r1], #1
+    bne 34b
+35: B_OUTSIDE r7
+    add r0, r0, r9
+    subs r8, #1
+    bne 31b
+39: B_OUTSIDE r11
+    pop {r4-r11, pc}
+    .purgem B_OUTSIDE
+        ",
+        options(raw)
+    )
 }
 
 impl<'a> Gemm<'a> {
@@ -465,29 +636,69 @@ impl<'a> Gemm<'a> {
         })
     }
 
-    /// Whether [`Gemm::run`] needs the byte buffer for such columns, or can't run them at all.
+    /// Whether columns of any bytes can be gathered.
     pub fn has_buffer(&self) -> bool {
         !self.buffer.is_empty()
     }
 
-    /// The byte buffer of column 0 or 1, for columns that are put together elsewhere.
-    pub fn column_mut(&mut self, column: usize) -> &mut [i8] {
-        let (a, b) = self.buffer.split_at_mut(self.buffer.len() / 2);
-        if column == 0 { a } else { b }
+    /// Prepares column 0 or 1 of [`Gemm::run_borders`], whose first inside byte is `input[from]`.
+    /// `whole_words`: all lengths are multiples of 4. False where it does not fit.
+    pub fn border(
+        &mut self,
+        column: usize,
+        border: &Border,
+        from: usize,
+        input: &[i8],
+        whole_words: bool,
+    ) -> bool {
+        let row = border.before + border.inside + border.behind;
+        let taps = border.top + border.rows * row + border.bottom;
+        let stride = border.inside.wrapping_add(border.advance);
+        let last = border.rows.saturating_sub(1).checked_mul(stride);
+        let end = last.and_then(|last| last.checked_add(from + border.inside));
+        let inside = border.rows == 0 || end.is_some_and(|end| end <= input.len());
+        let lengths = [
+            border.top,
+            border.before,
+            border.inside,
+            border.behind,
+            border.bottom,
+        ];
+        let fits = !whole_words || lengths.iter().all(|n| n % 4 == 0);
+        if !inside || !fits || taps != self.weights.taps || column > 1 {
+            return false;
+        }
+        let from = input.as_ptr().wrapping_add(from);
+        if whole_words {
+            let to = self.x.as_mut_ptr().wrapping_add(4 * column).cast();
+            // SAFETY: the rows lie in the input; x begins at a multiple of 4 and holds two words
+            // for every two taps, of which the column's are every second one.
+            unsafe { expand_border(from, to, border) }
+        } else {
+            let Some(to) = self.buffer.get_mut(column * self.taps..) else {
+                return false;
+            };
+            if to.len() < self.taps {
+                return false;
+            }
+            // SAFETY: the rows lie in the input, and `to` holds more bytes than there are taps.
+            unsafe { gather_border(from, to.as_mut_ptr(), border) }
+        }
+        true
     }
 
     /// Expands `value` as the taps of `range` of both columns, for rows outside the image. Holds
     /// for [`Gemm::run`] with columns that leave these taps out.
     pub fn fill(&mut self, range: core::ops::Range<usize>, value: i8, whole_words: bool) {
         if whole_words {
-            let half = i16::from(value).to_le_bytes();
+            let [a, b] = i16::from(value).to_le_bytes().map(|b| b as i8);
             let taps = self.x.get_mut(4 * range.start..4 * range.end);
-            let (halves, _) = taps.unwrap_or(&mut []).as_chunks_mut::<2>();
-            halves.fill(half.map(|b| b as i8));
+            let (words, _) = taps.unwrap_or(&mut []).as_chunks_mut::<4>();
+            words.fill([a, b, a, b]);
         } else {
-            for column in [0, 1] {
-                let bytes = self.column_mut(column).get_mut(range.clone());
-                bytes.unwrap_or(&mut []).fill(value);
+            for column in [0, self.taps] {
+                let range = column + range.start..column + range.end;
+                self.buffer.get_mut(range).unwrap_or(&mut []).fill(value);
             }
         }
     }
@@ -512,35 +723,37 @@ impl<'a> Gemm<'a> {
         true
     }
 
-    /// Runs the two byte buffers, filled by [`Gemm::column_mut`], to the outputs that begin at
-    /// `outputs`; equal ones make it a single column.
-    pub fn run_buffers(&mut self, outputs: [usize; 2], output: &mut [i8]) {
+    /// Computes the two columns of [`Gemm::border`], whose outputs begin at `outputs`; equal ones
+    /// make it a single column.
+    pub fn run_borders(&mut self, outputs: [usize; 2], output: &mut [i8], whole_words: bool) {
         let out_ch = self.weights.out_ch;
         let inside = outputs
             .iter()
             .all(|o| o.checked_add(out_ch).is_some_and(|end| end <= output.len()));
-        if !inside || self.buffer.is_empty() || self.weights.mode == Mode::ReluDoubled {
+        let ready = whole_words || self.has_buffer();
+        if !inside || !ready || self.weights.mode == Mode::ReluDoubled {
             return;
         }
-        let expand = if self.taps % 8 == 0 {
+        let expand = if whole_words {
+            Expand::Nothing
+        } else if self.taps % 8 == 0 {
             Expand::Eights
         } else {
             Expand::Words
         };
+        let x: *mut u8 = self.x.as_mut_ptr().cast();
         let frame = Frame {
             input: self.buffer.as_ptr(),
-            pair_step: 0,
             column_step: self.taps,
-            destination: self.x.as_mut_ptr().cast(),
-            row_advance: 0,
-            rows: 1,
+            destination: x,
+            destination_end: x.wrapping_add(4 * self.taps),
             run: self.taps,
             out: outputs.map(|o| output.as_mut_ptr().wrapping_add(o)),
             ..self.frame(1, expand)
         };
         // SAFETY: both columns are the buffer's two halves of `taps` bytes (a multiple of 4, and
-        // the buffer begins at one); they expand to all of x. Both outputs of `out_ch` bytes lie
-        // in `output`. `is_sound` has proven the stream.
+        // the buffer begins at one), and expand to all of x, or x is what the kernel reads. Both
+        // outputs of `out_ch` bytes lie in `output`. `is_sound` tells why the stream is right.
         unsafe { gemm_2x4(&raw const frame) }
     }
 
@@ -575,10 +788,13 @@ impl<'a> Gemm<'a> {
         let whole = c.run % 4 == 0 && c.first_tap % 4 == 0;
         // A single row of any length is read up to the next multiple of 4 of its own length.
         let read = before.checked_add(c.run.next_multiple_of(4))?;
-        if (whole || c.rows == 1 && c.first_tap == 0) && read <= input.len() {
+        if (whole || c.run == self.weights.taps) && read <= input.len() {
             return Some(Expand::Words);
         }
-        (!self.buffer.is_empty()).then_some(Expand::Bytes)
+        if c.run == 9 && c.rows == 3 && self.weights.taps == 27 {
+            return Some(Expand::ThreeByThree);
+        }
+        self.has_buffer().then_some(Expand::Bytes)
     }
 
     fn call(&mut self, c: &Columns, expand: Expand, pairs: usize, input: &[i8], out: &mut [i8]) {
@@ -588,18 +804,24 @@ impl<'a> Gemm<'a> {
         } else {
             first.wrapping_add(self.weights.out_ch)
         };
-        let destination: *mut u8 = if expand == Expand::Bytes {
-            self.buffer.as_mut_ptr().wrapping_add(c.first_tap).cast()
+        let (destination, tap_bytes): (*mut u8, _) = if expand == Expand::Bytes {
+            (self.buffer.as_mut_ptr().cast(), 1)
         } else {
-            self.x.as_mut_ptr().wrapping_add(4 * c.first_tap).cast()
+            (self.x.as_mut_ptr().cast(), 4)
+        };
+        let tap = |tap: usize| destination.wrapping_add(tap_bytes * tap);
+        // Whole rows are expanded, up to a multiple of 4.
+        let last = match expand {
+            Expand::Words => c.first_tap + c.rows * c.run.next_multiple_of(4),
+            _ => c.first_tap + c.rows * c.run,
         };
         let frame = Frame {
             input: input.as_ptr().wrapping_add(c.input),
             pair_step: 2 * c.step,
             column_step: c.step,
-            destination,
+            destination: tap(c.first_tap),
+            destination_end: tap(last),
             row_advance: c.pitch.wrapping_sub(c.run),
-            rows: c.rows,
             run: c.run,
             out: [first, second],
             ..self.frame(pairs, expand)
@@ -608,7 +830,7 @@ impl<'a> Gemm<'a> {
         // rows lie in the input, also as far as words reach behind them, that their taps lie in x
         // (or, gathered, in the buffer) and their outputs in the output, and that addresses are
         // multiples of 4 where LDM reads. A single column has step 0: both columns and outputs are
-        // the same. `is_sound` has proven the stream.
+        // the same. `is_sound` tells why the stream is right.
         unsafe { gemm_2x4(&raw const frame) }
     }
 
@@ -626,8 +848,8 @@ impl<'a> Gemm<'a> {
             pair_step: 0,
             column_step: 0,
             destination: core::ptr::null_mut(),
+            destination_end: core::ptr::null_mut(),
             row_advance: 0,
-            rows: 0,
             run: 0,
             table: self.table.map_or(core::ptr::null(), |t| t.as_ptr()),
             buffer: self.buffer.as_mut_ptr().cast(),

@@ -44,6 +44,7 @@ mod ops {
     use core::arch::global_asm;
 
     global_asm!(
+        dsp!(),
         r#"
     .syntax unified
     .section .text.pupil_m4_lookup, "ax", %progbits

@@ -8,6 +8,21 @@
 //! Depthwise, add, multiply, sums, pools and lookup have twins of their blocks in plain Rust beside
 //! the assembly, which read the same packed layout: the host's tests run them.
 
+/// First line of every assembly: on ARMv8-M the assembler knows the instructions of a core that
+/// has them, not those of the target.
+#[cfg(all(arm_dsp, not(armv7em)))]
+macro_rules! dsp {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(all(arm_dsp, armv7em))]
+macro_rules! dsp {
+    () => {
+        ""
+    };
+}
+
 pub mod add;
 pub mod clamp;
 #[cfg(arm_dsp)]
@@ -15,6 +30,8 @@ mod conv;
 #[cfg(arm_dsp)]
 mod dense;
 pub mod depthwise;
+#[cfg(arm_dsp)]
+mod dot;
 #[cfg(arm_dsp)]
 mod gemm;
 pub mod lookup;
@@ -29,3 +46,5 @@ pub mod words;
 pub use conv::conv;
 #[cfg(arm_dsp)]
 pub use dense::dense;
+#[cfg(arm_dsp)]
+pub use dot::dot4;

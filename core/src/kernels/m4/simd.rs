@@ -32,7 +32,7 @@ mod chip {
         let out;
         // SAFETY: registers only, no flags.
         unsafe {
-            asm!("sxtab16 {o}, {s}, {x}", o = out(reg) out, s = in(reg) sums, x = in(reg) x,
+            asm!(dsp!(), "sxtab16 {o}, {s}, {x}", o = out(reg) out, s = in(reg) sums, x = in(reg) x,
                 options(pure, nomem, nostack, preserves_flags));
         }
         out
@@ -44,7 +44,7 @@ mod chip {
         let out;
         // SAFETY: registers only, no flags.
         unsafe {
-            asm!("sxtab16 {o}, {s}, {x}, ror #8", o = out(reg) out, s = in(reg) sums,
+            asm!(dsp!(), "sxtab16 {o}, {s}, {x}, ror #8", o = out(reg) out, s = in(reg) sums,
                 x = in(reg) x, options(pure, nomem, nostack, preserves_flags));
         }
         out
@@ -56,7 +56,7 @@ mod chip {
         let out;
         // SAFETY: registers only; the GE flags are clobbered with the others.
         unsafe {
-            asm!("ssub8 {t}, {a}, {b}", "sel {o}, {a}, {b}", t = out(reg) _, o = lateout(reg) out,
+            asm!(dsp!(), "ssub8 {t}, {a}, {b}", "sel {o}, {a}, {b}", t = out(reg) _, o = lateout(reg) out,
                 a = in(reg) a, b = in(reg) b, options(pure, nomem, nostack));
         }
         out
@@ -68,7 +68,7 @@ mod chip {
         let mut x = x;
         // SAFETY: registers only, no flags.
         unsafe {
-            asm!("uqsub8 {x}, {x}, {below}", "uqadd8 {x}, {x}, {both}", "uqsub8 {x}, {x}, {above}",
+            asm!(dsp!(), "uqsub8 {x}, {x}, {below}", "uqadd8 {x}, {x}, {both}", "uqsub8 {x}, {x}, {above}",
                 x = inout(reg) x, below = in(reg) below, both = in(reg) both, above = in(reg) above,
                 options(pure, nomem, nostack, preserves_flags));
         }

@@ -209,6 +209,7 @@ mod ops {
     use core::arch::global_asm;
 
     global_asm!(
+        dsp!(),
         r#"
     .syntax unified
     .macro PMUL_PRODUCTS

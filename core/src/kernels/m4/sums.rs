@@ -138,6 +138,7 @@ mod wide {
     use core::arch::global_asm;
 
     global_asm!(
+        dsp!(),
         r#"
     .syntax unified
     .macro PSUM_PIXEL

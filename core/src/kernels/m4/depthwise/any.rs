@@ -251,6 +251,7 @@ mod asm {
     pub use super::super::asm::expand_planar as expand;
 
     global_asm!(
+        dsp!(),
         r#"
     .syntax unified
     @ Frame: 0 next place, 4 first word of the block, 8 first word, 12 places, 16 their end,

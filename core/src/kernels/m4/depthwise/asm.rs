@@ -37,6 +37,7 @@ use core::arch::global_asm;
 use core::marker::PhantomData;
 
 global_asm!(
+    dsp!(),
     r#"
     .syntax unified
 
