@@ -3,19 +3,19 @@
 //! One operator a file; this one only chooses. Kernels take their parameters, one or two inputs
 //! and the output; a slice shorter than its shape leaves the output unchanged. Accumulators are
 //! 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
-//! [`isa`] says in which instructions the kernels are written, [`pairs`] is the weight layout that
-//! the chip's kernels read; the portable ones read it too, so that one file serves host and chip.
+//! [`isa`] says in which instructions the kernels are written, [`pairs`] and [`row_pairs`] are the
+//! weight layouts that the chip's kernels read; the portable ones read them too, so that one file
+//! serves host and chip.
 //! `reference.rs` is the slow specification that every kernel is tested against.
 
-mod add;
+pub mod add;
 mod conv;
 mod dense;
 mod depthwise;
 mod dot;
 pub mod isa;
 mod lookup;
-#[cfg(arm_dsp)]
-mod m4;
+pub mod m4;
 mod mean;
 pub mod pairs;
 #[cfg(any(test, not(arm_dsp)))]
@@ -23,13 +23,16 @@ mod pointwise;
 mod pool;
 #[cfg(any(test, feature = "std"))]
 pub mod reference;
+pub mod row_pairs;
 mod softmax;
 mod squeeze_excite;
 
-pub use add::{AddParams, add, add_in_place};
+pub use add::{AddParams, add, add_doubled, add_in_place};
 use conv::conv;
 use dense::dense;
-use depthwise::depthwise;
+#[cfg(feature = "std")]
+pub(crate) use depthwise::depthwise_scratch;
+use depthwise::{depthwise, depthwise_in_place};
 pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
@@ -42,6 +45,7 @@ pub use softmax::{SoftmaxParams, softmax};
 pub use squeeze_excite::{MulParams, mul, mul_in_place};
 
 use pairs::{Mode, Pairs};
+use row_pairs::{Claims, Form, RowPairs};
 
 use crate::model::Operator;
 use crate::quant::{ChannelQuant, Multiplier};
@@ -112,13 +116,15 @@ pub enum Layout {
     Pairs,
     /// The same for kernels that double their inputs ([`pairs::Mode::ReluDoubled`]).
     PairsDoubled,
+    /// Depthwise: the words of [`row_pairs`].
+    RowPairs(Form),
 }
 
 impl<'a> Filter<'a> {
     /// The weights as a stream of pairs, where they are one.
     pub(crate) fn pairs(&self) -> Option<Pairs<'a>> {
         let mode = match self.layout {
-            Layout::Natural => return None,
+            Layout::Natural | Layout::RowPairs(_) => return None,
             Layout::PairsDoubled => Mode::ReluDoubled,
             Layout::Pairs if self.out.lookup.is_some() => Mode::Table,
             Layout::Pairs if self.out.zero_point == -128 => Mode::Relu,
@@ -133,9 +139,24 @@ impl<'a> Filter<'a> {
         ))
     }
 
+    /// The weights as row pairs, where they are such.
+    pub(crate) fn row_pairs(&self) -> Option<RowPairs<'a>> {
+        let Layout::RowPairs(form) = self.layout else {
+            return None;
+        };
+        let claims = Claims {
+            window: self.window,
+            zero_point: self.out.zero_point,
+        };
+        Some(RowPairs::new(self.weights, form, claims))
+    }
+
     /// Bias (input zero point folded in) and multiplier of output channel `c`, in any layout.
     #[inline]
     pub fn channel(&self, c: usize) -> (i32, Multiplier) {
+        if let Some(pairs) = self.row_pairs() {
+            return pairs.channel(c);
+        }
         match self.pairs() {
             Some(pairs) => pairs.channel(c),
             None => self.channels.get(c),
@@ -180,6 +201,13 @@ impl<'a> Filter<'a> {
     /// The weights in their natural layout.
     #[cfg(feature = "std")]
     pub fn natural_weights(&self) -> std::vec::Vec<u8> {
+        if let Some(pairs) = self.row_pairs() {
+            let mut weights = std::vec![0; self.taps * self.output.c];
+            for c in 0..self.output.c {
+                pairs.unpack(c, self.output.c, &mut weights[c..]);
+            }
+            return weights.into_iter().map(|w| w as u8).collect();
+        }
         let Some(pairs) = self.pairs() else {
             return self.weights.to_vec();
         };
@@ -204,6 +232,8 @@ pub fn scratch_len(operator: &Operator<'_>) -> usize {
             pairs::conv_scratch(f.taps, whole)
         }
         Operator::Dense(f) if f.layout != Layout::Natural => pairs::dense_scratch(f.taps),
+        Operator::Depthwise(f) => depthwise::scratch(f),
+        Operator::Mul(p) => 4 * m4::squeeze_excite::scratch_words(p.ch),
         _ => 0,
     }
 }
@@ -222,13 +252,13 @@ pub fn run(
         #[cfg(not(arm_dsp))]
         Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output, scratch),
         Operator::Conv(f) => conv(f, input, output, scratch),
-        Operator::Depthwise(f) => depthwise(f, input, output),
+        Operator::Depthwise(f) => depthwise(f, input, output, scratch),
         Operator::Dense(f) => dense(f, input, output, scratch),
         Operator::AveragePool(p) => average_pool(p, input, output),
         Operator::MaxPool(p) => max_pool(p, input, output),
         Operator::Mean(p) => mean(p, input, output),
         Operator::Add(p) => add(p, input, second, output),
-        Operator::Mul(p) => mul(p, input, second, output),
+        Operator::Mul(p) => mul(p, input, second, output, scratch),
         Operator::Lookup(table) => lookup(table, input, output),
         Operator::Softmax(p) => softmax(p, input, output),
     }
@@ -241,12 +271,12 @@ pub fn run_in_place(
     replaced: usize,
     map: &mut [i8],
     other: &[i8],
-    _scratch: &mut [i8],
+    scratch: &mut [i8],
 ) {
     match operator {
-        Operator::Add(p) if replaced == 0 => add_in_place(p, map, other),
-        Operator::Add(p) => add_in_place(&p.swapped(), map, other),
-        Operator::Mul(p) => mul_in_place(p, map, other),
+        Operator::Add(p) => add_in_place(p, replaced, map, other),
+        Operator::Mul(p) => mul_in_place(p, map, other, scratch),
+        Operator::Depthwise(f) => depthwise_in_place(f, map, scratch),
         Operator::Lookup(table) => lookup_in_place(table, map),
         _ => {}
     }

@@ -24,6 +24,7 @@ fn golden_additions() {
         output_zero_point: -7,
         min: -128,
         max: 127,
+        table: None,
     };
     for (a, b, expected) in [
         (-128, -128, -128),
@@ -36,8 +37,8 @@ fn golden_additions() {
         add(&p, &[a], &[b], &mut y);
         assert_eq!(y, [expected], "{a} {b}");
         let (mut first, mut second) = ([a], [b]);
-        add_in_place(&p, &mut first, &[b]);
-        add_in_place(&p.swapped(), &mut second, &[a]);
+        add_in_place(&p, 0, &mut first, &[b]);
+        add_in_place(&p, 1, &mut second, &[a]);
         assert_eq!((first, second), ([expected], [expected]));
     }
 }
@@ -54,7 +55,7 @@ fn golden_multiplications() {
         (-77, 33, -58),
     ] {
         let mut y = [0];
-        mul(&p, &[a], &[b], &mut y);
+        mul(&p, &[a], &[b], &mut y, &mut []);
         assert_eq!(y, [expected], "{a} {b}");
     }
 }
@@ -164,7 +165,7 @@ fn short_slices_leave_the_output_alone() {
     };
     let mut y = [5; 4];
     conv(&f, &[1; 3], &mut y, &mut []);
-    depthwise(&f, &[1; 3], &mut y);
+    depthwise(&f, &[1; 3], &mut y, &mut []);
     conv(&f, &[1; 4], &mut y[..3], &mut []);
     assert_eq!(y, [5; 4]);
 }
@@ -334,6 +335,7 @@ impl Case {
         run(&f, &x, &mut y, &mut []);
         assert_eq!(y, expected, "{self:?}");
         if depthwise_multiplier.is_some() {
+            self.compare_row_pairs(&f, &folded, &x, &expected);
             return;
         }
         // The clamps become a table; without clamps the other modes apply.
@@ -384,6 +386,42 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Depthwise in the row-pair layout, also in place where that is allowed.
+    fn compare_row_pairs(
+        &self,
+        f: &Filter<'_>,
+        channels: &[(i32, Multiplier)],
+        x: &[i8],
+        expected: &[i8],
+    ) {
+        let claims = Claims {
+            window: f.window,
+            zero_point: f.out.zero_point,
+        };
+        let packed = RowPairs::encode(&claims, f.weights, channels, self.act.0, false);
+        let Some((form, words)) = packed else {
+            return;
+        };
+        let f = Filter {
+            layout: Layout::RowPairs(form),
+            weights: &words,
+            channels: ChannelQuant::new(&[]),
+            ..*f
+        };
+        assert_eq!(f.row_pairs().unwrap().check(f.output.c), Ok(()));
+        let mut scratch = vec![0x55; scratch_len(&Operator::Depthwise(f))];
+        let mut y = vec![0; expected.len()];
+        depthwise(&f, x, &mut y, &mut scratch);
+        assert_eq!(y, expected, "{form:?} {self:?}");
+        if Operator::Depthwise(f).works_in_place(0) && f.input == f.output {
+            let mut map = x.to_vec();
+            depthwise_in_place(&f, &mut map, &mut scratch);
+            assert_eq!(map, expected, "in place {form:?} {self:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -407,8 +445,8 @@ proptest! {
 
     #[test]
     fn depthwise_equals_the_reference(case in case(), multiplier in 1usize..4) {
-        case.compare(Some(1), |f, x, y, _| depthwise(f, x, y));
-        case.compare(Some(multiplier), |f, x, y, _| depthwise(f, x, y));
+        case.compare(Some(1), depthwise);
+        case.compare(Some(multiplier), depthwise);
     }
 
     #[test]
@@ -467,7 +505,7 @@ proptest! {
             let mut y = [0];
             add(&p, &[a], &[b], &mut y);
             prop_assert_eq!(y[0], reference::add((a, b), points, multipliers, act));
-            mul(&m, &[a], &[b], &mut y);
+            mul(&m, &[a], &[b], &mut y, &mut []);
             prop_assert_eq!(y[0], reference::mul((a, b), points, m.multiplier, act));
         }
     }

@@ -11,7 +11,8 @@ use super::layer::{NONE, code, layout};
 use super::{FORMAT_VERSION, Operator};
 use crate::error::ModelError;
 use crate::kernels::pairs::{Mode, Pairs, conv_scratch, dense_scratch};
-use crate::kernels::{AddParams, MulParams, SoftmaxParams, mean_multiplier};
+use crate::kernels::row_pairs::{Claims, Form, RowPairs};
+use crate::kernels::{AddParams, MulParams, SoftmaxParams, depthwise_scratch, m4, mean_multiplier};
 use crate::plan::{Demand, Plan};
 use crate::quant::{Affine, Multiplier};
 use crate::shape::{Shape, Window, same_padding};
@@ -256,13 +257,12 @@ impl ModelBuilder {
         let mut record = self.record(operator, &window, layer.out.zero_point, layer.act)?;
         let affine = layer.fused.as_ref().map_or(layer.out, |fused| fused.out);
         let packed = match operator {
-            code::DEPTHWISE => None,
+            code::DEPTHWISE => Packed::depthwise(self.shape(x), out, &window, layer, &channels),
             _ => Packed::choose(operator, self.shape(x).c, &window, layer, taps, &channels),
         };
         let mut table = layer.fused.as_ref().map(|fused| fused.table);
         if let Some(packed) = packed {
-            // The clamps are in the table, if there were any.
-            (record[13], record[14]) = (-128i8 as u8, 127);
+            (record[13], record[14]) = (packed.act.0 as u8, packed.act.1 as u8);
             record[15] = packed.layout;
             table = packed.table;
             record[36..40].copy_from_slice(&(packed.scratch as u32).to_le_bytes());
@@ -338,6 +338,11 @@ impl ModelBuilder {
         let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
         let words: Vec<i32> = m.iter().flat_map(|m| [m.mantissa, m.shift]).collect();
         self.constants(&mut record, &words);
+        if let Some(word) = m4::add::table(&p) {
+            record[15] = layout::TABLE;
+            let table: Vec<u8> = (0..256).flat_map(|i| word(i).to_le_bytes()).collect();
+            self.section(&mut record, 24, &table);
+        }
         Ok(self.push(record, a, Some(b), self.shape(a), out))
     }
 
@@ -360,6 +365,8 @@ impl ModelBuilder {
         let p = MulParams::new(ch, [self.affine(map), self.affine(gate)], out, act);
         let mut record = self.record(code::MUL, &Window::default(), out.zero_point, act)?;
         self.constants(&mut record, &[p.multiplier.mantissa, p.multiplier.shift]);
+        let scratch = 4 * m4::squeeze_excite::scratch_words(ch);
+        record[36..40].copy_from_slice(&(scratch as u32).to_le_bytes());
         Ok(self.push(record, map, Some(gate), self.shape(map), out))
     }
 
@@ -544,7 +551,9 @@ impl ModelBuilder {
         let second = b.map_or(NONE, |b| b.0 as u16);
         record[4..6].copy_from_slice(&second.to_le_bytes());
         self.in_place.push([
-            matches!(record[0], code::ADD | code::MUL | code::LOOKUP),
+            matches!(record[0], code::ADD | code::MUL | code::LOOKUP)
+                || record[0] == code::DEPTHWISE
+                    && matches!(record[15], layout::ROW_PAIRS_FAST | layout::ROW_PAIRS),
             record[0] == code::ADD,
         ]);
         self.records.push(record);
@@ -560,10 +569,43 @@ struct Packed {
     stream: Vec<u8>,
     /// Index is the int8 as u8. Clamps are part of it.
     table: Option<[u8; 256]>,
+    /// Clamps that are left for the kernel.
+    act: (i8, i8),
     scratch: usize,
 }
 
 impl Packed {
+    /// The row-pair layout of a depthwise layer; none where its claims do not hold.
+    fn depthwise(
+        input: Shape,
+        output: Shape,
+        window: &Window,
+        layer: &Conv,
+        channels: &[(i32, Multiplier)],
+    ) -> Option<Self> {
+        let (min, max) = layer.act;
+        if min > max {
+            return None;
+        }
+        let claims = Claims {
+            window: *window,
+            zero_point: i32::from(layer.out.zero_point),
+        };
+        let table = layer.fused.is_some();
+        let (form, stream) = RowPairs::encode(&claims, &layer.weights, channels, min, table)?;
+        Some(Self {
+            layout: match form {
+                Form::Blocks(kernel) if kernel.fast() => layout::ROW_PAIRS_FAST,
+                Form::Blocks(_) => layout::ROW_PAIRS,
+                Form::Any => layout::ROW_PAIRS_ANY,
+            },
+            stream,
+            table: table.then(|| clamped_table(layer)),
+            act: if table { (-128, 127) } else { layer.act },
+            scratch: depthwise_scratch(form, window, input, output),
+        })
+    }
+
     /// The fastest layout whose claims hold for this layer; none where only the natural one does.
     fn choose(
         operator: u8,
@@ -592,6 +634,8 @@ impl Packed {
                 layout,
                 stream,
                 table,
+                // Clamps are in the table, if there are any.
+                act: (-128, 127),
                 scratch,
             })
         };
@@ -612,15 +656,24 @@ impl Packed {
             }
         }
         // Values that need more than 16 bits before they are saturated go through a table, too.
-        let table = core::array::from_fn(|i| {
-            let q = (i as u8 as i8).clamp(min, max) as u8;
-            match &layer.fused {
-                Some(fused) => fused.table[usize::from(q)],
-                None => q,
-            }
-        });
-        packed(layout::PAIRS, encode(Mode::Table)?, Some(table))
+        packed(
+            layout::PAIRS,
+            encode(Mode::Table)?,
+            Some(clamped_table(layer)),
+        )
     }
+}
+
+/// The fused table, or none but the clamps, behind the layer's clamps. Index is the int8 as u8.
+fn clamped_table(layer: &Conv) -> [u8; 256] {
+    let (min, max) = layer.act;
+    core::array::from_fn(|i| {
+        let q = (i as u8 as i8).clamp(min, max) as u8;
+        match &layer.fused {
+            Some(fused) => fused.table[usize::from(q)],
+            None => q,
+        }
+    })
 }
 
 /// A table by the int8 plus 128, as kernels read it, from one by the int8 as u8.

@@ -4,8 +4,9 @@ use super::bytes::{i32_at, part, u8_at, u16_at, u32_at};
 use super::header::Model;
 use crate::error::{LayerFault, ModelError};
 use crate::kernels::pairs::stream_len;
+use crate::kernels::row_pairs::{Form, Kernel};
 use crate::kernels::{
-    AddParams, Filter, Layout, MeanParams, MulParams, Output, PoolParams, SoftmaxParams,
+    AddParams, Filter, Layout, MeanParams, MulParams, Output, PoolParams, SoftmaxParams, m4,
     scratch_len,
 };
 use crate::quant::{CHANNEL_BYTES, ChannelQuant, Multiplier};
@@ -33,6 +34,11 @@ pub(crate) mod layout {
     pub const NATURAL: u8 = 0;
     pub const PAIRS: u8 = 1;
     pub const PAIRS_DOUBLED: u8 = 2;
+    pub const ROW_PAIRS_FAST: u8 = 3;
+    pub const ROW_PAIRS: u8 = 4;
+    pub const ROW_PAIRS_ANY: u8 = 5;
+    /// Of an addition: a table follows the constants.
+    pub const TABLE: u8 = 6;
 }
 
 /// What a layer computes, with everything that its kernel needs.
@@ -51,7 +57,7 @@ pub enum Operator<'a> {
     /// Mean over height and width with a scale of its own.
     Mean(MeanParams<'a>),
     /// Sum of two maps.
-    Add(AddParams),
+    Add(AddParams<'a>),
     /// Map times one number per channel.
     Mul(MulParams),
     /// Each value through a table.
@@ -83,6 +89,10 @@ impl Operator<'_> {
         match self {
             Self::Add(_) => true,
             Self::Mul(_) | Self::Lookup(_) => input == 0,
+            // The other kernels read rows again that the output would have replaced.
+            Self::Depthwise(f) => {
+                input == 0 && matches!(f.layout, Layout::RowPairs(Form::Blocks(_)))
+            }
             _ => false,
         }
     }
@@ -277,6 +287,7 @@ impl<'a> Source<'a> {
         let len = match layout {
             Layout::Natural => per_channel * output.c as u64,
             Layout::Pairs | Layout::PairsDoubled => stream_len(per_channel, output.c as u64),
+            Layout::RowPairs(form) => 4 * form.words(&window) as u64 * output.c as u64,
         };
         let weights = usize::try_from(len)
             .ok()
@@ -284,7 +295,7 @@ impl<'a> Source<'a> {
             .ok_or(LayerFault::Weights)?;
         let records = match layout {
             Layout::Natural => output.c * CHANNEL_BYTES,
-            Layout::Pairs | Layout::PairsDoubled => 0,
+            Layout::Pairs | Layout::PairsDoubled | Layout::RowPairs(_) => 0,
         };
         let channels = part(
             self.model.weights(),
@@ -317,6 +328,9 @@ impl<'a> Source<'a> {
         if let Some(pairs) = filter.pairs() {
             pairs.check()?;
         }
+        if let Some(pairs) = filter.row_pairs() {
+            pairs.check(output.c)?;
+        }
         Ok(filter)
     }
 
@@ -340,6 +354,19 @@ impl<'a> Source<'a> {
                     && out.lookup.is_none() =>
             {
                 Ok(Layout::PairsDoubled)
+            }
+            code @ layout::ROW_PAIRS_FAST..=layout::ROW_PAIRS_ANY
+                if matches!(kind, Kind::Depthwise) && (unclamped || out.lookup.is_none()) =>
+            {
+                let floor = out.zero_point == -128 && out.min == -128 && out.lookup.is_none();
+                let form = match code {
+                    layout::ROW_PAIRS_FAST => {
+                        Kernel::of(window, true).filter(|_| floor).map(Form::Blocks)
+                    }
+                    layout::ROW_PAIRS => Kernel::of(window, false).map(Form::Blocks),
+                    _ => Some(Form::Any),
+                };
+                form.map(Layout::RowPairs).ok_or(LayerFault::Layout)
             }
             _ => Err(LayerFault::Layout),
         }
@@ -384,7 +411,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn add(&self) -> Result<AddParams, LayerFault> {
+    fn add(&self) -> Result<AddParams<'a>, LayerFault> {
         let second = self.second.ok_or(LayerFault::Input)?;
         let (input, output) = self.shapes();
         let same = input == output && self.model.tensor(second).shape == output;
@@ -400,7 +427,7 @@ impl<'a> Source<'a> {
             Ok(m)
         };
         let out = self.output()?;
-        Ok(AddParams {
+        let mut p = AddParams {
             zero_points: [self.zero_point(self.input), self.zero_point(second)],
             multipliers: [multiplier(m1, s1)?, multiplier(m2, s2)?],
             output_multiplier: check_multiplier(Multiplier {
@@ -410,7 +437,29 @@ impl<'a> Source<'a> {
             output_zero_point: out.zero_point,
             min: out.min,
             max: out.max,
-        })
+            table: None,
+        };
+        p.table = match u8_at(self.record, 15) {
+            layout::NATURAL => None,
+            layout::TABLE => Some(self.add_table(&p)?),
+            _ => return Err(LayerFault::Layout),
+        };
+        Ok(p)
+    }
+
+    /// The table of an addition: the words that its constants make.
+    fn add_table(&self, p: &AddParams<'_>) -> Result<&'a [[u8; 4]; 256], LayerFault> {
+        let at = u32_at(self.record, 24) as usize;
+        let bytes = part(self.model.weights(), at, 1024).ok_or(LayerFault::Weights)?;
+        let table = bytes.as_chunks().0.first_chunk::<256>();
+        let table = table.ok_or(LayerFault::Weights)?;
+        let word = m4::add::table(p).ok_or(LayerFault::Layout)?;
+        if self.prove {
+            let mut words = table.iter().enumerate();
+            let equal = words.all(|(i, w)| i32::from_le_bytes(*w) == word(i));
+            need(equal, LayerFault::Weights)?;
+        }
+        Ok(table)
     }
 
     fn mul(&self) -> Result<MulParams, LayerFault> {

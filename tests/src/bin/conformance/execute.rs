@@ -88,6 +88,7 @@ fn step(vectors: &Vectors, layer: &Layer, x: &[i8], second: &[i8]) -> Result<Vec
                 output_zero_point: layer.out_off,
                 min,
                 max,
+                table: None,
             };
             if layer.left_shift != 20 || second.len() != x.len() {
                 return Err("an addition needs left_shift 20 and two inputs of one size".into());
@@ -106,7 +107,7 @@ fn step(vectors: &Vectors, layer: &Layer, x: &[i8], second: &[i8]) -> Result<Vec
                 min,
                 max,
             };
-            kernels::mul(&p, x, second, &mut y);
+            kernels::mul(&p, x, second, &mut y, &mut []);
         }
         "mean" => {
             let out = Output {
