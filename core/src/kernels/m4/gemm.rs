@@ -36,24 +36,24 @@ struct Frame {
     stream: *const u8,
     /// 20: output channels.
     out_ch: usize,
-    /// 24: pairs of columns.
-    pairs: usize,
+    /// 24: end of column 1's outputs of a row's last pair.
+    line_end: *mut i8,
     /// 28: channels of the last block, 0 for four.
     rest: usize,
-    /// 32: first row of the first pair's column 0.
+    /// 32: first row of the next pair's column 0.
     input: *const i8,
-    /// 36: bytes from a pair to the next.
-    pair_step: usize,
-    /// 40: bytes from column 0 to column 1.
+    /// 36: bytes from column 0 to column 1.
     column_step: usize,
-    /// 44: where expansion (or gathering) of the first row begins.
+    /// 40: where expansion (or gathering) of the first row begins.
     destination: *mut u8,
+    /// 44: bytes of a row.
+    run: usize,
     /// 48: bytes from the end of a row to the beginning of the next.
     row_advance: usize,
-    /// 52: where expansion (or gathering) of the last row ends.
+    /// 52: bytes from a pair to the next.
+    pair_step: usize,
+    /// 56: where expansion (or gathering) of the last row ends.
     destination_end: *mut u8,
-    /// 56: bytes of a row.
-    run: usize,
     /// 60: the fused table.
     table: *const u8,
     /// 64: gathered bytes of both columns.
@@ -66,8 +66,8 @@ struct Frame {
     expand: usize,
     /// 80: rows of outputs.
     lines: usize,
-    /// 84: pairs of columns in a row, again.
-    line_pairs: usize,
+    /// 84: bytes from a row's outputs to the next row's.
+    line_step: usize,
     /// 88: bytes from the end of a row's columns to the next row's first.
     line_input: usize,
     /// 92: bytes from the end of a row's outputs to the next row's first.
@@ -120,7 +120,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     stm r2!, {\\a, \\b, r12, lr}
     .endm
     .macro G_EIGHTS double
-    tst r3, #8
+44: tst r3, #8
     beq 41f
     ldm r0!, {r4, r5}
     ldm r1!, {r8, r9}
@@ -136,10 +136,13 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     G_FOUR r7, r11, \\double
     subs r3, #16
     bne 41b
-42: ldr r12, [sp, #52]
+42: ldr r12, [sp, #56]
     cmp r2, r12
     beq 15f
-    b 60b
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 44b
     .endm
     .macro G_RELU op, a, b
     ldm r1!, {r10-r12}
@@ -220,12 +223,11 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     ldm r0, {r1-r5}
     stm r12, {r1-r5}
 
-10: ldrd r0, r3, [sp, #32]
-    ldrd r1, r2, [sp, #40]
-    add r3, r3, r0
-    str r3, [sp, #32]
+10: add r12, sp, #32
+    ldm r12, {r0-r5}
+    add r5, r5, r0
     add r1, r1, r0
-    ldr r3, [sp, #56]
+    str r5, [r12]
     ldr pc, [sp, #76]
 
     .balign 4
@@ -240,13 +242,14 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     .word 45f - 90b + 1
     .word 15f - 90b + 1
 
-70: ldr r5, [sp, #12]
+70: mov r12, r4
+    ldr r5, [sp, #12]
     ldr r6, [sp]
     mov r4, r2
     sub r5, r5, r6
     lsr r5, r5, #2
     add r6, r4, r5
-    ldrd r12, lr, [sp, #48]
+    ldr lr, [sp, #56]
 71: subs r3, #4
     blt 73f
 72: ldr r7, [r0], #4
@@ -267,7 +270,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     beq 76f
     add r0, r0, r12
     add r1, r1, r12
-    ldr r3, [sp, #56]
+    ldr r3, [sp, #44]
     b 71b
 76: ldr r0, [sp, #64]
     ldr r2, [sp]
@@ -285,21 +288,18 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     G_FOUR r4, r8, 0
     subs r3, #4
     bgt 50b
-    ldr r12, [sp, #52]
+    ldr r12, [sp, #56]
     cmp r2, r12
     beq 15f
-
-60: ldr r12, [sp, #48]
-    ldr r3, [sp, #56]
+    ldrd r3, r12, [sp, #44]
     add r0, r0, r12
     add r1, r1, r12
-    ldr pc, [sp, #76]
+    b 50b
 
-45: ldr r10, [sp, #48]
+45: add r10, r4, #9
     ldr r4, [r0]
     ldr r8, [r1]
     G_FOUR r4, r8, 0
-    add r10, r10, #9
     ldr r4, [r0, #4]
     ldr r8, [r1, #4]
     G_FOUR r4, r8, 0
@@ -419,15 +419,15 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     cbnz r3, 85f
 81: ldrd r3, r4, [sp, #20]
     add r3, lr, r3
-    subs r4, #1
+    cmp lr, r4
     strd lr, r3, [sp, #4]
-    str r4, [sp, #24]
     bne 10b
-    ldrd r4, r5, [sp, #80]
-    subs r4, #1
+    ldrd r5, r6, [sp, #80]
+    subs r5, #1
     beq 84f
-    strd r4, r5, [sp, #80]
-    str r5, [sp, #24]
+    add r4, r4, r6
+    str r5, [sp, #80]
+    str r4, [sp, #24]
     ldrd r5, r6, [sp, #88]
     ldr r4, [sp, #32]
     add lr, lr, r6
@@ -821,10 +821,12 @@ impl<'a> Gemm<'a> {
             run: c.run,
             out: [first, first.wrapping_add(column)],
             lines: lines.count,
+            line_end: first.wrapping_add(out_len),
+            line_step: lines.output,
             line_input: lines.input.wrapping_sub(2 * pairs * c.step),
             line_output: lines.output.wrapping_sub(out_len),
             line_column: column,
-            ..self.frame(pairs, expand)
+            ..self.frame(expand)
         };
         // SAFETY: `plan` has proven for all columns of `c` in all lines, of which these are some,
         // that their rows lie in the input, also as far as words reach behind them, that their taps
@@ -875,7 +877,7 @@ impl<'a> Gemm<'a> {
             destination: x,
             destination_end: x.wrapping_add(4 * self.taps),
             run: self.taps,
-            ..self.frame(1, expand)
+            ..self.frame(expand)
         };
         for line in 0..lines.count {
             for column in 0..2 {
@@ -896,6 +898,7 @@ impl<'a> Gemm<'a> {
                 let out = pair.outputs[column] + line * lines.output;
                 frame.out[column] = output.as_mut_ptr().wrapping_add(out);
             }
+            frame.line_end = frame.out[1].wrapping_add(out_ch);
             // SAFETY: both columns are the buffer's two halves of `taps` bytes (a multiple of 4,
             // and the buffer begins at one), and expand to all of x, or x is what the kernel reads.
             // Both outputs of `out_ch` bytes lie in `output`. `is_sound` tells why the stream is
@@ -905,7 +908,7 @@ impl<'a> Gemm<'a> {
         true
     }
 
-    fn frame(&mut self, pairs: usize, expand: Expand) -> Frame {
+    fn frame(&mut self, expand: Expand) -> Frame {
         let x = self.x.as_mut_ptr();
         Frame {
             x: x.cast(),
@@ -913,7 +916,7 @@ impl<'a> Gemm<'a> {
             x_end: x.wrapping_add(4 * self.taps).cast(),
             stream: self.weights.bytes().as_ptr(),
             out_ch: self.weights.out_ch,
-            pairs,
+            line_end: core::ptr::null_mut(),
             rest: self.weights.out_ch % BLOCK,
             input: core::ptr::null(),
             pair_step: 0,
@@ -933,7 +936,7 @@ impl<'a> Gemm<'a> {
             },
             expand: expand as usize,
             lines: 1,
-            line_pairs: pairs,
+            line_step: 0,
             line_input: 0,
             line_output: 0,
             line_column: 0,
