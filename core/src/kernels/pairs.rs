@@ -368,3 +368,6 @@ impl<'a> Pairs<'a> {
         Ok(bytes)
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;
