@@ -1,11 +1,12 @@
 //! Layers and networks to be run on a chip: packed, with inputs and the reference's answers.
 //!
 //! [`bench`] has the layers that other kernels have been counted on, [`networks`] whole networks,
-//! [`random`] layers of any shape.
+//! [`random`] layers of any shape, [`vectors`] layers from files.
 
 pub mod bench;
 pub mod networks;
 pub mod random;
+pub mod vectors;
 
 use pupil_core::interpreter::Interpreter;
 use pupil_core::kernels::reference::{self, Convolution};
