@@ -25,15 +25,10 @@ fn expected(operator: &Operator<'_>, x: &[i8], second: &[i8]) -> Vec<i8> {
         Operator::Conv(f) => convolution(f, x, false),
         Operator::Depthwise(f) => convolution(f, x, true),
         Operator::Dense(f) => {
-            let (weights, bias, multipliers) = unfold(f, |o| {
-                f.weights[o * x.len()..][..x.len()]
-                    .iter()
-                    .map(|w| i32::from(*w as i8))
-                    .sum()
-            });
-            let points = (f.input_zero_point, f.out.zero_point);
-            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out));
-            through_table(&f.out, y)
+            let (weights, bias, multipliers) = unfold(f, false);
+            let points = (f.input_zero_point(), f.out().zero_point);
+            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out()));
+            through_table(&f.out(), y)
         }
         Operator::Mean(p) => {
             let points = (p.input_zero_point, p.out.zero_point);
@@ -74,52 +69,46 @@ fn clamps(out: &Output<'_>) -> (i8, i8) {
 fn through_table(out: &Output<'_>, mut y: Vec<i8>) -> Vec<i8> {
     if let Some(table) = out.lookup {
         y.iter_mut()
-            .for_each(|q| *q = table[usize::from(*q as u8)] as i8);
+            .for_each(|q| *q = table[usize::from(*q as u8 ^ 0x80)] as i8);
     }
     y
 }
 
 /// Weights as int8, biases without the input's zero point, multipliers.
-fn unfold(f: &Filter<'_>, sum: impl Fn(usize) -> i32) -> (Vec<i8>, Vec<i32>, Vec<Multiplier>) {
-    let channels: Vec<_> = (0..f.output.c).map(|o| f.channels.get(o)).collect();
+fn unfold(f: &Filter<'_>, depthwise: bool) -> (Vec<i8>, Vec<i32>, Vec<Multiplier>) {
+    let weights: Vec<i8> = f.natural_weights().iter().map(|w| *w as i8).collect();
+    let weight = |o: usize, tap: usize| {
+        let at = if depthwise {
+            tap * f.output().c + o
+        } else {
+            o * f.taps() + tap
+        };
+        i32::from(weights[at])
+    };
+    let channels: Vec<_> = (0..f.output().c).map(|o| f.channel(o)).collect();
+    let sum = |o| (0..f.taps()).map(|tap| weight(o, tap)).sum::<i32>();
     let bias = channels
         .iter()
         .enumerate()
-        .map(|(o, c)| c.0 + f.input_zero_point * sum(o))
+        .map(|(o, c)| c.0 + f.input_zero_point() * sum(o))
         .collect();
-    (
-        f.weights.iter().map(|w| *w as i8).collect(),
-        bias,
-        channels.iter().map(|c| c.1).collect(),
-    )
+    let multipliers = channels.iter().map(|c| c.1).collect();
+    (weights, bias, multipliers)
 }
 
 fn convolution(f: &Filter<'_>, x: &[i8], depthwise: bool) -> Vec<i8> {
-    let taps = f.window.kernel_h * f.window.kernel_w;
-    let (weights, bias, multipliers) = unfold(f, |o| {
-        if depthwise {
-            (0..taps)
-                .map(|t| i32::from(f.weights[t * f.output.c + o] as i8))
-                .sum()
-        } else {
-            let len = taps * f.input.c;
-            f.weights[o * len..][..len]
-                .iter()
-                .map(|w| i32::from(*w as i8))
-                .sum()
-        }
-    });
+    let (weights, bias, multipliers) = unfold(f, depthwise);
     let p = Convolution {
-        input: f.input,
-        output: f.output,
-        window: f.window,
+        input: f.input(),
+        output: f.output(),
+        window: f.window(),
         weights: &weights,
         bias: &bias,
         multipliers: &multipliers,
-        zero_points: (f.input_zero_point, f.out.zero_point),
-        act: clamps(&f.out),
+        zero_points: (f.input_zero_point(), f.out().zero_point),
+        act: clamps(&f.out()),
     };
-    through_table(&f.out, reference::convolution(&p, x, depthwise))
+    through_table(&f.out(), reference::convolution(&p, x, depthwise))
 }
 
 #[test]

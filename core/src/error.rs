@@ -19,7 +19,7 @@ pub enum ModelError {
         /// Greatest version that this build reads.
         newest: u16,
     },
-    /// A version that never existed.
+    /// A version that never existed or is read no more: pack the model again.
     UnknownFormat {
         /// Version of the file.
         found: u16,
@@ -67,7 +67,7 @@ pub enum ModelError {
         /// What does not fit.
         what: LayerFault,
     },
-    /// A layer's output lies on a tensor that is still needed.
+    /// A layer's output or scratch memory lies on a tensor that is still needed.
     Overlap {
         /// The layer.
         layer: u16,
@@ -93,6 +93,10 @@ pub enum LayerFault {
     Accumulator,
     /// Lower clamp above the upper one.
     Clamp,
+    /// Weights in a layout that this build does not know, or that its operator cannot have.
+    Layout,
+    /// Scratch memory that is too small, misaligned or outside the arena.
+    Scratch,
 }
 
 impl fmt::Display for LayerFault {
@@ -104,6 +108,8 @@ impl fmt::Display for LayerFault {
             Self::Multiplier => "a multiplier is out of range",
             Self::Accumulator => "its sums could exceed 32 bits",
             Self::Clamp => "its lower clamp is above the upper one",
+            Self::Layout => "its weights are in a layout that is not known for it",
+            Self::Scratch => "its scratch memory is too small or misplaced",
         })
     }
 }
@@ -123,7 +129,10 @@ impl fmt::Display for ModelError {
                     "packed model is format {found}, this build reads up to {newest}"
                 )
             }
-            Self::UnknownFormat { found } => write!(f, "packed model has unknown format {found}"),
+            Self::UnknownFormat { found } => write!(
+                f,
+                "packed model is format {found}, which this build does not read: pack it again"
+            ),
             Self::WrongLength { needed, got } => {
                 write!(f, "packed model has {got} bytes, its header says {needed}")
             }

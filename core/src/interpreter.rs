@@ -2,7 +2,7 @@
 
 use crate::error::{ArenaError, FrameError};
 use crate::kernels;
-use crate::model::{Layer, Model, TensorInfo};
+use crate::model::{Layer, Model, Operator, TensorInfo};
 use crate::observer::Observer;
 
 /// Where a model works: `N` bytes, aligned for every kernel. Usually a static.
@@ -127,15 +127,21 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         let same = |t: &TensorInfo| t.offset == output.offset && t.shape == output.shape;
         // The model's checks allow a shared place only to operators that work in place.
         let operator = &layer.operator;
+        // Empty scratch memory may lie anywhere.
+        let scratch = match layer.scratch_range() {
+            range if range.is_empty() => 0..0,
+            range => range,
+        };
         match layer.second.map(tensor) {
             None if same(&input) && operator.works_in_place(0) => {
-                if let Some(map) = self.arena.get_mut(output.range()) {
-                    kernels::run_in_place(operator, 0, map, &[]);
+                if let Ok([map, s]) = self.arena.get_disjoint_mut([output.range(), scratch]) {
+                    kernels::run_in_place(operator, 0, map, &[], s);
                 }
             }
             None => {
-                if let Ok([x, y]) = self.arena.get_disjoint_mut([input.range(), output.range()]) {
-                    kernels::run(operator, x, &[], y);
+                let ranges = [input.range(), output.range(), scratch];
+                if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
+                    kernels::run(operator, x, &[], y, s);
                 }
             }
             Some(second) => {
@@ -150,31 +156,30 @@ impl<'m, 'a> Interpreter<'m, 'a> {
                     if layer.second == Some(layer.input) {
                         return self.execute_doubled(layer);
                     }
-                    let ranges = [output.range(), other.range()];
-                    if let Ok([map, other]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run_in_place(operator, replaced, map, other);
+                    let ranges = [output.range(), other.range(), scratch];
+                    if let Ok([map, other, s]) = self.arena.get_disjoint_mut(ranges) {
+                        kernels::run_in_place(operator, replaced, map, other, s);
                     }
                 } else if layer.second == Some(layer.input) {
-                    let ranges = [input.range(), output.range()];
-                    if let Ok([x, y]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run(operator, x, x, y);
+                    let ranges = [input.range(), output.range(), scratch];
+                    if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
+                        kernels::run(operator, x, x, y, s);
                     }
                 } else {
-                    let ranges = [input.range(), second.range(), output.range()];
-                    if let Ok([a, b, y]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run(operator, a, b, y);
+                    let ranges = [input.range(), second.range(), output.range(), scratch];
+                    if let Ok([a, b, y, s]) = self.arena.get_disjoint_mut(ranges) {
+                        kernels::run(operator, a, b, y, s);
                     }
                 }
             }
         }
     }
 
-    /// x + x in place: value by value, through a copy of each.
+    /// x + x in place.
     fn execute_doubled(&mut self, layer: &Layer<'_>) {
         let range = self.model.tensor(layer.output).range();
-        for value in self.arena.get_mut(range).unwrap_or(&mut []) {
-            let other = [*value];
-            kernels::run_in_place(&layer.operator, 0, core::slice::from_mut(value), &other);
+        if let Operator::Add(p) = &layer.operator {
+            kernels::add_doubled(p, self.arena.get_mut(range).unwrap_or(&mut []));
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Demand {
 pub struct Plan {
     /// One entry a tensor.
     pub entries: Vec<Entry>,
+    /// Scratch memory of the layers that have some; each lives while its layer runs.
+    pub scratch: Vec<Entry>,
     /// Bytes of the arena.
     pub peak: usize,
 }
@@ -47,12 +49,19 @@ pub struct Entry {
 }
 
 impl Plan {
-    /// Lays out tensors with the given demands.
-    pub fn new(demands: &[Demand]) -> Self {
+    /// Lays out tensors with the given demands, and scratch memory: (layer, bytes).
+    pub fn new(tensors: &[Demand], scratch: &[(usize, usize)]) -> Self {
+        let scratch = scratch.iter().map(|(layer, len)| Demand {
+            len: *len,
+            first: *layer,
+            last: *layer,
+            replaces: None,
+        });
+        let demands: Vec<Demand> = tensors.iter().copied().chain(scratch).collect();
         // A place is a chain of tensors that replace one another.
         let mut place_of: Vec<usize> = Vec::new();
         let mut places: Vec<Entry> = Vec::new();
-        for demand in demands {
+        for demand in &demands {
             let Demand {
                 len,
                 first,
@@ -97,7 +106,7 @@ impl Plan {
             laid.push(place);
         }
         let peak = places.iter().map(|p| p.offset + p.len).max().unwrap_or(0);
-        let entries = demands
+        let mut entries: Vec<Entry> = demands
             .iter()
             .zip(place_of)
             .map(|(d, place)| Entry {
@@ -107,8 +116,10 @@ impl Plan {
                 last: d.last,
             })
             .collect();
+        let scratch = entries.split_off(tensors.len());
         Self {
             entries,
+            scratch,
             peak: peak.next_multiple_of(ALIGNMENT),
         }
     }
@@ -130,8 +141,16 @@ impl Plan {
                 }
             })
             .collect();
+        let scratch = model.layers().enumerate().filter(|(_, l)| l.scratch.1 > 0);
+        let scratch = scratch.map(|(i, l)| Entry {
+            offset: l.scratch.0,
+            len: l.scratch.1,
+            first: i,
+            last: i,
+        });
         Self {
             entries,
+            scratch: scratch.collect(),
             peak: model.arena_len(),
         }
     }
@@ -141,6 +160,7 @@ impl Plan {
         let alive = self
             .entries
             .iter()
+            .chain(&self.scratch)
             .filter(|e| (e.first..=e.last).contains(&layer));
         let mut ranges: Vec<(usize, usize)> = alive.map(|e| (e.offset, e.offset + e.len)).collect();
         ranges.sort_unstable();
@@ -160,6 +180,13 @@ impl fmt::Display for Plan {
             writeln!(
                 f,
                 "{t:>6} {:>8} {:>8}   {}..{}",
+                e.offset, e.len, e.first, e.last
+            )?;
+        }
+        for e in &self.scratch {
+            writeln!(
+                f,
+                "scratch {:>7} {:>8}   {}..{}",
                 e.offset, e.len, e.first, e.last
             )?;
         }
@@ -188,9 +215,9 @@ mod tests {
             demand(40, 0, 1, None),
             demand(60, 1, 2, None),
         ];
-        assert_eq!(Plan::new(&chain).peak, 140);
+        assert_eq!(Plan::new(&chain, &[]).peak, 140);
         let replaced = [demand(100, 0, 0, None), demand(100, 0, 1, Some(0))];
-        let plan = Plan::new(&replaced);
+        let plan = Plan::new(&replaced, &[]);
         assert_eq!(
             (plan.peak, plan.entries[1].offset),
             (100, plan.entries[0].offset)
@@ -208,10 +235,13 @@ mod tests {
                 .enumerate()
                 .map(|(t, (len, life))| demand(*len, t.saturating_sub(1), t + life, None))
                 .collect();
-            let plan = Plan::new(&demands);
-            for (i, a) in plan.entries.iter().enumerate() {
+            let scratch: Vec<(usize, usize)> =
+                sizes.iter().enumerate().map(|(t, (len, _))| (t, 700 - len)).collect();
+            let plan = Plan::new(&demands, &scratch);
+            let all: Vec<_> = plan.entries.iter().chain(&plan.scratch).collect();
+            for (i, a) in all.iter().enumerate() {
                 prop_assert!(a.offset % ALIGNMENT == 0 && a.offset + a.len <= plan.peak);
-                for b in &plan.entries[..i] {
+                for b in &all[..i] {
                     let together = a.first <= b.last && b.first <= a.last;
                     let apart = a.offset + a.len <= b.offset || b.offset + b.len <= a.offset;
                     prop_assert!(!together || apart);

@@ -9,6 +9,9 @@
 //! [`protocol`] is what is printed, [`stack`] how deep the stack has been. Implement
 //! [`camera::Camera`] and [`clock::Clock`] for your hardware.
 //!
+//! # Measuring
+//! [`cases`] are layers that the host sends to the program `bench`.
+//!
 //! # Board
 //! [`boards`] is the table of boards, [`fit`] says whether a model fits one. `board` holds what is true of one chip, and all `unsafe`; it
 //! exists in builds for a chip only. [`images`] is the block of test images that the example boards use as their camera.
@@ -36,6 +39,7 @@ pub mod app;
 pub mod board;
 pub mod boards;
 pub mod camera;
+pub mod cases;
 pub mod clock;
 pub mod decision;
 pub mod fit;

@@ -12,6 +12,12 @@
 //! error what=arena needed=28224 got=16384
 //! ```
 //!
+//! The program `bench` prints a line for every case, with the number of wrong output bytes:
+//!
+//! ```text
+//! case index=0 ticks=830360 wrong=0
+//! ```
+//!
 //! Writing takes no `core::fmt`, which would be most of a small program's flash.
 
 use heapless::String;
@@ -156,6 +162,15 @@ pub enum Record<'a> {
         /// Bytes that the stack may grow to before it meets the statics.
         room: usize,
     },
+    /// A layer or model of the program `bench` has run.
+    Case {
+        /// Counted from 0.
+        index: usize,
+        /// Ticks that it took.
+        ticks: u64,
+        /// Output bytes that differ from the host's, and bytes changed where nothing may be.
+        wrong: usize,
+    },
     /// The program can't go on.
     Error {
         /// One word.
@@ -220,6 +235,15 @@ impl<'a> Record<'a> {
                 .size("images", images)
                 .size("stack", stack)
                 .size("room", room),
+            Self::Case {
+                index,
+                ticks,
+                wrong,
+            } => line
+                .word("case")
+                .size("index", index)
+                .number("ticks", i64::try_from(ticks).unwrap_or(i64::MAX))
+                .size("wrong", wrong),
             Self::Error { what } => line.word("error").text("what", what),
         };
     }
@@ -253,6 +277,11 @@ impl<'a> Record<'a> {
                 images: number(line, "images")?,
                 stack: number(line, "stack")?,
                 room: number(line, "room")?,
+            },
+            "case" => Self::Case {
+                index: number(line, "index")?,
+                ticks: number(line, "ticks")?,
+                wrong: number(line, "wrong")?,
             },
             "error" => Self::Error {
                 what: value(line, "what")?,

@@ -85,7 +85,7 @@ pub fn parse_log(text: &str) -> Result<Log, String> {
                 (log.stack, log.stack_room) = (stack, room);
             }
             Some(Record::Error { .. }) => return Err(format!("the firmware says: {line}")),
-            Some(Record::Board { .. }) | None => {}
+            Some(Record::Board { .. } | Record::Case { .. }) | None => {}
         }
     }
     match ended {

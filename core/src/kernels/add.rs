@@ -1,6 +1,8 @@
 //! Residual addition (TensorFlow Lite's ADD): both inputs are brought to one scale with 20 extra
 //! bits, added, and requantized.
 
+#[cfg(arm_dsp)]
+use super::m4::add as m4;
 use crate::quant::Multiplier;
 
 /// Bits that the inputs are shifted left by before scaling.
@@ -8,7 +10,7 @@ pub const LEFT_SHIFT: u32 = 20;
 
 /// Parameters of an addition.
 #[derive(Clone, Copy, Debug)]
-pub struct AddParams {
+pub struct AddParams<'a> {
     /// Zero points of the inputs.
     pub zero_points: [i32; 2],
     /// Scale of each input over twice the greater of both; at most 1.
@@ -21,9 +23,11 @@ pub struct AddParams {
     pub min: i32,
     /// Upper clamp.
     pub max: i32,
+    /// Little-endian words of the chip's table, if the addition has one: see `m4/add.rs`.
+    pub table: Option<&'a [[u8; 4]; 256]>,
 }
 
-impl AddParams {
+impl AddParams<'_> {
     /// The parameters for tensors of these scales and zero points, clamped to `act`.
     #[cfg(feature = "std")]
     pub fn new(
@@ -41,15 +45,8 @@ impl AddParams {
             output_zero_point: i32::from(out.zero_point),
             min: i32::from(act.0),
             max: i32::from(act.1),
+            table: None,
         }
-    }
-
-    /// The same addition with its inputs exchanged.
-    pub fn swapped(&self) -> Self {
-        let mut swapped = *self;
-        swapped.zero_points.swap(0, 1);
-        swapped.multipliers.swap(0, 1);
-        swapped
     }
 
     #[inline(always)]
@@ -68,15 +65,43 @@ impl AddParams {
 }
 
 /// `output = a + b`, value by value.
-pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+pub fn add(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
+    #[cfg(arm_dsp)]
+    if m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Apart(a, b, output))) {
+        return;
+    }
     for ((y, a), b) in output.iter_mut().zip(a).zip(b) {
         *y = p.one(*a, *b);
     }
 }
 
-/// `a = a + b`.
-pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = p.one(*a, *b);
+/// The output takes the place of the input numbered `replaced` (0 or 1).
+pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &[i8]) {
+    #[cfg(arm_dsp)]
+    if let Some(add) = m4::Add::of(p) {
+        let done = match replaced {
+            0 => add.run(m4::Maps::First(map, other)),
+            _ => add.run(m4::Maps::Second(other, map)),
+        };
+        if done {
+            return;
+        }
+    }
+    for (x, other) in map.iter_mut().zip(other) {
+        *x = match replaced {
+            0 => p.one(*x, *other),
+            _ => p.one(*other, *x),
+        };
+    }
+}
+
+/// Both inputs and the output are one map.
+pub fn add_doubled(p: &AddParams<'_>, map: &mut [i8]) {
+    #[cfg(arm_dsp)]
+    if m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Doubled(map))) {
+        return;
+    }
+    for x in map {
+        *x = p.one(*x, *x);
     }
 }

@@ -1,52 +1,84 @@
 //! General convolution, any kernel and stride, without a copy of the image's patches.
 
 use super::Filter;
-use super::dot::dot;
+use super::dot::{as_bytes, dot4};
+use super::pairs::BLOCK;
 use crate::shape::Shape;
 
-/// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; weights `[out_ch][kh][kw][in_ch]`.
-///
-/// The taps of one kernel row are contiguous in image and weights alike, so each is one dot
-/// product. Taps outside the image add w · zero_point.
-pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
-    let (Shape { h, w, c }, out) = (f.input, f.output);
+/// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[out_ch][kh][kw][in_ch]`.
+/// Scratch of the pair layout: [`super::pairs::conv_scratch`].
+pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+    let (c, out) = (f.input.c, f.output);
     if input.len() < f.input.len() || output.len() < out.len() || c == 0 || out.c == 0 {
         return;
     }
-    let window = &f.window;
-    let row_len = window.kernel_w * c;
-    let filter_len = window.kernel_h * row_len;
+    #[cfg(arm_dsp)]
+    if super::m4::conv(f, input, output, scratch) {
+        return;
+    }
+    for block in 0..out.c.div_ceil(BLOCK) {
+        match f.pairs() {
+            Some(pairs) => {
+                let Some(rows) = scratch.get_mut(..BLOCK * f.taps) else {
+                    return;
+                };
+                pairs.unpack(block, rows);
+                four(f, block, as_bytes(rows), input, output);
+            }
+            None => {
+                let rows = f.weights.get(block * BLOCK * f.taps..).unwrap_or(&[]);
+                four(f, block, rows, input, output);
+            }
+        }
+    }
+}
+
+/// All pixels of four output channels, whose weights are `rows [4][kh][kw][in_ch]`.
+///
+/// The taps of one kernel row are contiguous in image and weights alike, so each is one dot
+/// product. Taps outside the image add w · zero_point.
+#[inline(never)]
+fn four(f: &Filter<'_>, block: usize, rows: &[u8], input: &[i8], output: &mut [i8]) {
+    let (Shape { h, w, c }, out, window) = (f.input, f.output, &f.window);
+    let (row_len, first) = (window.kernel_w * c, block * BLOCK);
+    let channels: [_; BLOCK] = core::array::from_fn(|k| f.channel(first + k));
     for (i, pixel) in output
         .chunks_exact_mut(out.c)
         .enumerate()
         .take(out.h * out.w)
     {
         let (oy, ox) = (i / out.w, i % out.w);
-        let (rows, columns) = (window.rows(oy, h), window.columns(ox, w));
-        let inside = rows.len() == window.kernel_h && columns.len() == window.kernel_w;
+        let (inside_rows, columns) = (window.rows(oy, h), window.columns(ox, w));
+        let inside = inside_rows.len() == window.kernel_h && columns.len() == window.kernel_w;
         let left = (ox * window.stride_w + columns.start).saturating_sub(window.pad_left);
         let (from, len) = (columns.start * c, columns.len() * c);
-        for (channel, y) in pixel.iter_mut().enumerate() {
-            let filter = &f.weights[channel * filter_len..][..filter_len];
-            let (bias, multiplier) = f.channels.get(channel);
-            let mut sum = bias;
-            for ky in rows.clone() {
-                let iy = oy * window.stride_h + ky - window.pad_top;
-                let x = &input[(iy * w + left) * c..][..len];
-                sum += dot(&filter[ky * row_len + from..][..len], x);
+        let mut sums = channels.map(|(bias, _)| bias);
+        for ky in inside_rows.clone() {
+            let iy = oy * window.stride_h + ky - window.pad_top;
+            let x = &input[(iy * w + left) * c..][..len];
+            let part = dot4(rows.get(ky * row_len + from..).unwrap_or(&[]), f.taps, x);
+            for (sum, part) in sums.iter_mut().zip(part) {
+                *sum += part;
             }
-            if !inside {
+        }
+        if !inside {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                let filter = rows.get(k * f.taps..(k + 1) * f.taps).unwrap_or(&[]);
                 let mut outside = total(filter);
-                for ky in rows.clone() {
-                    outside -= total(&filter[ky * row_len + from..][..len]);
+                for ky in inside_rows.clone() {
+                    let row = filter.get(ky * row_len + from..).unwrap_or(&[]);
+                    outside -= total(row.get(..len).unwrap_or(&[]));
                 }
-                sum += f.input_zero_point * outside;
+                *sum += f.input_zero_point * outside;
             }
-            *y = f.out.finish(sum, multiplier);
+        }
+        for (k, y) in pixel.iter_mut().skip(first).take(BLOCK).enumerate() {
+            *y = f.out.finish(sums[k], channels[k].1);
         }
     }
 }
 
+#[inline(never)]
 fn total(weights: &[u8]) -> i32 {
     weights.iter().map(|w| i32::from(*w as i8)).sum()
 }

@@ -1,8 +1,14 @@
-//! Micro-kernels: sums of int8 products. Portable; one output channel or four at a time.
+//! Micro-kernels: sums of int8 products; one output channel or four at a time. Portable Rust, or
+//! the chip's own instructions.
 
 /// Σ w x over equally long slices; at most 2^17 values, so that the sum fits.
 #[inline(always)]
 pub fn dot(weights: &[u8], x: &[i8]) -> i32 {
+    // A row of its own: no second loop in flash.
+    #[cfg(arm_dsp)]
+    if let Some([sum, ..]) = super::m4::dot4(weights, 0, x) {
+        return sum;
+    }
     weights
         .iter()
         .zip(x)
@@ -10,20 +16,40 @@ pub fn dot(weights: &[u8], x: &[i8]) -> i32 {
         .sum()
 }
 
-/// [`dot`] of four weight rows, `stride` bytes apart, with one x: each x is loaded once.
+/// [`dot`] of four weight rows, `stride` bytes apart, with one x: each x is loaded once. A row
+/// that is cut off counts as zeros.
 #[inline(always)]
 pub fn dot4(weights: &[u8], stride: usize, x: &[i8]) -> [i32; 4] {
-    let row = |k: usize| weights.get(k * stride..k * stride + x.len()).unwrap_or(&[]);
-    let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-    let mut sums = [0i32; 4];
-    for ((((x, a), b), c), d) in x.iter().zip(a).zip(b).zip(c).zip(d) {
-        let x = i32::from(*x);
-        sums[0] += i32::from(*a as i8) * x;
-        sums[1] += i32::from(*b as i8) * x;
-        sums[2] += i32::from(*c as i8) * x;
-        sums[3] += i32::from(*d as i8) * x;
+    #[cfg(arm_dsp)]
+    if let Some(sums) = super::m4::dot4(weights, stride, x) {
+        return sums;
     }
-    sums
+    let row = |k: usize| weights.get(k * stride..k * stride + x.len());
+    let (Some(a), Some(b), Some(c), Some(d)) = (row(0), row(1), row(2), row(3)) else {
+        return [0, 1, 2, 3].map(|k| dot(row(k).unwrap_or(&[]), x));
+    };
+    // Where dot4 above is the chip's, this is for cut-off rows only.
+    #[cfg(arm_dsp)]
+    return [a, b, c, d].map(|row| dot(row, x));
+    #[cfg(not(arm_dsp))]
+    {
+        let mut sums = [0i32; 4];
+        for ((((x, a), b), c), d) in x.iter().zip(a).zip(b).zip(c).zip(d) {
+            let x = i32::from(*x);
+            sums[0] += i32::from(*a as i8) * x;
+            sums[1] += i32::from(*b as i8) * x;
+            sums[2] += i32::from(*c as i8) * x;
+            sums[3] += i32::from(*d as i8) * x;
+        }
+        sums
+    }
+}
+
+/// int8 as the bytes that weights in flash are.
+#[allow(unsafe_code)]
+pub fn as_bytes(values: &[i8]) -> &[u8] {
+    // SAFETY: both types have one byte, the same alignment, and no invalid values.
+    unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
 #[cfg(test)]
@@ -38,6 +64,9 @@ mod tests {
         for (k, sum) in four.into_iter().enumerate() {
             assert_eq!(sum, dot(&weights[k * 11..][..11], &x));
         }
+        let three = dot4(&weights[..33], 11, &x);
+        assert_eq!((three[..3] == four[..3], three[3]), (true, 0));
         assert_eq!(dot(&[128; 3], &[-128; 3]), 3 * 16384);
+        assert_eq!(as_bytes(&[-1, 0, 127, -128]), [255, 0, 127, 128]);
     }
 }

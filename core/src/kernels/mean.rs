@@ -2,6 +2,7 @@
 //! average pooling converts to.
 
 use super::Output;
+use super::m4::sums::sums;
 use crate::quant::Multiplier;
 use crate::shape::Shape;
 
@@ -41,8 +42,10 @@ pub fn mean(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
         return;
     }
     let offset = p.input_zero_point * (p.input.h * p.input.w) as i32;
-    for (i, y) in output.iter_mut().enumerate().take(c) {
-        let sum: i32 = input.iter().skip(i).step_by(c).map(|x| i32::from(*x)).sum();
-        *y = p.out.finish(sum - offset, p.multiplier);
-    }
+    let input = input.get(..p.input.len()).unwrap_or(&[]);
+    sums(input, c, |first, sums| {
+        for (y, sum) in output.iter_mut().skip(first).zip(sums) {
+            *y = p.out.finish(sum - offset, p.multiplier);
+        }
+    });
 }

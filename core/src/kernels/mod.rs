@@ -3,34 +3,49 @@
 //! One operator a file; this one only chooses. Kernels take their parameters, one or two inputs
 //! and the output; a slice shorter than its shape leaves the output unchanged. Accumulators are
 //! 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
+//! [`isa`] says in which instructions the kernels are written, [`pairs`] and [`row_pairs`] are the
+//! weight layouts that the chip's kernels read; the portable ones read them too, so that one file
+//! serves host and chip.
 //! `reference.rs` is the slow specification that every kernel is tested against.
 
-mod add;
+pub mod add;
 mod conv;
 mod dense;
 mod depthwise;
 mod dot;
+pub mod isa;
 mod lookup;
+pub mod m4;
 mod mean;
+pub mod pairs;
+#[cfg(any(test, not(arm_dsp)))]
 mod pointwise;
 mod pool;
 #[cfg(any(test, feature = "std"))]
 pub mod reference;
+pub mod row_pairs;
 mod softmax;
 mod squeeze_excite;
 
-pub use add::{AddParams, add, add_in_place};
-pub use conv::conv;
-pub use dense::dense;
-pub use depthwise::depthwise;
+pub use add::{AddParams, add, add_doubled, add_in_place};
+use conv::conv;
+use dense::dense;
+#[cfg(feature = "std")]
+pub(crate) use depthwise::depthwise_scratch;
+use depthwise::{depthwise, depthwise_in_place};
+pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
 pub use mean::{MeanParams, mean};
-pub use pointwise::pointwise;
+#[cfg(any(test, not(arm_dsp)))]
+use pointwise::pointwise;
 pub use pool::{PoolParams, average_pool, max_pool};
 pub use softmax::{SoftmaxParams, softmax};
 pub use squeeze_excite::{MulParams, mul, mul_in_place};
+
+use pairs::{Mode, Pairs};
+use row_pairs::{Claims, Form, RowPairs};
 
 use crate::model::Operator;
 use crate::quant::{ChannelQuant, Multiplier};
@@ -45,7 +60,7 @@ pub struct Output<'a> {
     pub min: i32,
     /// Upper clamp.
     pub max: i32,
-    /// A fused non-linearity: 256 entries, index is the int8 as u8.
+    /// A fused non-linearity: 256 entries, index is the int8 plus 128.
     pub lookup: Option<&'a [u8; 256]>,
 }
 
@@ -59,45 +74,191 @@ impl Output<'_> {
             .max(self.min)
             .min(self.max);
         match self.lookup {
-            Some(table) => table[usize::from(q as u8)] as i8,
+            Some(table) => table[usize::from(q as u8 ^ 0x80)] as i8,
             None => q as i8,
         }
     }
 }
 
-/// Parameters of convolution, depthwise convolution and dense layers.
+/// Parameters of convolution, depthwise convolution and dense layers. Only a parsed model has
+/// them: kernels rely on what was checked then.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a> {
     /// Input map.
-    pub input: Shape,
+    pub(crate) input: Shape,
     /// Output map.
-    pub output: Shape,
+    pub(crate) output: Shape,
     /// Window; not looked at by dense layers.
-    pub window: Window,
+    pub(crate) window: Window,
     /// Zero point of the input.
-    pub input_zero_point: i32,
-    /// int8 weights as bytes: `[out_ch][kh][kw][in_ch]` for conv, `[kh][kw][out_ch]` for
-    /// depthwise, `[out][in]` for dense.
-    pub weights: &'a [u8],
-    /// Bias and multiplier of each output channel. The bias has −zero_point · Σ weights folded
+    pub(crate) input_zero_point: i32,
+    /// Weights of an output channel.
+    pub(crate) taps: usize,
+    /// How `weights` is laid out.
+    pub(crate) layout: Layout,
+    /// Natural layout: int8 weights as bytes, `[out_ch][kh][kw][in_ch]` for conv,
+    /// `[kh][kw][out_ch]` for depthwise, `[out][in]` for dense. Others: the layout's stream.
+    pub(crate) weights: &'a [u8],
+    /// Natural layout: bias and multiplier of each output channel. The bias has −zero_point · Σ weights folded
     /// in, so that sums run over w · x alone; a padded tap counts as w · zero_point.
-    pub channels: ChannelQuant<'a>,
+    pub(crate) channels: ChannelQuant<'a>,
     /// Way of a sum to an int8.
-    pub out: Output<'a>,
+    pub(crate) out: Output<'a>,
 }
 
-/// Runs an operator from `input` (and `second`) to `output`, which do not overlap.
-pub fn run(operator: &Operator<'_>, input: &[i8], second: &[i8], output: &mut [i8]) {
+/// Orders of a layer's weights. The packer chooses; `FORMAT.md` has the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// As TensorFlow Lite has them, with channel records apart.
+    Natural,
+    /// Convolution and dense: the stream of [`pairs`].
+    Pairs,
+    /// The same for kernels that double their inputs ([`pairs::Mode::ReluDoubled`]).
+    PairsDoubled,
+    /// Depthwise: the words of [`row_pairs`].
+    RowPairs(Form),
+}
+
+impl<'a> Filter<'a> {
+    /// The weights as a stream of pairs, where they are one.
+    pub(crate) fn pairs(&self) -> Option<Pairs<'a>> {
+        let mode = match self.layout {
+            Layout::Natural | Layout::RowPairs(_) => return None,
+            Layout::PairsDoubled => Mode::ReluDoubled,
+            Layout::Pairs if self.out.lookup.is_some() => Mode::Table,
+            Layout::Pairs if self.out.zero_point == -128 => Mode::Relu,
+            Layout::Pairs => Mode::General,
+        };
+        Some(Pairs::new(
+            self.weights,
+            self.taps,
+            self.output.c,
+            mode,
+            self.out.zero_point,
+        ))
+    }
+
+    /// The weights as row pairs, where they are such.
+    pub(crate) fn row_pairs(&self) -> Option<RowPairs<'a>> {
+        let Layout::RowPairs(form) = self.layout else {
+            return None;
+        };
+        let claims = Claims {
+            window: self.window,
+            zero_point: self.out.zero_point,
+        };
+        Some(RowPairs::new(self.weights, form, claims))
+    }
+
+    /// Bias (input zero point folded in) and multiplier of output channel `c`, in any layout.
+    #[inline]
+    pub fn channel(&self, c: usize) -> (i32, Multiplier) {
+        if let Some(pairs) = self.row_pairs() {
+            return pairs.channel(c);
+        }
+        match self.pairs() {
+            Some(pairs) => pairs.channel(c),
+            None => self.channels.get(c),
+        }
+    }
+
+    /// Input map.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Output map.
+    pub fn output(&self) -> Shape {
+        self.output
+    }
+
+    /// Window; of no account for dense layers.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Zero point of the input.
+    pub fn input_zero_point(&self) -> i32 {
+        self.input_zero_point
+    }
+
+    /// Weights of an output channel.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// How the weights are laid out.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Way of a sum to an int8.
+    pub fn out(&self) -> Output<'a> {
+        self.out
+    }
+
+    /// The weights in their natural layout.
+    #[cfg(feature = "std")]
+    pub fn natural_weights(&self) -> std::vec::Vec<u8> {
+        if let Some(pairs) = self.row_pairs() {
+            let mut weights = std::vec![0; self.taps * self.output.c];
+            for c in 0..self.output.c {
+                pairs.unpack(c, self.output.c, &mut weights[c..]);
+            }
+            return weights.into_iter().map(|w| w as u8).collect();
+        }
+        let Some(pairs) = self.pairs() else {
+            return self.weights.to_vec();
+        };
+        let blocks = self.output.c.div_ceil(pairs::BLOCK);
+        let mut rows = std::vec![0i8; pairs::BLOCK * self.taps];
+        let mut all = std::vec::Vec::new();
+        for block in 0..blocks {
+            pairs.unpack(block, &mut rows);
+            all.extend(rows.iter().map(|w| *w as u8));
+        }
+        all.truncate(self.taps * self.output.c);
+        all
+    }
+}
+
+/// Scratch bytes that an operator's kernels want, on any instruction set. Without them, or with
+/// scratch, input or weights that do not begin at a multiple of 4, slower kernels run.
+pub fn scratch_len(operator: &Operator<'_>) -> usize {
     match operator {
-        Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output),
-        Operator::Conv(f) => conv(f, input, output),
-        Operator::Depthwise(f) => depthwise(f, input, output),
-        Operator::Dense(f) => dense(f, input, output),
+        Operator::Conv(f) if f.layout != Layout::Natural => {
+            let whole = f.window.kernel_h * f.window.kernel_w == 1 && f.input.c.is_multiple_of(4);
+            pairs::conv_scratch(f.taps, whole)
+        }
+        Operator::Dense(f) if f.layout != Layout::Natural => pairs::dense_scratch(f.taps),
+        Operator::Depthwise(f) => depthwise::scratch(f),
+        Operator::Mul(p) => 4 * m4::squeeze_excite::scratch_words(p.ch),
+        _ => 0,
+    }
+}
+
+/// Runs an operator from `input` (and `second`) to `output`; these and the [`scratch_len`] bytes of
+/// `scratch` do not overlap.
+pub fn run(
+    operator: &Operator<'_>,
+    input: &[i8],
+    second: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
+    match operator {
+        // The chip's convolution knows 1x1 windows, and needs no second fallback.
+        #[cfg(not(arm_dsp))]
+        Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output, scratch),
+        Operator::Conv(f) => conv(f, input, output, scratch),
+        Operator::Depthwise(f) => depthwise(f, input, output, scratch),
+        Operator::Dense(f) => dense(f, input, output, scratch),
         Operator::AveragePool(p) => average_pool(p, input, output),
         Operator::MaxPool(p) => max_pool(p, input, output),
         Operator::Mean(p) => mean(p, input, output),
         Operator::Add(p) => add(p, input, second, output),
-        Operator::Mul(p) => mul(p, input, second, output),
+        Operator::Mul(p) => mul(p, input, second, output, scratch),
         Operator::Lookup(table) => lookup(table, input, output),
         Operator::Softmax(p) => softmax(p, input, output),
     }
@@ -105,11 +266,17 @@ pub fn run(operator: &Operator<'_>, input: &[i8], second: &[i8], output: &mut [i
 
 /// Runs an operator that works in place: `map` is the input numbered `replaced` (0 or 1) and
 /// becomes the output; `other` is the other input.
-pub fn run_in_place(operator: &Operator<'_>, replaced: usize, map: &mut [i8], other: &[i8]) {
+pub fn run_in_place(
+    operator: &Operator<'_>,
+    replaced: usize,
+    map: &mut [i8],
+    other: &[i8],
+    scratch: &mut [i8],
+) {
     match operator {
-        Operator::Add(p) if replaced == 0 => add_in_place(p, map, other),
-        Operator::Add(p) => add_in_place(&p.swapped(), map, other),
-        Operator::Mul(p) => mul_in_place(p, map, other),
+        Operator::Add(p) => add_in_place(p, replaced, map, other),
+        Operator::Mul(p) => mul_in_place(p, map, other, scratch),
+        Operator::Depthwise(f) => depthwise_in_place(f, map, scratch),
         Operator::Lookup(table) => lookup_in_place(table, map),
         _ => {}
     }

@@ -1,43 +1,48 @@
 //! 1x1 convolution with stride 1: every pixel's channels times the weight matrix.
 
 use super::Filter;
-use super::dot::{dot, dot4};
+use super::dot::{as_bytes, dot4};
+use super::pairs::BLOCK;
 
-/// `input [h, w, in_ch]` to `output [h, w, out_ch]`.
-pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
+/// `input [h, w, in_ch]` to `output [h, w, out_ch]`. Scratch of the pair layout:
+/// [`super::pairs::conv_scratch`].
+///
+/// Four output channels at a time over the whole map: their weights stay near.
+pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
     let (in_ch, out_ch) = (f.input.c, f.output.c);
     if input.len() < f.input.len() || output.len() < f.output.len() || in_ch == 0 || out_ch == 0 {
         return;
     }
-    for (x, y) in input
-        .chunks_exact(in_ch)
-        .zip(output.chunks_exact_mut(out_ch))
-    {
-        row(f, x, y);
+    for block in 0..out_ch.div_ceil(BLOCK) {
+        match f.pairs() {
+            Some(pairs) => {
+                let Some(rows) = scratch.get_mut(..BLOCK * in_ch) else {
+                    return;
+                };
+                pairs.unpack(block, rows);
+                four(f, block, as_bytes(rows), input, output);
+            }
+            None => {
+                let rows = f.weights.get(block * BLOCK * in_ch..).unwrap_or(&[]);
+                four(f, block, rows, input, output);
+            }
+        }
     }
 }
 
-/// One pixel: all output channels of `x`, weights `[out][x.len()]`.
-#[inline(always)]
-pub(super) fn row(f: &Filter<'_>, x: &[i8], y: &mut [i8]) {
-    let n = x.len();
-    let mut channel = 0;
-    let mut quads = y.chunks_exact_mut(4);
-    for quad in &mut quads {
-        let sums = dot4(f.weights.get(channel * n..).unwrap_or(&[]), n, x);
-        for (k, (y, sum)) in quad.iter_mut().zip(sums).enumerate() {
-            let (bias, multiplier) = f.channels.get(channel + k);
-            *y = f.out.finish(bias + sum, multiplier);
+/// All pixels of four output channels, whose weights are `rows [4][in_ch]`.
+#[inline(never)]
+fn four(f: &Filter<'_>, block: usize, rows: &[u8], input: &[i8], output: &mut [i8]) {
+    let (in_ch, out_ch, first) = (f.input.c, f.output.c, block * BLOCK);
+    let channels: [_; BLOCK] = core::array::from_fn(|k| f.channel(first + k));
+    let pixels = input
+        .chunks_exact(in_ch)
+        .zip(output.chunks_exact_mut(out_ch));
+    for (x, y) in pixels {
+        let sums = dot4(rows, in_ch, x);
+        for (k, y) in y.iter_mut().skip(first).take(BLOCK).enumerate() {
+            let (bias, multiplier) = channels[k];
+            *y = f.out.finish(bias + sums[k], multiplier);
         }
-        channel += 4;
-    }
-    for y in quads.into_remainder() {
-        let (bias, multiplier) = f.channels.get(channel);
-        let sum = dot(
-            f.weights.get(channel * n..channel * n + n).unwrap_or(&[]),
-            x,
-        );
-        *y = f.out.finish(bias + sum, multiplier);
-        channel += 1;
     }
 }

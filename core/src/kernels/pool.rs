@@ -19,6 +19,10 @@ pub struct PoolParams {
 
 /// Average of each window, ties away from zero (TensorFlow Lite's AVERAGE_POOL_2D).
 pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
+    #[cfg(arm_dsp)]
+    if super::m4::pool::average_pool(p, input, output) {
+        return;
+    }
     pool(
         p,
         input,
@@ -37,6 +41,10 @@ pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
 
 /// Greatest value of each window (TensorFlow Lite's MAX_POOL_2D).
 pub fn max_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
+    #[cfg(arm_dsp)]
+    if super::m4::pool::max_pool(p, input, output) {
+        return;
+    }
     pool(
         p,
         input,

@@ -3,6 +3,8 @@
 //! The gate itself is a mean, a dense layer with its activation as a table, and a dense layer
 //! with the sigmoid as a table.
 
+#[cfg(arm_dsp)]
+use super::m4::squeeze_excite as m4;
 use crate::quant::Multiplier;
 
 /// Parameters of a multiplication.
@@ -54,8 +56,20 @@ impl MulParams {
     }
 }
 
-/// `output[h, w, c] = map[h, w, c] * gate[c]`.
-pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
+/// `output[h, w, c] = map[h, w, c] * gate[c]`. Scratch: see [`super::scratch_len`].
+pub fn mul(
+    p: &MulParams,
+    map: &[i8],
+    gate: &[i8],
+    output: &mut [i8],
+    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
+) {
+    #[cfg(arm_dsp)]
+    if let Some(scratch) = super::m4::words::aligned(scratch)
+        && m4::mul(p, m4::Maps::Apart(map, output), gate, scratch)
+    {
+        return;
+    }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
         return;
     };
@@ -67,7 +81,18 @@ pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
 }
 
 /// `map[h, w, c] *= gate[c]`.
-pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8]) {
+pub fn mul_in_place(
+    p: &MulParams,
+    map: &mut [i8],
+    gate: &[i8],
+    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
+) {
+    #[cfg(arm_dsp)]
+    if let Some(scratch) = super::m4::words::aligned(scratch)
+        && m4::mul(p, m4::Maps::InPlace(map), gate, scratch)
+    {
+        return;
+    }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
         return;
     };

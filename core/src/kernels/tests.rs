@@ -24,6 +24,7 @@ fn golden_additions() {
         output_zero_point: -7,
         min: -128,
         max: 127,
+        table: None,
     };
     for (a, b, expected) in [
         (-128, -128, -128),
@@ -36,8 +37,8 @@ fn golden_additions() {
         add(&p, &[a], &[b], &mut y);
         assert_eq!(y, [expected], "{a} {b}");
         let (mut first, mut second) = ([a], [b]);
-        add_in_place(&p, &mut first, &[b]);
-        add_in_place(&p.swapped(), &mut second, &[a]);
+        add_in_place(&p, 0, &mut first, &[b]);
+        add_in_place(&p, 1, &mut second, &[a]);
         assert_eq!((first, second), ([expected], [expected]));
     }
 }
@@ -54,7 +55,7 @@ fn golden_multiplications() {
         (-77, 33, -58),
     ] {
         let mut y = [0];
-        mul(&p, &[a], &[b], &mut y);
+        mul(&p, &[a], &[b], &mut y, &mut []);
         assert_eq!(y, [expected], "{a} {b}");
     }
 }
@@ -151,6 +152,8 @@ fn short_slices_leave_the_output_alone() {
         output: Shape::new(2, 2, 1),
         window: Window::same(2, 2, 3, 1),
         input_zero_point: 0,
+        taps: 9,
+        layout: Layout::Natural,
         weights: &[1; 9],
         channels: ChannelQuant::new(&channels),
         out: Output {
@@ -161,9 +164,9 @@ fn short_slices_leave_the_output_alone() {
         },
     };
     let mut y = [5; 4];
-    conv(&f, &[1; 3], &mut y);
-    depthwise(&f, &[1; 3], &mut y);
-    conv(&f, &[1; 4], &mut y[..3]);
+    conv(&f, &[1; 3], &mut y, &mut []);
+    depthwise(&f, &[1; 3], &mut y, &mut []);
+    conv(&f, &[1; 4], &mut y[..3], &mut []);
     assert_eq!(y, [5; 4]);
 }
 
@@ -189,7 +192,14 @@ prop_compose! {
         kernel in (1usize..6, 1usize..6), stride in (1usize..4, 1usize..4), same: bool,
         zero_points: (i8, i8), act: (i8, i8), shift in -14i32..4, seed: u32,
     ) -> Case {
-        let act = (act.0.min(act.1), act.0.max(act.1));
+        let mut act = (act.0.min(act.1), act.0.max(act.1));
+        let mut zero_points = zero_points;
+        if seed % 3 > 0 {
+            act = (-128, 127);
+            if seed % 2 > 0 {
+                zero_points.1 = -128;
+            }
+        }
         // Without padding the kernel must fit into the image.
         let kernel = if same { kernel } else { (kernel.0.min(h), kernel.1.min(w)) };
         Case { h, w, in_ch, out_ch, kernel, stride, same, zero_points, act, shift, seed }
@@ -233,11 +243,12 @@ impl Case {
         (window, Shape::new(oh, ow, self.out_ch))
     }
 
-    /// Runs kernel and reference; `channel_multiplier` makes it depthwise.
+    /// Runs kernel and reference, in the pair layout too where it holds the layer;
+    /// `depthwise_multiplier` makes it depthwise.
     fn compare(
         &self,
         depthwise_multiplier: Option<usize>,
-        run: impl Fn(&Filter<'_>, &[i8], &mut [i8]),
+        run: impl Fn(&Filter<'_>, &[i8], &mut [i8], &mut [i8]),
     ) {
         let (window, mut output) = self.window();
         let input = Shape::new(self.h, self.w, self.in_ch);
@@ -252,7 +263,13 @@ impl Case {
         }
         let mut bytes = Bytes(self.seed);
         let x = bytes.int8(input.len());
-        let weights = bytes.int8(per_channel * output.c);
+        let mut weights = bytes.int8(per_channel * output.c);
+        if self.seed % 4 > 0 {
+            // As trainers make them: the pair layout needs it.
+            for w in &mut weights {
+                *w = (*w).max(-127);
+            }
+        }
         let bias: Vec<i32> = (0..output.c)
             .map(|_| (bytes.next() as i32 % 20000) - 10000)
             .collect();
@@ -277,8 +294,8 @@ impl Case {
             depthwise_multiplier.is_some(),
         );
         let zero_point = i32::from(self.zero_points.0);
-        let records: Vec<u8> = (0..output.c)
-            .flat_map(|o| {
+        let folded: Vec<(i32, Multiplier)> = (0..output.c)
+            .map(|o| {
                 let sum: i32 = if depthwise_multiplier.is_some() {
                     (0..taps)
                         .map(|t| i32::from(weights[t * output.c + o]))
@@ -289,12 +306,12 @@ impl Case {
                         .map(|w| i32::from(*w))
                         .sum()
                 };
-                [
-                    bias[o] - zero_point * sum,
-                    multipliers[o].mantissa,
-                    multipliers[o].shift,
-                ]
+                (bias[o] - zero_point * sum, multipliers[o])
             })
+            .collect();
+        let records: Vec<u8> = folded
+            .iter()
+            .flat_map(|(bias, m)| [*bias, m.mantissa, m.shift])
             .flat_map(i32::to_le_bytes)
             .collect();
         let weights: Vec<u8> = weights.iter().map(|w| *w as u8).collect();
@@ -303,6 +320,8 @@ impl Case {
             output,
             window,
             input_zero_point: zero_point,
+            taps: per_channel,
+            layout: Layout::Natural,
             weights: &weights,
             channels: ChannelQuant::new(&records),
             out: Output {
@@ -313,8 +332,93 @@ impl Case {
             },
         };
         let mut y = vec![0; output.len()];
-        run(&f, &x, &mut y);
+        run(&f, &x, &mut y, &mut []);
         assert_eq!(y, expected, "{self:?}");
+        if depthwise_multiplier.is_some() {
+            self.compare_row_pairs(&f, &folded, &x, &expected);
+            return;
+        }
+        // The clamps become a table; without clamps the other modes apply.
+        let table = core::array::from_fn(|i| {
+            { (i as u8 ^ 0x80) as i8 }.clamp(self.act.0, self.act.1) as u8
+        });
+        let clamped = self.act != (-128, 127);
+        let zero = i32::from(self.zero_points.1);
+        let modes: &[Mode] = match (clamped, zero) {
+            (true, _) => &[Mode::Table],
+            (false, -128) => &[Mode::Table, Mode::Relu, Mode::ReluDoubled],
+            (false, _) => &[Mode::Table, Mode::General],
+        };
+        for mode in modes {
+            let Ok(stream) = Pairs::encode(&weights, per_channel, &folded, *mode, zero) else {
+                continue;
+            };
+            let f = Filter {
+                layout: if *mode == Mode::ReluDoubled {
+                    Layout::PairsDoubled
+                } else {
+                    Layout::Pairs
+                },
+                weights: &stream,
+                channels: ChannelQuant::new(&[]),
+                out: Output {
+                    zero_point: zero,
+                    min: -128,
+                    max: 127,
+                    lookup: (*mode == Mode::Table).then_some(&table),
+                },
+                ..f
+            };
+            assert_eq!(f.natural_weights(), weights);
+            assert!((0..output.c).all(|o| {
+                let (bias, m) = f.channel(o);
+                bias == folded[o].0 && m.mantissa == folded[o].1.mantissa
+            }));
+            let mut y = vec![0; output.len()];
+            run(
+                &f,
+                &x,
+                &mut y,
+                &mut vec![0; pairs::conv_scratch(per_channel, false)],
+            );
+            assert_eq!(y, expected, "{mode:?} {self:?}");
+        }
+    }
+}
+
+impl Case {
+    /// Depthwise in the row-pair layout, also in place where that is allowed.
+    fn compare_row_pairs(
+        &self,
+        f: &Filter<'_>,
+        channels: &[(i32, Multiplier)],
+        x: &[i8],
+        expected: &[i8],
+    ) {
+        let claims = Claims {
+            window: f.window,
+            zero_point: f.out.zero_point,
+        };
+        let packed = RowPairs::encode(&claims, f.weights, channels, self.act.0, false);
+        let Some((form, words)) = packed else {
+            return;
+        };
+        let f = Filter {
+            layout: Layout::RowPairs(form),
+            weights: &words,
+            channels: ChannelQuant::new(&[]),
+            ..*f
+        };
+        assert_eq!(f.row_pairs().unwrap().check(f.output.c), Ok(()));
+        let mut scratch = vec![0x55; scratch_len(&Operator::Depthwise(f))];
+        let mut y = vec![0; expected.len()];
+        depthwise(&f, x, &mut y, &mut scratch);
+        assert_eq!(y, expected, "{form:?} {self:?}");
+        if Operator::Depthwise(f).works_in_place(0) && f.input == f.output {
+            let mut map = x.to_vec();
+            depthwise_in_place(&f, &mut map, &mut scratch);
+            assert_eq!(map, expected, "in place {form:?} {self:?}");
+        }
     }
 }
 
@@ -401,7 +505,7 @@ proptest! {
             let mut y = [0];
             add(&p, &[a], &[b], &mut y);
             prop_assert_eq!(y[0], reference::add((a, b), points, multipliers, act));
-            mul(&m, &[a], &[b], &mut y);
+            mul(&m, &[a], &[b], &mut y, &mut []);
             prop_assert_eq!(y[0], reference::mul((a, b), points, m.multiplier, act));
         }
     }

@@ -7,10 +7,12 @@ use std::vec::Vec;
 
 use super::bytes::crc32;
 use super::header::{CRC_START, HEADER_BYTES, InputSpec, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
-use super::layer::{NONE, code};
+use super::layer::{NONE, code, layout};
 use super::{FORMAT_VERSION, Operator};
 use crate::error::ModelError;
-use crate::kernels::{AddParams, MulParams, SoftmaxParams, mean_multiplier};
+use crate::kernels::pairs::{Mode, Pairs, conv_scratch, dense_scratch};
+use crate::kernels::row_pairs::{Claims, Form, RowPairs};
+use crate::kernels::{AddParams, MulParams, SoftmaxParams, depthwise_scratch, m4, mean_multiplier};
 use crate::plan::{Demand, Plan};
 use crate::quant::{Affine, Multiplier};
 use crate::shape::{Shape, Window, same_padding};
@@ -163,6 +165,11 @@ impl ModelBuilder {
         }
     }
 
+    /// Other class names than those that [`ModelBuilder::new`] was given.
+    pub fn set_labels(&mut self, labels: &[&str]) {
+        self.labels = labels.iter().map(|l| String::from(*l)).collect();
+    }
+
     /// The input.
     pub fn input(&self) -> TensorId {
         TensorId(0)
@@ -237,30 +244,38 @@ impl ModelBuilder {
             )));
         }
         let zero_point = i32::from(self.affine(x).zero_point);
-        let mut records = Vec::new();
+        let mut channels = Vec::new();
         for (o, channel) in layer.channels.iter().enumerate() {
             let folded = i64::from(channel.bias)
                 - i64::from(zero_point) * i64::from(channel_sum(&layer.weights, o));
             let folded = i32::try_from(folded)
                 .map_err(|_| BuildError(format!("{name}: bias of channel {o} exceeds 32 bits")))?;
-            for word in [
-                folded,
-                channel.multiplier.mantissa,
-                channel.multiplier.shift,
-            ] {
-                records.extend(word.to_le_bytes());
-            }
+            channels.push((folded, channel.multiplier));
         }
         let (window, h, w) = window(self.shape(x), layer.kernel, layer.stride, layer.pad);
         let out = Shape::new(h, w, layer.channels.len());
         let mut record = self.record(operator, &window, layer.out.zero_point, layer.act)?;
-        self.section(&mut record, 16, &layer.weights);
-        self.section(&mut record, 20, &records);
-        let mut affine = layer.out;
-        if let Some(fused) = &layer.fused {
+        let affine = layer.fused.as_ref().map_or(layer.out, |fused| fused.out);
+        let packed = match operator {
+            code::DEPTHWISE => Packed::depthwise(self.shape(x), out, &window, layer, &channels),
+            _ => Packed::choose(operator, self.shape(x).c, &window, layer, taps, &channels),
+        };
+        let mut table = layer.fused.as_ref().map(|fused| fused.table);
+        if let Some(packed) = packed {
+            (record[13], record[14]) = (packed.act.0 as u8, packed.act.1 as u8);
+            record[15] = packed.layout;
+            table = packed.table;
+            record[36..40].copy_from_slice(&(packed.scratch as u32).to_le_bytes());
+            self.section(&mut record, 16, &packed.stream);
+        } else {
+            let words = channels.iter().flat_map(|(b, m)| [*b, m.mantissa, m.shift]);
+            let records: Vec<u8> = words.flat_map(i32::to_le_bytes).collect();
+            self.section(&mut record, 16, &layer.weights);
+            self.section(&mut record, 20, &records);
+        }
+        if let Some(table) = table {
             record[1] = 1;
-            self.section(&mut record, 24, &fused.table);
-            affine = fused.out;
+            self.section(&mut record, 24, &by_value(&table));
         }
         self.macs += (out.len() * taps) as u64;
         Ok(self.push(record, x, None, out, affine))
@@ -296,7 +311,20 @@ impl ModelBuilder {
     pub fn mean(&mut self, x: TensorId, out: Affine) -> Result<TensorId, BuildError> {
         let (input, affine) = (self.shape(x), self.affine(x));
         let real = f64::from(affine.scale) / f64::from(out.scale);
-        let m = mean_multiplier(real, input.h * input.w);
+        self.mean_exact(x, out, mean_multiplier(real, input.h * input.w))
+    }
+
+    /// [`ModelBuilder::mean`] with a given multiplier, the division by the pixels included.
+    ///
+    /// # Errors
+    /// As [`ModelBuilder::mean`].
+    pub fn mean_exact(
+        &mut self,
+        x: TensorId,
+        out: Affine,
+        m: Multiplier,
+    ) -> Result<TensorId, BuildError> {
+        let input = self.shape(x);
         let mut record =
             self.record(code::MEAN, &Window::default(), out.zero_point, (-128, 127))?;
         self.constants(&mut record, &[m.mantissa, m.shift]);
@@ -314,15 +342,35 @@ impl ModelBuilder {
         out: Affine,
         act: (i8, i8),
     ) -> Result<TensorId, BuildError> {
+        let p = AddParams::new([self.affine(a), self.affine(b)], out, act);
+        self.add_exact(a, b, &p, out.scale)
+    }
+
+    /// [`ModelBuilder::add`] with given multipliers; the zero points are the tensors'.
+    ///
+    /// # Errors
+    /// Different shapes, or an output that is no int8.
+    pub fn add_exact(
+        &mut self,
+        a: TensorId,
+        b: TensorId,
+        p: &AddParams<'_>,
+        scale: f32,
+    ) -> Result<TensorId, BuildError> {
+        let (out, act) = output(p.output_zero_point, (p.min, p.max), scale)?;
         if self.shape(a) != self.shape(b) {
             let (a, b) = (self.shape(a), self.shape(b));
             return Err(BuildError(format!("add: {a:?} and {b:?} differ")));
         }
-        let p = AddParams::new([self.affine(a), self.affine(b)], out, act);
         let mut record = self.record(code::ADD, &Window::default(), out.zero_point, act)?;
         let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
         let words: Vec<i32> = m.iter().flat_map(|m| [m.mantissa, m.shift]).collect();
         self.constants(&mut record, &words);
+        if let Some(word) = m4::add::table(p) {
+            record[15] = layout::TABLE;
+            let table: Vec<u8> = (0..256).flat_map(|i| word(i).to_le_bytes()).collect();
+            self.section(&mut record, 24, &table);
+        }
         Ok(self.push(record, a, Some(b), self.shape(a), out))
     }
 
@@ -338,13 +386,31 @@ impl ModelBuilder {
         act: (i8, i8),
     ) -> Result<TensorId, BuildError> {
         let ch = self.shape(map).c;
+        let p = MulParams::new(ch, [self.affine(map), self.affine(gate)], out, act);
+        self.mul_exact(map, gate, &p, out.scale)
+    }
+
+    /// [`ModelBuilder::mul`] with a given multiplier; the zero points are the tensors'.
+    ///
+    /// # Errors
+    /// A gate of another size than 1 x 1 x channels, or an output that is no int8.
+    pub fn mul_exact(
+        &mut self,
+        map: TensorId,
+        gate: TensorId,
+        p: &MulParams,
+        scale: f32,
+    ) -> Result<TensorId, BuildError> {
+        let (out, act) = output(p.output_zero_point, (p.min, p.max), scale)?;
+        let ch = self.shape(map).c;
         if self.shape(gate) != Shape::new(1, 1, ch) {
             let gate = self.shape(gate);
             return Err(BuildError(format!("mul: gate {gate:?} for {ch} channels")));
         }
-        let p = MulParams::new(ch, [self.affine(map), self.affine(gate)], out, act);
         let mut record = self.record(code::MUL, &Window::default(), out.zero_point, act)?;
         self.constants(&mut record, &[p.multiplier.mantissa, p.multiplier.shift]);
+        let scratch = 4 * m4::squeeze_excite::scratch_words(ch);
+        record[36..40].copy_from_slice(&(scratch as u32).to_le_bytes());
         Ok(self.push(record, map, Some(gate), self.shape(map), out))
     }
 
@@ -359,7 +425,7 @@ impl ModelBuilder {
             fused.out.zero_point,
             (-128, 127),
         )?;
-        self.section(&mut record, 24, &fused.table);
+        self.section(&mut record, 24, &by_value(&fused.table));
         Ok(self.push(record, x, None, self.shape(x), fused.out))
     }
 
@@ -368,7 +434,18 @@ impl ModelBuilder {
     /// # Errors
     /// None that the model's checks would not find.
     pub fn softmax(&mut self, x: TensorId) -> Result<TensorId, BuildError> {
-        let p = SoftmaxParams::new(self.affine(x).scale);
+        self.softmax_exact(x, &SoftmaxParams::new(self.affine(x).scale))
+    }
+
+    /// [`ModelBuilder::softmax`] with a given multiplier.
+    ///
+    /// # Errors
+    /// As [`ModelBuilder::softmax`].
+    pub fn softmax_exact(
+        &mut self,
+        x: TensorId,
+        p: &SoftmaxParams,
+    ) -> Result<TensorId, BuildError> {
         let mut record = self.record(code::SOFTMAX, &Window::default(), -128, (-128, 127))?;
         self.constants(
             &mut record,
@@ -383,7 +460,18 @@ impl ModelBuilder {
     /// Whatever [`Model::parse`] says of the written bytes, or labels and sizes that the format
     /// can't hold.
     pub fn finish(self) -> Result<Vec<u8>, BuildError> {
-        let plan = Plan::new(&self.demands());
+        let scratch: Vec<(usize, usize)> = self
+            .records
+            .iter()
+            .enumerate()
+            .map(|(i, r)| (i, u32::from_le_bytes([r[36], r[37], r[38], r[39]]) as usize))
+            .filter(|(_, len)| *len > 0)
+            .collect();
+        let plan = Plan::new(&self.demands(), &scratch);
+        let mut records = self.records.clone();
+        for ((layer, _), entry) in scratch.iter().zip(&plan.scratch) {
+            records[*layer][32..36].copy_from_slice(&(entry.offset as u32).to_le_bytes());
+        }
         let side = |n: usize| {
             u16::try_from(n).map_err(|_| BuildError(format!("a side of {n} exceeds 65,535")))
         };
@@ -409,7 +497,7 @@ impl ModelBuilder {
             debug_assert_eq!(file.len() - start, TENSOR_BYTES);
         }
         let layers_at = file.len();
-        file.extend(self.records.iter().flatten());
+        file.extend(records.iter().flatten());
         pad(&mut file, 16);
         let weights_at = file.len();
         file.extend(&self.weights);
@@ -518,7 +606,9 @@ impl ModelBuilder {
         let second = b.map_or(NONE, |b| b.0 as u16);
         record[4..6].copy_from_slice(&second.to_le_bytes());
         self.in_place.push([
-            matches!(record[0], code::ADD | code::MUL | code::LOOKUP),
+            matches!(record[0], code::ADD | code::MUL | code::LOOKUP)
+                || record[0] == code::DEPTHWISE
+                    && matches!(record[15], layout::ROW_PAIRS_FAST | layout::ROW_PAIRS),
             record[0] == code::ADD,
         ]);
         self.records.push(record);
@@ -526,6 +616,135 @@ impl ModelBuilder {
         self.tensors.push(Tensor { shape, affine });
         TensorId(self.tensors.len() - 1)
     }
+}
+
+/// Weights in the layout that fast kernels read.
+struct Packed {
+    layout: u8,
+    stream: Vec<u8>,
+    /// Index is the int8 as u8. Clamps are part of it.
+    table: Option<[u8; 256]>,
+    /// Clamps that are left for the kernel.
+    act: (i8, i8),
+    scratch: usize,
+}
+
+impl Packed {
+    /// The row-pair layout of a depthwise layer; none where its claims do not hold.
+    fn depthwise(
+        input: Shape,
+        output: Shape,
+        window: &Window,
+        layer: &Conv,
+        channels: &[(i32, Multiplier)],
+    ) -> Option<Self> {
+        let (min, max) = layer.act;
+        if min > max {
+            return None;
+        }
+        let claims = Claims {
+            window: *window,
+            zero_point: i32::from(layer.out.zero_point),
+        };
+        let table = layer.fused.is_some();
+        let (form, stream) = RowPairs::encode(&claims, &layer.weights, channels, min, table)?;
+        Some(Self {
+            layout: match form {
+                Form::Blocks(kernel) if kernel.fast() => layout::ROW_PAIRS_FAST,
+                Form::Blocks(_) => layout::ROW_PAIRS,
+                Form::Any => layout::ROW_PAIRS_ANY,
+            },
+            stream,
+            table: table.then(|| clamped_table(layer)),
+            act: if table { (-128, 127) } else { layer.act },
+            scratch: depthwise_scratch(form, window, input, output),
+        })
+    }
+
+    /// The fastest layout whose claims hold for this layer; none where only the natural one does.
+    fn choose(
+        operator: u8,
+        in_ch: usize,
+        window: &Window,
+        layer: &Conv,
+        taps: usize,
+        channels: &[(i32, Multiplier)],
+    ) -> Option<Self> {
+        let (min, max) = layer.act;
+        if operator == code::CONV && channels.len() < 4 || min > max {
+            return None;
+        }
+        let zero_point = layer.out.zero_point;
+        let encode =
+            |mode| Pairs::encode(&layer.weights, taps, channels, mode, i32::from(zero_point)).ok();
+        let scratch = match operator {
+            code::CONV => {
+                let whole = window.kernel_h * window.kernel_w == 1 && in_ch.is_multiple_of(4);
+                conv_scratch(taps, whole)
+            }
+            _ => dense_scratch(taps),
+        };
+        let packed = |layout, stream, table| {
+            Some(Self {
+                layout,
+                stream,
+                table,
+                // Clamps are in the table, if there are any.
+                act: (-128, 127),
+                scratch,
+            })
+        };
+        let clamped = min > -128 || max < 127;
+        if layer.fused.is_none() && !clamped {
+            let relu = zero_point == -128;
+            let doubles = relu
+                && operator == code::CONV
+                && window.is_pointwise()
+                && taps.is_multiple_of(8)
+                && channels.len() > taps;
+            if doubles && let Some(stream) = encode(Mode::ReluDoubled) {
+                return packed(layout::PAIRS_DOUBLED, stream, None);
+            }
+            let mode = if relu { Mode::Relu } else { Mode::General };
+            if let Some(stream) = encode(mode) {
+                return packed(layout::PAIRS, stream, None);
+            }
+        }
+        // Values that need more than 16 bits before they are saturated go through a table, too.
+        packed(
+            layout::PAIRS,
+            encode(Mode::Table)?,
+            Some(clamped_table(layer)),
+        )
+    }
+}
+
+/// The fused table, or none but the clamps, behind the layer's clamps. Index is the int8 as u8.
+fn clamped_table(layer: &Conv) -> [u8; 256] {
+    let (min, max) = layer.act;
+    core::array::from_fn(|i| {
+        let q = (i as u8 as i8).clamp(min, max) as u8;
+        match &layer.fused {
+            Some(fused) => fused.table[usize::from(q)],
+            None => q,
+        }
+    })
+}
+
+/// A table by the int8 plus 128, as kernels read it, from one by the int8 as u8.
+fn by_value(table: &[u8; 256]) -> [u8; 256] {
+    core::array::from_fn(|i| table[i ^ 0x80])
+}
+
+/// Scale, zero point and clamps of a layer whose parameters are given as i32.
+fn output(
+    zero_point: i32,
+    (min, max): (i32, i32),
+    scale: f32,
+) -> Result<(Affine, (i8, i8)), BuildError> {
+    let int8 = |n: i32| i8::try_from(n).map_err(|_| BuildError(format!("{n} is no int8")));
+    let zero_point = int8(zero_point)?;
+    Ok((Affine { scale, zero_point }, (int8(min)?, int8(max)?)))
 }
 
 fn sum(weights: &[u8]) -> i32 {

@@ -27,7 +27,7 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
         return Err(ModelError::Header { offset: 20 });
     }
     for i in 0..model.layer_count() {
-        Layer::decode(model, i)?;
+        Layer::decode(model, i, true)?;
     }
     if volume(model, model.layer_count()) != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });
@@ -84,7 +84,7 @@ fn labels(model: &Model<'_>) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// For each tensor: no layer up to its last reader writes on it, but for that last reader where
+/// For each tensor: no layer up to its last reader writes or has scratch memory on it, but for that last reader where
 /// the operator works in place on exactly this tensor.
 fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
     let layers = model.layer_count();
@@ -107,6 +107,19 @@ fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
                     first || second
                 });
             if !in_place {
+                return Err(ModelError::Overlap {
+                    layer: i as u16,
+                    tensor: t as u16,
+                });
+            }
+        }
+        // Scratch memory keeps off whatever lives while its layer runs.
+        let place = tensor.range();
+        for i in t.saturating_sub(1)..=last.min(layers - 1) {
+            let scratch = model.layer(i).map_or(0..0, |layer| layer.scratch_range());
+            let apart =
+                scratch.is_empty() || scratch.end <= place.start || place.end <= scratch.start;
+            if !apart {
                 return Err(ModelError::Overlap {
                     layer: i as u16,
                     tensor: t as u16,

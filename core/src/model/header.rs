@@ -10,7 +10,7 @@ use crate::shape::Shape;
 pub(crate) const MAGIC: [u8; 4] = *b"PUPL";
 pub(crate) const HEADER_BYTES: usize = 48;
 pub(crate) const TENSOR_BYTES: usize = 16;
-pub(crate) const LAYER_BYTES: usize = 32;
+pub(crate) const LAYER_BYTES: usize = 40;
 /// First byte that the checksum covers.
 pub(crate) const CRC_START: usize = 16;
 
@@ -108,7 +108,7 @@ impl<'a> Model<'a> {
         }
         match u16_at(bytes, 4) {
             FORMAT_VERSION => {}
-            0 => return Err(ModelError::UnknownFormat { found: 0 }),
+            found if found < FORMAT_VERSION => return Err(ModelError::UnknownFormat { found }),
             found => {
                 return Err(ModelError::NewerFormat {
                     found,
@@ -213,7 +213,7 @@ impl<'a> Model<'a> {
 
     /// Layer `index`, decoded; none beyond the last.
     pub fn layer(&self, index: usize) -> Option<Layer<'a>> {
-        Layer::decode(self, index).ok()
+        Layer::decode(self, index, false).ok()
     }
 
     /// The layers in order.

@@ -1,9 +1,14 @@
-//! Layer records: 32 bytes each, decoded on access.
+//! Layer records: 40 bytes each, decoded on access.
 
 use super::bytes::{i32_at, part, u8_at, u16_at, u32_at};
 use super::header::Model;
 use crate::error::{LayerFault, ModelError};
-use crate::kernels::{AddParams, Filter, MeanParams, MulParams, Output, PoolParams, SoftmaxParams};
+use crate::kernels::pairs::stream_len;
+use crate::kernels::row_pairs::{Form, Kernel};
+use crate::kernels::{
+    AddParams, Filter, Layout, MeanParams, MulParams, Output, PoolParams, SoftmaxParams, m4,
+    scratch_len,
+};
 use crate::quant::{CHANNEL_BYTES, ChannelQuant, Multiplier};
 use crate::shape::{Shape, Window};
 
@@ -24,6 +29,18 @@ pub(crate) mod code {
     pub const SOFTMAX: u8 = 10;
 }
 
+/// Layout codes of the format. Codes are free for each operator; 0 is natural for all.
+pub(crate) mod layout {
+    pub const NATURAL: u8 = 0;
+    pub const PAIRS: u8 = 1;
+    pub const PAIRS_DOUBLED: u8 = 2;
+    pub const ROW_PAIRS_FAST: u8 = 3;
+    pub const ROW_PAIRS: u8 = 4;
+    pub const ROW_PAIRS_ANY: u8 = 5;
+    /// Of an addition: a table follows the constants.
+    pub const TABLE: u8 = 6;
+}
+
 /// What a layer computes, with everything that its kernel needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Operator<'a> {
@@ -40,7 +57,7 @@ pub enum Operator<'a> {
     /// Mean over height and width with a scale of its own.
     Mean(MeanParams<'a>),
     /// Sum of two maps.
-    Add(AddParams),
+    Add(AddParams<'a>),
     /// Map times one number per channel.
     Mul(MulParams),
     /// Each value through a table.
@@ -72,6 +89,10 @@ impl Operator<'_> {
         match self {
             Self::Add(_) => true,
             Self::Mul(_) | Self::Lookup(_) => input == 0,
+            // The other kernels read rows again that the output would have replaced.
+            Self::Depthwise(f) => {
+                input == 0 && matches!(f.layout, Layout::RowPairs(Form::Blocks(_)))
+            }
             _ => false,
         }
     }
@@ -95,17 +116,24 @@ pub struct Layer<'a> {
     pub second: Option<usize>,
     /// Output tensor: the layer's index plus 1.
     pub output: usize,
+    /// First byte of its scratch memory in the arena, and how many bytes.
+    pub scratch: (usize, usize),
 }
 
 impl<'a> Layer<'a> {
+    /// The scratch memory's bytes in the arena.
+    pub fn scratch_range(&self) -> core::ops::Range<usize> {
+        self.scratch.0..self.scratch.0 + self.scratch.1
+    }
+
     /// Whether the layer reads `tensor`.
     pub fn reads(&self, tensor: usize) -> bool {
         self.input == tensor || self.second == Some(tensor)
     }
 
-    /// Decodes and checks the record of layer `index` by itself; the memory plan is checked
-    /// elsewhere.
-    pub(crate) fn decode(model: &Model<'a>, index: usize) -> Result<Self, ModelError> {
+    /// Decodes the record of layer `index`. `prove` checks what takes long (every channel, every
+    /// weight of a stream); the memory plan is checked elsewhere.
+    pub(crate) fn decode(model: &Model<'a>, index: usize, prove: bool) -> Result<Self, ModelError> {
         let layer = index as u16;
         let fault = |what| ModelError::Layer { layer, what };
         let record = model.record(index).ok_or(fault(LayerFault::Input))?;
@@ -131,13 +159,21 @@ impl<'a> Layer<'a> {
             input,
             second,
             output,
+            prove,
         };
         let operator = source.operator(operator_code).map_err(fault)?;
+        let scratch = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
+        let end = scratch.0.checked_add(scratch.1);
+        let inside = end.is_some_and(|end| end <= model.arena_len());
+        if !inside || !scratch.0.is_multiple_of(4) || scratch.1 < scratch_len(&operator) {
+            return Err(fault(LayerFault::Scratch));
+        }
         Ok(Self {
             operator,
             input,
             second,
             output,
+            scratch,
         })
     }
 }
@@ -149,6 +185,7 @@ struct Source<'a> {
     input: usize,
     second: Option<usize>,
     output: usize,
+    prove: bool,
 }
 
 impl<'a> Source<'a> {
@@ -245,17 +282,42 @@ impl<'a> Source<'a> {
             }
             Kind::Dense => need(output.h == 1 && output.w == 1, LayerFault::Shape)?,
         }
-        let weights = usize::try_from(per_channel * output.c as u64)
+        let out = self.output()?;
+        let layout = self.layout(kind, &window, &out)?;
+        let len = match layout {
+            Layout::Natural => per_channel * output.c as u64,
+            Layout::Pairs | Layout::PairsDoubled => stream_len(per_channel, output.c as u64),
+            Layout::RowPairs(form) => 4 * form.words(&window) as u64 * output.c as u64,
+        };
+        let weights = usize::try_from(len)
             .ok()
             .and_then(|len| part(self.model.weights(), u32_at(self.record, 16) as usize, len))
             .ok_or(LayerFault::Weights)?;
+        let records = match layout {
+            Layout::Natural => output.c * CHANNEL_BYTES,
+            Layout::Pairs | Layout::PairsDoubled | Layout::RowPairs(_) => 0,
+        };
         let channels = part(
             self.model.weights(),
             u32_at(self.record, 20) as usize,
-            output.c * CHANNEL_BYTES,
+            records,
         )
         .map(ChannelQuant::new)
         .ok_or(LayerFault::Weights)?;
+        let filter = Filter {
+            input,
+            output,
+            window,
+            input_zero_point: self.zero_point(self.input),
+            taps: per_channel as usize,
+            layout,
+            weights,
+            channels,
+            out,
+        };
+        if !self.prove {
+            return Ok(filter);
+        }
         for c in 0..channels.len() {
             let (bias, multiplier) = channels.get(c);
             check_multiplier(multiplier)?;
@@ -263,17 +325,51 @@ impl<'a> Source<'a> {
             let most = u64::from(bias.unsigned_abs()) + per_channel * 128 * 128;
             need(most <= i32::MAX as u64, LayerFault::Accumulator)?;
         }
-        let out = self.output()?;
-        let input_zero_point = self.zero_point(self.input);
-        Ok(Filter {
-            input,
-            output,
-            window,
-            input_zero_point,
-            weights,
-            channels,
-            out,
-        })
+        if let Some(pairs) = filter.pairs() {
+            pairs.check()?;
+        }
+        if let Some(pairs) = filter.row_pairs() {
+            pairs.check(output.c)?;
+        }
+        Ok(filter)
+    }
+
+    /// The weights' layout, where the operator can have it.
+    fn layout(&self, kind: Kind, window: &Window, out: &Output<'_>) -> Result<Layout, LayerFault> {
+        // Clamps are in the table, if there are any.
+        let unclamped = out.min == -128 && out.max == 127;
+        let (input, output) = self.shapes();
+        let convolves = matches!(kind, Kind::Conv) && output.c >= 4;
+        match u8_at(self.record, 15) {
+            layout::NATURAL => Ok(Layout::Natural),
+            layout::PAIRS if unclamped && (convolves || matches!(kind, Kind::Dense)) => {
+                Ok(Layout::Pairs)
+            }
+            layout::PAIRS_DOUBLED
+                if unclamped
+                    && convolves
+                    && window.is_pointwise()
+                    && input.c.is_multiple_of(8)
+                    && out.zero_point == -128
+                    && out.lookup.is_none() =>
+            {
+                Ok(Layout::PairsDoubled)
+            }
+            code @ layout::ROW_PAIRS_FAST..=layout::ROW_PAIRS_ANY
+                if matches!(kind, Kind::Depthwise) && (unclamped || out.lookup.is_none()) =>
+            {
+                let floor = out.zero_point == -128 && out.min == -128 && out.lookup.is_none();
+                let form = match code {
+                    layout::ROW_PAIRS_FAST => {
+                        Kernel::of(window, true).filter(|_| floor).map(Form::Blocks)
+                    }
+                    layout::ROW_PAIRS => Kernel::of(window, false).map(Form::Blocks),
+                    _ => Some(Form::Any),
+                };
+                form.map(Layout::RowPairs).ok_or(LayerFault::Layout)
+            }
+            _ => Err(LayerFault::Layout),
+        }
     }
 
     fn pool(&self) -> Result<PoolParams, LayerFault> {
@@ -282,10 +378,10 @@ impl<'a> Source<'a> {
         check_window(&window, input, output)?;
         need(input.c == output.c, LayerFault::Shape)?;
         // Every window must hold a pixel.
-        for y in 0..output.h {
+        for y in 0..if self.prove { output.h } else { 0 } {
             need(!window.rows(y, input.h).is_empty(), LayerFault::Shape)?;
         }
-        for x in 0..output.w {
+        for x in 0..if self.prove { output.w } else { 0 } {
             need(!window.columns(x, input.w).is_empty(), LayerFault::Shape)?;
         }
         let out = self.output()?;
@@ -315,7 +411,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn add(&self) -> Result<AddParams, LayerFault> {
+    fn add(&self) -> Result<AddParams<'a>, LayerFault> {
         let second = self.second.ok_or(LayerFault::Input)?;
         let (input, output) = self.shapes();
         let same = input == output && self.model.tensor(second).shape == output;
@@ -331,7 +427,7 @@ impl<'a> Source<'a> {
             Ok(m)
         };
         let out = self.output()?;
-        Ok(AddParams {
+        let mut p = AddParams {
             zero_points: [self.zero_point(self.input), self.zero_point(second)],
             multipliers: [multiplier(m1, s1)?, multiplier(m2, s2)?],
             output_multiplier: check_multiplier(Multiplier {
@@ -341,7 +437,29 @@ impl<'a> Source<'a> {
             output_zero_point: out.zero_point,
             min: out.min,
             max: out.max,
-        })
+            table: None,
+        };
+        p.table = match u8_at(self.record, 15) {
+            layout::NATURAL => None,
+            layout::TABLE => Some(self.add_table(&p)?),
+            _ => return Err(LayerFault::Layout),
+        };
+        Ok(p)
+    }
+
+    /// The table of an addition: the words that its constants make.
+    fn add_table(&self, p: &AddParams<'_>) -> Result<&'a [[u8; 4]; 256], LayerFault> {
+        let at = u32_at(self.record, 24) as usize;
+        let bytes = part(self.model.weights(), at, 1024).ok_or(LayerFault::Weights)?;
+        let table = bytes.as_chunks().0.first_chunk::<256>();
+        let table = table.ok_or(LayerFault::Weights)?;
+        let word = m4::add::table(p).ok_or(LayerFault::Layout)?;
+        if self.prove {
+            let mut words = table.iter().enumerate();
+            let equal = words.all(|(i, w)| i32::from_le_bytes(*w) == word(i));
+            need(equal, LayerFault::Weights)?;
+        }
+        Ok(table)
     }
 
     fn mul(&self) -> Result<MulParams, LayerFault> {

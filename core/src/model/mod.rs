@@ -15,8 +15,8 @@ pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad
 pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
 pub use layer::{Layer, Operator};
 
-/// Format version that this build writes, and the greatest that it reads.
-pub const FORMAT_VERSION: u16 = 1;
+/// Format version that this build writes, and the only one that it reads.
+pub const FORMAT_VERSION: u16 = 2;
 
 #[cfg(all(test, feature = "std"))]
 mod tests;

@@ -1,8 +1,10 @@
 //! What is true of one chip only. The one place of `unsafe` in this crate.
 //!
-//! `memory` holds the statics (model, test images, arena), `stack` paints the stack, `console`
+//! `cases` reads the cases of the program `bench` from the host, `memory` holds the statics (model, test images, arena), `stack` paints the stack, `console`
 //! prints and ends the program, `cortex_m` and `riscv` hold each family's clock and fault handlers.
 
+#[cfg(feature = "bench")]
+mod cases;
 mod console;
 #[cfg(target_arch = "arm")]
 mod cortex_m;
@@ -11,6 +13,8 @@ mod memory;
 mod riscv;
 mod stack;
 
+#[cfg(feature = "bench")]
+pub use self::cases::{Workplace, take_workplace};
 pub use self::console::{Console, exit, fail};
 #[cfg(target_arch = "arm")]
 pub use self::cortex_m::Ticks;

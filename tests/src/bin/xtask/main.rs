@@ -1,8 +1,10 @@
 //! `cargo xtask`: everything that a developer or CI runs.
 
+mod bench;
 mod boards;
 mod command;
 mod elf;
+mod peers;
 mod qemu;
 mod steps;
 mod toolchain;
@@ -18,8 +20,12 @@ cargo xtask setup          QEMU and a compiler for bare-metal targets
 cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEMU
     --run DIR              with the student of a run directory instead of the committed one
     --json                 one JSON object a board
+cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside the peers'
+    --json                 a list of objects
+    --fuzz N               N random layers instead, device against reference
+    --vectors DIR          layer vectors instead, as `conformance` reads them
 
-Exit codes: 0 done, 1 a check failed or device and host differ, 2 usage or set-up.";
+Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +42,7 @@ fn main() -> ExitCode {
         }
         ["test", names @ ..] => steps::test(names),
         ["qemu", rest @ ..] => qemu::main(rest),
+        ["bench", rest @ ..] => bench::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),
         [other, ..] => Err(anyhow::anyhow!(
             "unknown task `{other}`\n  do:    cargo xtask help"

@@ -137,10 +137,13 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// The firmware's ELF file.
 pub fn build(toolchain: &Toolchain, board: Machine, run: Option<&Path>) -> anyhow::Result<PathBuf> {
     let words = format!(
-        "cargo build --locked --profile firmware -p pupil-firmware --features {} --target {}",
+        "cargo build --locked --profile firmware -p pupil-firmware --bin classify --features {} --target {}",
         board.board.name, board.board.target
     );
     let mut cargo = toolchain.cargo(&words);
+    if !board.board.dsp {
+        cargo.args(["--config", "profile.firmware.opt-level=3"]);
+    }
     if let Some(run) = run {
         let pack = std::path::absolute(run)?.join("6-pack");
         cargo.env("PUPIL_MODEL", pack.join("student.pupil"));

@@ -1,0 +1,358 @@
+//! Residual addition with one table: nine instructions a value.
+//!
+//! TensorFlow Lite scales each input by its scale over twice the greater scale. For the input with
+//! the greater scale that is 1/2 exactly: its term is (x − z) 2^19 without any rounding. The other
+//! input's term is a function of one int8: a table of 256 words, both zero points included, made
+//! when the model is packed (1 KB of flash a layer). All terms are doubled here, so that one SMMLAR
+//! is the output's high multiplication:
+//!
+//! sum = table\[x2\] + x1 2^20; q = (sum m / 2^32 + c) / 2^e, ties away from zero, and
+//! c = 2^(e−1) + (z + 128) 2^e, less one where the sum is negative. Four values are packed in
+//! halves, saturated as unsigned bytes, and shifted back by 128.
+
+use super::clamp::clamp;
+use crate::kernels::AddParams;
+use crate::quant::Multiplier;
+
+/// Right shifts for which every value fits its half before saturation, and the addend 32 bits.
+const SHIFTS: core::ops::RangeInclusive<i32> = 15..=22;
+
+/// A packed addition.
+#[derive(Clone, Copy, Debug)]
+pub struct Add<'a> {
+    /// Little-endian words: doubled terms of the other input, index is its int8 as u8.
+    pub table: &'a [[u8; 4]; 256],
+    /// Whether the first input is the one with the table.
+    pub first_in_table: bool,
+    /// Q31 mantissa of the output.
+    pub mantissa: i32,
+    /// Right shift of the output, in [`SHIFTS`].
+    pub shift: i32,
+    /// Zero point of the output.
+    pub zero_point: i32,
+    /// Clamps.
+    pub act: (i8, i8),
+}
+
+/// Which input has the table: the one whose factor need not be 1/2. None where neither factor is,
+/// or the output's is too large or small for the fast form.
+fn in_table(p: &AddParams<'_>) -> Option<usize> {
+    let half = Multiplier {
+        mantissa: 1 << 30,
+        shift: 0,
+    };
+    let out = p.output_multiplier;
+    let fast = SHIFTS.contains(&-out.shift) && out.mantissa >= 0;
+    let whole = p.multipliers.iter().rposition(|m| *m == half);
+    whole.filter(|_| fast).map(|whole| 1 - whole)
+}
+
+/// Words of an addition's table by index, where it has one.
+pub(crate) fn table(p: &AddParams<'_>) -> Option<impl Fn(usize) -> i32> {
+    let other = in_table(p)?;
+    let (multiplier, points) = (p.multipliers[other], p.zero_points);
+    // An untrusted factor could be 1; those of scales are at most 1/2.
+    let fits = multiplier.shift <= 0;
+    fits.then_some(move |i: usize| {
+        let x = i32::from(i as u8 as i8) - points[other];
+        let term = multiplier.apply(x << crate::kernels::add::LEFT_SHIFT);
+        2 * term - (points[1 - other] << 20)
+    })
+}
+
+/// Where an addition reads and writes.
+#[derive(Debug)]
+pub enum Maps<'a> {
+    /// Two inputs and an output that overlap in nothing but that the inputs may be one.
+    Apart(&'a [i8], &'a [i8], &'a mut [i8]),
+    /// The output takes the first input's place.
+    First(&'a mut [i8], &'a [i8]),
+    /// The output takes the second input's place.
+    Second(&'a [i8], &'a mut [i8]),
+    /// Both inputs and the output are one map.
+    Doubled(&'a mut [i8]),
+}
+
+impl<'a> Add<'a> {
+    /// The fast form of an addition that has a table.
+    pub fn of(p: &AddParams<'a>) -> Option<Self> {
+        Some(Self {
+            table: p.table?,
+            first_in_table: in_table(p)? == 0,
+            mantissa: p.output_multiplier.mantissa,
+            shift: -p.output_multiplier.shift,
+            zero_point: p.output_zero_point,
+            act: (p.min as i8, p.max as i8),
+        })
+    }
+
+    /// `output = first + second`, as many values as the shortest map has. False, with nothing
+    /// written, where the shift is none of the fast form.
+    pub fn run(&self, maps: Maps<'_>) -> bool {
+        if !SHIFTS.contains(&self.shift) || self.mantissa < 0 {
+            return false;
+        }
+        let narrow = self.act != (i8::MIN, i8::MAX);
+        let done = ops::fours(self, &maps);
+        let one = |a: i8, b: i8| {
+            let (x, other) = if self.first_in_table { (b, a) } else { (a, b) };
+            self.one(x, other)
+        };
+        let output = match maps {
+            Maps::Apart(a, b, y) => {
+                let inputs = a.iter().zip(b).skip(done);
+                y.iter_mut()
+                    .skip(done)
+                    .zip(inputs)
+                    .for_each(|(y, (a, b))| *y = one(*a, *b));
+                let len = y.len().min(a.len()).min(b.len());
+                y.get_mut(..len)
+            }
+            Maps::First(a, b) => {
+                a.iter_mut()
+                    .zip(b)
+                    .skip(done)
+                    .for_each(|(a, b)| *a = one(*a, *b));
+                let len = a.len().min(b.len());
+                a.get_mut(..len)
+            }
+            Maps::Second(a, b) => {
+                b.iter_mut()
+                    .zip(a)
+                    .skip(done)
+                    .for_each(|(b, a)| *b = one(*a, *b));
+                let len = a.len().min(b.len());
+                b.get_mut(..len)
+            }
+            Maps::Doubled(x) => {
+                x.iter_mut().skip(done).for_each(|x| *x = one(*x, *x));
+                Some(x)
+            }
+        };
+        if narrow {
+            clamp(self.act, output.unwrap_or(&mut []));
+        }
+        true
+    }
+
+    fn addend(&self) -> i32 {
+        (1 << (self.shift - 1)) + ((self.zero_point + 128) << self.shift)
+    }
+
+    /// One value; `x` is the input without a table.
+    #[inline(always)]
+    fn one(&self, x: i8, other: i8) -> i8 {
+        let term = i32::from_le_bytes(self.table[usize::from(other as u8)]);
+        let sum = term.wrapping_add(i32::from(x) << 20);
+        let high = (i64::from(sum) * i64::from(self.mantissa) + (1 << 31)) >> 32;
+        let q = (high as i32)
+            .wrapping_add(self.addend())
+            .wrapping_add(sum >> 31)
+            >> self.shift;
+        (q.clamp(0, 255) as u8 ^ 0x80) as i8
+    }
+}
+
+#[cfg(not(arm_dsp))]
+mod ops {
+    pub fn fours(_: &super::Add<'_>, _: &super::Maps<'_>) -> usize {
+        0
+    }
+}
+
+#[cfg(arm_dsp)]
+mod ops {
+    //! Registers: r0 input without table, r1 input with table, r2 output, r3 table, r4–r7 sums,
+    //! r8 byte and then addend, r9 m, r10 c, r11 e, lr count: 13.
+    #![allow(unsafe_code)]
+
+    use super::{Add, Maps};
+    use crate::kernels::m4::words;
+    use core::arch::global_asm;
+
+    global_asm!(
+        dsp!(),
+        r#"
+    .syntax unified
+    .macro PADD_SUM sum, byte
+    add    \sum, \sum, \byte, lsl #20
+    .endm
+    .macro PADD_AWAY sum
+    add    r8, r10, \sum, asr #31
+    smmlar \sum, \sum, r9, r8
+    asr    \sum, \sum, r11
+    .endm
+    @ r0 input, r1 input with table, r2 output, r3 -> table, fours, m, c, e.
+    .section .text.pupil_m4_add, "ax", %progbits
+    .global pupil_m4_add
+    .thumb_func
+    pupil_m4_add:
+    push   {{r4-r11, lr}}
+    ldm    r3, {{r3, r8, r9, r10, r11}}
+    mov    lr, r8
+1:  ldrb   r4, [r1], #4
+    ldrb   r5, [r1, #-3]
+    ldrb   r6, [r1, #-2]
+    ldrb   r7, [r1, #-1]
+    ldr    r4, [r3, r4, lsl #2]
+    ldr    r5, [r3, r5, lsl #2]
+    ldr    r6, [r3, r6, lsl #2]
+    ldr    r7, [r3, r7, lsl #2]
+    ldrsb  r8, [r0], #4
+    ldrsb  r12, [r0, #-3]
+    PADD_SUM r4, r8
+    PADD_SUM r5, r12
+    ldrsb  r8, [r0, #-2]
+    ldrsb  r12, [r0, #-1]
+    PADD_SUM r6, r8
+    PADD_SUM r7, r12
+    PADD_AWAY r4
+    PADD_AWAY r5
+    PADD_AWAY r6
+    PADD_AWAY r7
+    pkhbt  r4, r4, r6, lsl #16
+    pkhbt  r5, r5, r7, lsl #16
+    usat16 r4, #8, r4
+    usat16 r5, #8, r5
+    subs   lr, #1
+    orr    r4, r4, r5, lsl #8
+    eor    r4, r4, #0x80808080
+    str    r4, [r2], #4
+    bne    1b
+    pop    {{r4-r11, pc}}
+    .text
+    "#
+    );
+
+    #[repr(C)]
+    struct Frame {
+        table: *const i32,
+        fours: usize,
+        m: i32,
+        c: i32,
+        e: i32,
+    }
+
+    unsafe extern "C" {
+        fn pupil_m4_add(x: *const i8, other: *const i8, y: *mut i8, frame: *const Frame);
+    }
+
+    /// Adds values in fours; how many.
+    pub fn fours(add: &Add<'_>, maps: &Maps<'_>) -> usize {
+        // Nothing but these pointers reads or writes the maps during the call.
+        let (a, b, y, len) = match maps {
+            Maps::Apart(a, b, y) => {
+                let len = a.len().min(b.len()).min(y.len());
+                (a.as_ptr(), b.as_ptr(), y.as_ptr(), len)
+            }
+            Maps::First(a, b) => (a.as_ptr(), b.as_ptr(), a.as_ptr(), a.len().min(b.len())),
+            Maps::Second(a, b) => (a.as_ptr(), b.as_ptr(), b.as_ptr(), a.len().min(b.len())),
+            Maps::Doubled(x) => (x.as_ptr(), x.as_ptr(), x.as_ptr(), x.len()),
+        };
+        let (x, other) = if add.first_in_table { (b, a) } else { (a, b) };
+        let Some(table) = words::table(add.table) else {
+            return 0;
+        };
+        let frame = Frame {
+            table,
+            fours: len / 4,
+            m: add.mantissa,
+            c: add.addend(),
+            e: add.shift,
+        };
+        if frame.fours > 0 {
+            // SAFETY: all maps hold `len` values, of which four are read before they are
+            // written; table indices are bytes. The callee keeps the C ABI.
+            unsafe { pupil_m4_add(x, other, y.cast_mut(), &frame) }
+        }
+        4 * frame.fours
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::kernels::reference;
+    use crate::quant::Affine;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    fn check(p: &AddParams<'_>, points: [i32; 3], a: &[i8], b: &[i8]) -> bool {
+        let act = (p.min as i8, p.max as i8);
+        let Some(word) = table(p) else {
+            return false;
+        };
+        let words = core::array::from_fn(|i| word(i).to_le_bytes());
+        let p = AddParams {
+            table: Some(&words),
+            ..*p
+        };
+        let add = Add::of(&p).unwrap();
+        let multipliers = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
+        let one = |(a, b): (&i8, &i8)| reference::add((*a, *b), points, multipliers, act);
+        let expected: Vec<i8> = a.iter().zip(b).map(one).collect();
+        let mut y = std::vec![0; a.len()];
+        assert!(add.run(Maps::Apart(a, b, &mut y)));
+        assert_eq!(y, expected);
+        let mut map = a.to_vec();
+        assert!(add.run(Maps::First(&mut map, b)));
+        assert_eq!(map, expected);
+        let mut map = b.to_vec();
+        assert!(add.run(Maps::Second(a, &mut map)));
+        assert_eq!(map, expected);
+        let mut map = a.to_vec();
+        assert!(add.run(Maps::Doubled(&mut map)));
+        let doubled: Vec<i8> = a.iter().zip(a).map(one).collect();
+        assert_eq!(map, doubled);
+        true
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn equals_the_reference(
+            values in prop::collection::vec(any::<(i8, i8)>(), 1..300),
+            scales in (0.01f32..1.0, 0.01f32..1.0, 0.06f32..1.0),
+            zero: (i8, i8, i8), act: (i8, i8), full: bool, same: bool,
+        ) {
+            let act = if full { (-128, 127) } else { (act.0.min(act.1), act.0.max(act.1)) };
+            let affine = |scale, zero_point| Affine { scale, zero_point };
+            let second = if same { scales.0 } else { scales.1 };
+            let inputs = [affine(scales.0, zero.0), affine(second, zero.1)];
+            let p = AddParams::new(inputs, affine(scales.2, zero.2), act);
+            let points = [zero.0, zero.1, zero.2].map(i32::from);
+            let (a, b): (Vec<i8>, Vec<i8>) = values.into_iter().unzip();
+            // Outputs more than 16 times finer or coarser than the inputs have no fast form.
+            let ratio = scales.0.max(second) / scales.2;
+            prop_assert!(check(&p, points, &a, &b) || !(1.0 / 16.0..16.0).contains(&ratio));
+        }
+    }
+
+    #[test]
+    fn all_pairs_of_values() {
+        let affine = |scale, zero_point| Affine { scale, zero_point };
+        for (s1, s2, so) in [(0.05, 0.04, 0.06), (0.02, 0.02, 0.02), (0.3, 1.1, 0.9)] {
+            let inputs = [affine(s1, -128), affine(s2, 127)];
+            let p = AddParams::new(inputs, affine(so, 3), (-128, 127));
+            let a: Vec<i8> = (0..65536).map(|i| (i >> 8) as u8 as i8).collect();
+            let b: Vec<i8> = (0..65536).map(|i| i as u8 as i8).collect();
+            assert!(check(&p, [-128, 127, 3], &a, &b));
+        }
+    }
+
+    #[test]
+    fn factors_out_of_range_are_refused() {
+        let affine = |scale, zero_point| Affine { scale, zero_point };
+        let inputs = [affine(1.0, 0), affine(1.0, 0)];
+        let p = AddParams::new(inputs, affine(0.01, 0), (-128, 127));
+        assert!(table(&p).is_none());
+        let mut p = AddParams::new(inputs, affine(1.0, 0), (-128, 127));
+        assert!(table(&p).is_some());
+        p.multipliers = [Multiplier {
+            mantissa: 1 << 30,
+            shift: -1,
+        }; 2];
+        assert!(table(&p).is_none());
+    }
+}

@@ -1,0 +1,145 @@
+//! What driver, micro-kernels and their twin agree on: blocks and pair rows.
+
+use crate::kernels::row_pairs::Kernel;
+use crate::shape::Shape;
+
+/// Channels whose pair words lie side by side.
+pub const GROUP: usize = 4;
+
+/// Pair rows that the sliding base may run ahead before the live ones move back to the start.
+const SLACK: usize = 8;
+
+/// What a block kernel reads, beside what `row_pairs.rs` says of its words.
+impl Kernel {
+    /// Rows and columns of the window.
+    pub const fn side(self) -> usize {
+        match self {
+            Self::K3S1 { .. } | Self::K3S2 { .. } => 3,
+            Self::K5S1 { .. } => 5,
+        }
+    }
+
+    /// Rows and columns between outputs.
+    pub const fn stride(self) -> usize {
+        match self {
+            Self::K3S2 { .. } => 2,
+            Self::K3S1 { .. } | Self::K5S1 { .. } => 1,
+        }
+    }
+
+    /// Pair rows that one step (two output rows) reads.
+    pub const fn live(self) -> usize {
+        match self {
+            Self::K3S1 { .. } => 2,
+            Self::K3S2 { .. } | Self::K5S1 { .. } => 3,
+        }
+    }
+
+    /// Pair rows from one step to the next.
+    pub const fn advance(self) -> usize {
+        self.stride()
+    }
+
+    /// Bytes from one column pair to the next.
+    pub const fn pitch(self) -> usize {
+        32 * self.live()
+    }
+
+    /// Bytes from one block to the next.
+    pub const fn block_bytes(self) -> usize {
+        self.pitch() * self.stride()
+    }
+
+    /// Column pairs of the pair rows for `out_w` output columns, an odd last one rounded up.
+    pub const fn column_pairs(self, out_w: usize) -> usize {
+        let columns = (out_w.next_multiple_of(2) - 1) * self.stride() + self.side();
+        columns.div_ceil(2)
+    }
+
+    /// Pair rows from the first base to the last one before the rows move back.
+    pub const fn slack(self, out_h: usize) -> usize {
+        let all = out_h.div_ceil(2) * self.advance();
+        if all < SLACK { all } else { SLACK }
+    }
+
+    /// Words of scratch for an output of `out_h` by `out_w`.
+    pub const fn scratch_words(self, out_h: usize, out_w: usize) -> usize {
+        (self.column_pairs(out_w) * self.pitch() + 32 * self.slack(out_h)) / 4
+    }
+}
+
+/// How one pair row is made of image rows and padding.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Expand {
+    /// Bytes between pixels.
+    pub channels: usize,
+    /// The input's zero point in both halves.
+    pub zero_pair: u32,
+    /// Column pairs of padding before the image.
+    pub before: usize,
+    /// Column pairs of the image.
+    pub whole: usize,
+    /// 1 if a pair of padding and image stands before those, else 0.
+    pub half_before: usize,
+    /// 1 if a pair of image and padding stands after those, else 0.
+    pub half_after: usize,
+    /// Column pairs of padding at the end.
+    pub after: usize,
+    /// Bytes of an image row from the group's first channel to the last one that is read.
+    pub reach: usize,
+}
+
+impl Expand {
+    /// `pairs` column pairs that begin `pad_left` columns left of an image of this shape.
+    pub fn new(input: Shape, zero_point: i32, pad_left: usize, pairs: usize) -> Self {
+        let columns = (2 * pairs).saturating_sub(pad_left).min(input.w);
+        let half_before = pad_left % 2 * usize::from(columns > 0);
+        let rest = columns - half_before;
+        let (before, whole, half_after) = (pad_left / 2, rest / 2, rest % 2);
+        let used = before + half_before + whole + half_after;
+        Self {
+            channels: input.c,
+            zero_pair: (zero_point as u32 & 0xffff) * 0x1_0001,
+            before,
+            whole,
+            half_before,
+            half_after,
+            after: pairs.saturating_sub(used),
+            reach: columns.saturating_sub(1) * input.c + input.c.min(GROUP),
+        }
+    }
+
+    /// Image columns.
+    pub fn columns(&self) -> usize {
+        self.half_before + 2 * self.whole + self.half_after
+    }
+
+    /// Column pairs that are written.
+    pub fn column_pairs(&self) -> usize {
+        self.before + self.half_before + self.whole + self.half_after + self.after
+    }
+}
+
+/// Blocks of one step: of the columns in twos, or of a single last one.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Blocks of two columns.
+    pub blocks: usize,
+    /// Bytes between output columns; 0 where the second one does not exist.
+    pub column: usize,
+    /// Bytes between output rows.
+    pub row: usize,
+}
+
+impl Run {
+    /// The blocks of `w` columns of `c` channels, and the block of an odd last column.
+    pub fn of(w: usize, c: usize) -> [Self; 2] {
+        let run = |blocks, column| Self {
+            blocks,
+            column,
+            row: w * c,
+        };
+        [run(w / 2, c), run(w % 2, 0)]
+    }
+}

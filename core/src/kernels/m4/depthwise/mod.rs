@@ -1,0 +1,238 @@
+//! Depthwise convolution on the Arm DSP extension.
+//!
+//! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
+//! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
+//! have block kernels of their own, other windows `any.rs`. `asm.rs` has the instructions,
+//! `twin.rs` the same in plain Rust; `row_pairs.rs` has the parameters.
+//!
+//! A step writes output rows only after all input rows above the next unread one are in pair rows,
+//! so the block kernels may replace their input, also with stride 2: see [`works_in_place`].
+
+pub mod any;
+#[cfg(arm_dsp)]
+mod asm;
+pub mod layout;
+mod twin;
+
+#[cfg(arm_dsp)]
+use self::asm as ops;
+#[cfg(not(arm_dsp))]
+use self::twin as ops;
+
+use self::layout::{Expand, GROUP, Run};
+use crate::kernels::m4::clamp::clamp;
+use crate::kernels::row_pairs::{Form, Kernel};
+use crate::shape::{Shape, Window};
+
+/// Words of scratch that a form's kernel wants.
+pub const fn scratch_words(form: Form, window: &Window, output: Shape) -> usize {
+    match form {
+        Form::Blocks(kernel) => kernel.scratch_words(output.h, output.w),
+        Form::Any => any::scratch_words(window, output.w),
+    }
+}
+
+/// A depthwise layer in packed form.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// Input map.
+    pub input: Shape,
+    /// Output map; channel o reads input channel o / (out_ch / in_ch).
+    pub output: Shape,
+    /// Window.
+    pub window: Window,
+    /// Zero point of the input.
+    pub input_zero_point: i32,
+    /// What the parameters are for.
+    pub form: Form,
+    /// Words of all channels; see `row_pairs.rs`.
+    pub params: &'a [[u8; 4]],
+    /// Table behind the requantization: 256 entries, index is the int8 plus 128.
+    pub table: Option<&'a [u8; 256]>,
+    /// Clamps; only without a table.
+    pub act: (i8, i8),
+}
+
+/// Where a layer reads and writes.
+#[derive(Debug)]
+pub enum Maps<'a> {
+    /// Two maps that do not overlap.
+    Apart(&'a [i8], &'a mut [i8]),
+    /// The output takes the input's place, from its first byte on.
+    InPlace(&'a mut [i8]),
+}
+
+impl Maps<'_> {
+    fn input(&self) -> &[i8] {
+        match self {
+            Self::Apart(input, _) => input,
+            Self::InPlace(map) => map,
+        }
+    }
+
+    fn output(&mut self) -> &mut [i8] {
+        match self {
+            Self::Apart(_, output) => output,
+            Self::InPlace(map) => map,
+        }
+    }
+}
+
+/// Whether a layer of this form may replace its input.
+pub fn works_in_place(form: Form, input: Shape, output: Shape) -> bool {
+    matches!(form, Form::Blocks(_)) && input.c == output.c && output.w <= input.w
+        // An output row is never below the rows that are read already.
+        && output.h <= input.h
+}
+
+impl Layer<'_> {
+    /// Output channels of one input channel.
+    fn multiplier(&self) -> usize {
+        self.output.c / self.input.c.max(1)
+    }
+
+    /// Whether shapes, parameters and scratch fit one another.
+    fn fits(&self, maps: &mut Maps<'_>, scratch: &[u32]) -> bool {
+        let (input, output) = (self.input, self.output);
+        let place = match maps {
+            Maps::Apart(..) => true,
+            Maps::InPlace(_) => works_in_place(self.form, input, output),
+        };
+        let channels = output.c.checked_rem(input.c) == Some(0);
+        place
+            && channels
+            && !output.is_empty()
+            && self.window.pad_top < self.window.kernel_h
+            && self.window.pad_left < self.window.kernel_w
+            && maps.input().len() >= input.len()
+            && maps.output().len() >= output.len()
+            && self.params.len() == output.c * self.form.words(&self.window)
+            && (cfg!(not(arm_dsp)) || self.params.as_ptr().addr().is_multiple_of(4))
+            && scratch.len() >= scratch_words(self.form, &self.window, output)
+    }
+
+    /// Runs the layer; false, with the output unchanged, where slices are too short or, on a chip,
+    /// the words are no aligned ones.
+    pub fn run(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
+        if !self.fits(maps, scratch) {
+            return false;
+        }
+        match self.form {
+            Form::Blocks(kernel) => self.blocks(kernel, maps, scratch),
+            Form::Any => any::run(self, maps, scratch),
+        }
+        if self.table.is_none() && self.act != (i8::MIN, i8::MAX) {
+            let len = self.output.len();
+            clamp(self.act, maps.output().get_mut(..len).unwrap_or(&mut []));
+        }
+        true
+    }
+
+    fn blocks(&self, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
+        let Shape { h, w, c } = self.output;
+        let (pad_top, pad_left) = (self.window.pad_top, self.window.pad_left);
+        let pairs = kernel.column_pairs(w);
+        let expand = Expand::new(self.input, self.input_zero_point, pad_left, pairs);
+        let image_row = self.input.w * self.input.c;
+        let runs = Run::of(w, c);
+        let mut walker =
+            ops::Walker::new(kernel, &expand, image_row, runs, maps, scratch, self.table);
+        let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
+        let (slack, last_row) = (8 * kernel.slack(h), self.input.h - 1);
+        let m = self.multiplier();
+        let words = kernel.words();
+        let quick = m == 1 && self.input.c >= GROUP;
+        for group in groups(self.input.c) {
+            // The step's pair rows begin at word `base`; the next one to make, at `at`, is of
+            // image row `row`, whose first byte is `upper`: both wrap below 0.
+            let (mut base, mut at) = (0, 0);
+            let mut row = 0usize.wrapping_sub(pad_top);
+            let mut upper = group.first.wrapping_sub(pad_top * image_row);
+            let first_output = (group.first + group.skip) * m;
+            let params = |channel: usize, count: usize| {
+                let range = channel * words..(channel + count) * words;
+                self.params.get(range).unwrap_or(&[])
+            };
+            let mut out = first_output;
+            walker.channels(params(first_output, group.channels));
+            let mut step = 0;
+            while step < h.div_ceil(2) {
+                if base > slack {
+                    walker.move_back(base);
+                    (base, at) = (0, at - base);
+                }
+                // How many steps from here on need whole image rows and write both output rows.
+                let mut plain = 0;
+                if quick && at == base + live - ahead && row < last_row {
+                    let whole = (last_row + 1 - row) / (2 * kernel.advance());
+                    plain = whole.min(h / 2 - step).min((slack - base) / ahead + 1);
+                }
+                if plain > 0 {
+                    walker.steps(plain, upper, at, base + 2 * group.skip, out);
+                    row += 2 * kernel.advance() * plain;
+                    upper += 2 * kernel.advance() * plain * image_row;
+                    at += ahead * plain;
+                    base += ahead * plain;
+                    out += 2 * w * c * plain;
+                    step += plain;
+                    continue;
+                }
+                if row < last_row {
+                    walker.whole_row(upper, at);
+                } else if row == last_row {
+                    walker.half_row(upper, 1, at);
+                } else if row == usize::MAX {
+                    walker.half_row(upper.wrapping_add(image_row), 0, at);
+                } else {
+                    walker.no_row(at);
+                }
+                row = row.wrapping_add(2);
+                upper = upper.wrapping_add(2 * image_row);
+                at += 8;
+                if at < base + live {
+                    continue;
+                }
+                let both = 2 * step + 1 < h;
+                if m == 1 {
+                    walker.blocks(base + 2 * group.skip, out, both);
+                } else {
+                    // With several outputs a channel, each is a call of its own.
+                    for o in 0..group.channels * m {
+                        walker.channels(params(first_output + o, 1));
+                        walker.blocks(base + 2 * (group.skip + o / m), out + o, both);
+                    }
+                }
+                base += ahead;
+                out += 2 * w * c;
+                step += 1;
+            }
+        }
+    }
+}
+
+/// Four channels whose bytes are loaded as one word, and which of them are computed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    /// First channel that is loaded.
+    pub first: usize,
+    /// Channels before the first that is computed: an odd last group begins earlier, so that
+    /// nothing behind the image is read.
+    pub skip: usize,
+    /// Channels that are computed.
+    pub channels: usize,
+}
+
+/// The groups of `c` channels.
+pub(super) fn groups(c: usize) -> impl Iterator<Item = Group> {
+    (0..c).step_by(GROUP).map(move |channel| {
+        let first = channel.min(c.saturating_sub(GROUP));
+        Group {
+            first,
+            skip: channel - first,
+            channels: GROUP.min(c - channel),
+        }
+    })
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

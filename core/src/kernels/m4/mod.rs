@@ -1,0 +1,50 @@
+//! Kernels in Arm DSP instructions: Cortex-M4, M7, M33, M55.
+//!
+//! A micro-kernel file holds assembly, with its register budget and instruction counts in the
+//! header, behind functions that check every length: the only `unsafe` of this crate.
+//! `docs/kernels.md` explains the loops. Functions return false where weights, scratch memory or
+//! layout are not theirs; the portable kernel runs then.
+//!
+//! Depthwise, add, multiply, sums, pools and lookup have twins of their blocks in plain Rust beside
+//! the assembly, which read the same packed layout: the host's tests run them.
+
+/// First line of every assembly: on ARMv8-M the assembler knows the instructions of a core that
+/// has them, not those of the target.
+#[cfg(all(arm_dsp, not(armv7em)))]
+macro_rules! dsp {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(all(arm_dsp, armv7em))]
+macro_rules! dsp {
+    () => {
+        ""
+    };
+}
+
+pub mod add;
+pub mod clamp;
+#[cfg(arm_dsp)]
+mod conv;
+#[cfg(arm_dsp)]
+mod dense;
+pub mod depthwise;
+#[cfg(arm_dsp)]
+mod dot;
+#[cfg(arm_dsp)]
+mod gemm;
+pub mod lookup;
+pub mod pool;
+mod simd;
+pub mod squeeze_excite;
+pub mod sums;
+#[cfg(arm_dsp)]
+pub mod words;
+
+#[cfg(arm_dsp)]
+pub use conv::conv;
+#[cfg(arm_dsp)]
+pub use dense::dense;
+#[cfg(arm_dsp)]
+pub use dot::dot4;

@@ -1,0 +1,182 @@
+//! Whole networks: MBConv blocks, and the architectures of two well-known small ones, with own
+//! weights.
+
+use pupil_core::model::{
+    BuildError, Conv, Fused, InputSpec, ModelBuilder, Pad, PixelFormat, Pool, TensorId,
+};
+use pupil_core::quant::Affine;
+use pupil_core::shape::Shape;
+use pupil_firmware::cases::Work;
+
+use super::{Case, Kind, Random, channels, zero_point};
+
+/// A second tensor of the shape of `x` for layers of two inputs: nobody looks at its values.
+///
+/// # Errors
+/// None that the model's checks would not find.
+pub fn other(b: &mut ModelBuilder, x: TensorId, affine: Affine) -> Result<TensorId, BuildError> {
+    let table = core::array::from_fn(|i| i as u8);
+    b.lookup(x, &Fused { table, out: affine })
+}
+
+struct Net {
+    builder: ModelBuilder,
+    random: Random,
+}
+
+impl Net {
+    fn new(input: Shape, input_zero_point: i8, seed: u64) -> Self {
+        let spec = InputSpec {
+            shape: input,
+            format: PixelFormat::Raw8,
+            affine: zero_point(input_zero_point),
+        };
+        Self {
+            builder: ModelBuilder::new(spec, &[]),
+            random: Random::new(seed),
+        }
+    }
+
+    /// A layer with SAME padding; −128 makes it a ReLU.
+    fn layer(
+        &mut self,
+        kind: Kind,
+        x: TensorId,
+        out_ch: usize,
+        (kernel, stride): ((usize, usize), usize),
+        out: i8,
+    ) -> Result<TensorId, BuildError> {
+        let c = self.builder.shape(x).c;
+        let taps = match kind {
+            Kind::Conv => kernel.0 * kernel.1 * c,
+            Kind::Depthwise => kernel.0 * kernel.1,
+            Kind::Dense => self.builder.shape(x).len(),
+        };
+        let layer = Conv {
+            kernel,
+            stride: (stride, stride),
+            pad: Pad::Same,
+            weights: self.random.weights(taps * out_ch),
+            channels: channels(&mut self.random, taps, out_ch),
+            out: zero_point(out),
+            act: (-128, 127),
+            fused: None,
+        };
+        match kind {
+            Kind::Conv => self.builder.conv(x, layer),
+            Kind::Depthwise => self.builder.depthwise(x, layer),
+            Kind::Dense => self.builder.dense(x, layer),
+        }
+    }
+
+    fn conv(
+        &mut self,
+        x: TensorId,
+        out_ch: usize,
+        (kernel, stride): (usize, usize),
+        out: i8,
+    ) -> Result<TensorId, BuildError> {
+        self.layer(Kind::Conv, x, out_ch, ((kernel, kernel), stride), out)
+    }
+
+    fn average(&mut self, x: TensorId) -> Result<TensorId, BuildError> {
+        let shape = self.builder.shape(x);
+        let pool = Pool {
+            kernel: (shape.h, shape.w),
+            stride: (shape.h, shape.w),
+            pad: Pad::Same,
+            act: (-128, 127),
+        };
+        self.builder.average_pool(x, pool)
+    }
+
+    fn finish(mut self, name: &str, last: TensorId) -> Result<Case, BuildError> {
+        let input = self.builder.shape(self.builder.input()).len();
+        let labels = vec![""; self.builder.shape(last).len()];
+        self.builder.set_labels(&labels);
+        let model = self.builder.finish()?;
+        let macs = pupil_core::model::Model::parse(&model)?.macs();
+        let mut case = Case {
+            name: name.into(),
+            macs: u64::from(macs),
+            work: Work::Whole,
+            model,
+            input: self.random.bytes(input),
+            second: vec![],
+            expected: vec![0; labels.len()],
+        };
+        case.expected = case.on_host().map_err(BuildError)?;
+        Ok(case)
+    }
+}
+
+/// All networks, in the order of the table.
+///
+/// # Errors
+/// A network that can't be packed.
+pub fn all() -> Result<Vec<Case>, BuildError> {
+    Ok(vec![
+        mbconv("mbconv_16x16x24_e6_k3_se36", Some(36))?,
+        mbconv("mbconv_16x16x24_e6_k3_nose", None)?,
+        resnet8()?,
+        dscnn()?,
+    ])
+}
+
+/// Expand, depthwise, squeeze-and-excitation, project, residual.
+fn mbconv(name: &str, squeeze: Option<usize>) -> Result<Case, BuildError> {
+    let mut net = Net::new(Shape::new(16, 16, 24), -4, 120);
+    let x = net.builder.input();
+    let y = net.conv(x, 144, (1, 1), -128)?;
+    let mut y = net.layer(Kind::Depthwise, y, 144, ((3, 3), 1), -128)?;
+    if let Some(width) = squeeze {
+        let pooled = net.average(y)?;
+        let reduced = net.layer(Kind::Dense, pooled, width, ((1, 1), 1), -128)?;
+        let gate = net.layer(Kind::Dense, reduced, 144, ((1, 1), 1), 0)?;
+        y = net.builder.mul(y, gate, zero_point(-128), (-128, 127))?;
+    }
+    let y = net.conv(y, 24, (1, 1), -4)?;
+    let out = Affine {
+        scale: 0.06,
+        zero_point: 1,
+    };
+    let last = net.builder.add(x, y, out, (-128, 127))?;
+    net.finish(name, last)
+}
+
+/// The image classifier of MLPerf Tiny.
+fn resnet8() -> Result<Case, BuildError> {
+    let mut net = Net::new(Shape::new(32, 32, 3), -128, 200);
+    let x = net.builder.input();
+    let mut x = net.conv(x, 16, (3, 1), -128)?;
+    for (out_ch, stride) in [(16, 1), (32, 2), (64, 2)] {
+        let y = net.conv(x, out_ch, (3, stride), -128)?;
+        let y = net.conv(y, out_ch, (3, 1), 4)?;
+        let short = if stride == 1 {
+            x
+        } else {
+            net.conv(x, out_ch, (1, stride), -17)?
+        };
+        let out = zero_point(-128);
+        x = net.builder.add(short, y, out, (-128, 127))?;
+    }
+    let x = net.average(x)?;
+    let x = net.layer(Kind::Dense, x, 10, ((1, 1), 1), 24)?;
+    let last = net.builder.softmax(x)?;
+    net.finish("ic_resnet8", last)
+}
+
+/// The keyword spotter of MLPerf Tiny.
+fn dscnn() -> Result<Case, BuildError> {
+    let mut net = Net::new(Shape::new(49, 10, 1), 83, 300);
+    let x = net.builder.input();
+    let mut x = net.layer(Kind::Conv, x, 64, ((10, 4), 2), -128)?;
+    for _ in 0..4 {
+        let y = net.layer(Kind::Depthwise, x, 64, ((3, 3), 1), -128)?;
+        x = net.conv(y, 64, (1, 1), -128)?;
+    }
+    let x = net.average(x)?;
+    let x = net.layer(Kind::Dense, x, 12, ((1, 1), 1), 14)?;
+    let last = net.builder.softmax(x)?;
+    net.finish("kws_dscnn", last)
+}
