@@ -25,6 +25,8 @@ pub struct Board {
     pub flash: Region,
     /// Where arena, statics and stack lie.
     pub ram: Region,
+    /// Whether the kernels are in its DSP instructions; portable Rust otherwise.
+    pub dsp: bool,
     /// Ticks of its clock in a second.
     pub hz: u32,
     /// Machines of QEMU that run the program, the usual one first.
@@ -47,6 +49,7 @@ pub const BOARDS: [Board; 4] = [
             origin: 0x2000_0000,
             len: 4096 * KB,
         },
+        dsp: true,
         hz: 25_000_000,
         machines: &["mps2-an386", "mps2-an500"],
     },
@@ -62,6 +65,7 @@ pub const BOARDS: [Board; 4] = [
             origin: 0x2000_0000,
             len: 512 * KB,
         },
+        dsp: true,
         hz: 32_000_000,
         machines: &["mps3-an547"],
     },
@@ -77,6 +81,7 @@ pub const BOARDS: [Board; 4] = [
             origin: 0x2000_0000,
             len: 16 * KB,
         },
+        dsp: false,
         hz: 16_000_000,
         machines: &["microbit"],
     },
@@ -93,6 +98,7 @@ pub const BOARDS: [Board; 4] = [
             origin: 0x8040_0000,
             len: 4096 * KB,
         },
+        dsp: false,
         hz: 1_000_000_000,
         machines: &["virt"],
     },

@@ -1,7 +1,7 @@
 //! General convolution, any kernel and stride, without a copy of the image's patches.
 
 use super::Filter;
-use super::dot::{Int8, dot4};
+use super::dot::{as_bytes, dot4};
 use super::pairs::BLOCK;
 use crate::shape::Shape;
 
@@ -23,7 +23,7 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
                     return;
                 };
                 pairs.unpack(block, rows);
-                four(f, block, rows, input, output);
+                four(f, block, as_bytes(rows), input, output);
             }
             None => {
                 let rows = f.weights.get(block * BLOCK * f.taps..).unwrap_or(&[]);
@@ -37,7 +37,8 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
 ///
 /// The taps of one kernel row are contiguous in image and weights alike, so each is one dot
 /// product. Taps outside the image add w · zero_point.
-fn four<W: Int8>(f: &Filter<'_>, block: usize, rows: &[W], input: &[i8], output: &mut [i8]) {
+#[inline(never)]
+fn four(f: &Filter<'_>, block: usize, rows: &[u8], input: &[i8], output: &mut [i8]) {
     let (Shape { h, w, c }, out, window) = (f.input, f.output, &f.window);
     let (row_len, first) = (window.kernel_w * c, block * BLOCK);
     let channels: [_; BLOCK] = core::array::from_fn(|k| f.channel(first + k));
@@ -77,6 +78,7 @@ fn four<W: Int8>(f: &Filter<'_>, block: usize, rows: &[W], input: &[i8], output:
     }
 }
 
-fn total<W: Int8>(weights: &[W]) -> i32 {
-    weights.iter().map(|w| w.wide()).sum()
+#[inline(never)]
+fn total(weights: &[u8]) -> i32 {
+    weights.iter().map(|w| i32::from(*w as i8)).sum()
 }

@@ -1,40 +1,25 @@
 //! Micro-kernels: sums of int8 products; one output channel or four at a time. Portable Rust, or
 //! the chip's own instructions.
 
-/// A byte that holds an int8: weights in flash are u8, unpacked ones i8.
-pub trait Int8: Copy {
-    /// The number.
-    fn wide(self) -> i32;
-}
-
-impl Int8 for i8 {
-    #[inline(always)]
-    fn wide(self) -> i32 {
-        i32::from(self)
-    }
-}
-
-impl Int8 for u8 {
-    #[inline(always)]
-    fn wide(self) -> i32 {
-        i32::from(self as i8)
-    }
-}
-
 /// Σ w x over equally long slices; at most 2^17 values, so that the sum fits.
 #[inline(always)]
-pub fn dot<W: Int8>(weights: &[W], x: &[i8]) -> i32 {
+pub fn dot(weights: &[u8], x: &[i8]) -> i32 {
+    // A row of its own: no second loop in flash.
+    #[cfg(arm_dsp)]
+    if let Some([sum, ..]) = super::m4::dot4(weights, 0, x) {
+        return sum;
+    }
     weights
         .iter()
         .zip(x)
-        .map(|(w, x)| w.wide() * i32::from(*x))
+        .map(|(w, x)| i32::from(*w as i8) * i32::from(*x))
         .sum()
 }
 
-/// [`dot`] of four weight rows, `stride` values apart, with one x: each x is loaded once. A row
+/// [`dot`] of four weight rows, `stride` bytes apart, with one x: each x is loaded once. A row
 /// that is cut off counts as zeros.
 #[inline(always)]
-pub fn dot4<W: Int8>(weights: &[W], stride: usize, x: &[i8]) -> [i32; 4] {
+pub fn dot4(weights: &[u8], stride: usize, x: &[i8]) -> [i32; 4] {
     #[cfg(arm_dsp)]
     if let Some(sums) = super::m4::dot4(weights, stride, x) {
         return sums;
@@ -43,15 +28,28 @@ pub fn dot4<W: Int8>(weights: &[W], stride: usize, x: &[i8]) -> [i32; 4] {
     let (Some(a), Some(b), Some(c), Some(d)) = (row(0), row(1), row(2), row(3)) else {
         return [0, 1, 2, 3].map(|k| dot(row(k).unwrap_or(&[]), x));
     };
-    let mut sums = [0i32; 4];
-    for ((((x, a), b), c), d) in x.iter().zip(a).zip(b).zip(c).zip(d) {
-        let x = i32::from(*x);
-        sums[0] += a.wide() * x;
-        sums[1] += b.wide() * x;
-        sums[2] += c.wide() * x;
-        sums[3] += d.wide() * x;
+    // Where dot4 above is the chip's, this is for cut-off rows only.
+    #[cfg(arm_dsp)]
+    return [a, b, c, d].map(|row| dot(row, x));
+    #[cfg(not(arm_dsp))]
+    {
+        let mut sums = [0i32; 4];
+        for ((((x, a), b), c), d) in x.iter().zip(a).zip(b).zip(c).zip(d) {
+            let x = i32::from(*x);
+            sums[0] += i32::from(*a as i8) * x;
+            sums[1] += i32::from(*b as i8) * x;
+            sums[2] += i32::from(*c as i8) * x;
+            sums[3] += i32::from(*d as i8) * x;
+        }
+        sums
     }
-    sums
+}
+
+/// int8 as the bytes that weights in flash are.
+#[allow(unsafe_code)]
+pub fn as_bytes(values: &[i8]) -> &[u8] {
+    // SAFETY: both types have one byte, the same alignment, and no invalid values.
+    unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
 #[cfg(test)]
@@ -68,7 +66,7 @@ mod tests {
         }
         let three = dot4(&weights[..33], 11, &x);
         assert_eq!((three[..3] == four[..3], three[3]), (true, 0));
-        assert_eq!(dot(&[128u8; 3], &[-128; 3]), 3 * 16384);
-        assert_eq!(dot(&[-128i8; 3], &[-128; 3]), 3 * 16384);
+        assert_eq!(dot(&[128; 3], &[-128; 3]), 3 * 16384);
+        assert_eq!(as_bytes(&[-1, 0, 127, -128]), [255, 0, 127, 128]);
     }
 }

@@ -18,6 +18,7 @@ mod lookup;
 pub mod m4;
 mod mean;
 pub mod pairs;
+#[cfg(any(test, not(arm_dsp)))]
 mod pointwise;
 mod pool;
 #[cfg(any(test, feature = "std"))]
@@ -37,6 +38,7 @@ pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
 pub use mean::{MeanParams, mean};
+#[cfg(any(test, not(arm_dsp)))]
 use pointwise::pointwise;
 pub use pool::{PoolParams, average_pool, max_pool};
 pub use softmax::{SoftmaxParams, softmax};
@@ -246,6 +248,8 @@ pub fn run(
     scratch: &mut [i8],
 ) {
     match operator {
+        // The chip's convolution knows 1x1 windows, and needs no second fallback.
+        #[cfg(not(arm_dsp))]
         Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output, scratch),
         Operator::Conv(f) => conv(f, input, output, scratch),
         Operator::Depthwise(f) => depthwise(f, input, output, scratch),

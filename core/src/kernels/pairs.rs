@@ -143,6 +143,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// Bias (input zero point folded in) and multiplier of channel `c`.
+    #[inline(never)]
     pub fn channel(&self, c: usize) -> (i32, Multiplier) {
         let (words, channel) = (self.words(c / BLOCK), c % BLOCK);
         let word = |i: usize| words.get(i).map_or(0, |w| i32::from_le_bytes(*w));
@@ -170,6 +171,7 @@ impl<'a> Pairs<'a> {
 
     /// Four rows of `taps` weights: the natural layout of block `block`. Shorter `rows` stay as
     /// they are.
+    #[inline(never)]
     pub fn unpack(&self, block: usize, rows: &mut [i8]) {
         let taps = self.taps;
         let Some(rows) = rows.get_mut(..BLOCK * taps) else {
@@ -192,6 +194,7 @@ impl<'a> Pairs<'a> {
     }
 
     /// Σ w x of block `block`'s four channels.
+    #[inline(never)]
     pub fn dot(&self, block: usize, x: &[i8]) -> [i32; BLOCK] {
         let weights = self.words(block).get(HEAD..).unwrap_or(&[]);
         let (groups, _) = weights.as_chunks::<4>();

@@ -1,7 +1,7 @@
 //! 1x1 convolution with stride 1: every pixel's channels times the weight matrix.
 
 use super::Filter;
-use super::dot::{Int8, dot4};
+use super::dot::{as_bytes, dot4};
 use super::pairs::BLOCK;
 
 /// `input [h, w, in_ch]` to `output [h, w, out_ch]`. Scratch of the pair layout:
@@ -13,10 +13,6 @@ pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut 
     if input.len() < f.input.len() || output.len() < f.output.len() || in_ch == 0 || out_ch == 0 {
         return;
     }
-    #[cfg(arm_dsp)]
-    if super::m4::conv(f, input, output, scratch) {
-        return;
-    }
     for block in 0..out_ch.div_ceil(BLOCK) {
         match f.pairs() {
             Some(pairs) => {
@@ -24,7 +20,7 @@ pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut 
                     return;
                 };
                 pairs.unpack(block, rows);
-                four(f, block, rows, input, output);
+                four(f, block, as_bytes(rows), input, output);
             }
             None => {
                 let rows = f.weights.get(block * BLOCK * in_ch..).unwrap_or(&[]);
@@ -35,8 +31,8 @@ pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut 
 }
 
 /// All pixels of four output channels, whose weights are `rows [4][in_ch]`.
-#[inline(always)]
-fn four<W: Int8>(f: &Filter<'_>, block: usize, rows: &[W], input: &[i8], output: &mut [i8]) {
+#[inline(never)]
+fn four(f: &Filter<'_>, block: usize, rows: &[u8], input: &[i8], output: &mut [i8]) {
     let (in_ch, out_ch, first) = (f.input.c, f.output.c, block * BLOCK);
     let channels: [_; BLOCK] = core::array::from_fn(|k| f.channel(first + k));
     let pixels = input

@@ -11,8 +11,6 @@
 
 use core::arch::naked_asm;
 
-use crate::kernels::dot::Int8;
-
 // SAFETY of the assembly: it reads `len` bytes (not 0) at `x` and at each of `w`, `w + stride`,
 // `w + 2 stride` and `w + 3 stride`, at any addresses, and writes four words at `sums`. It keeps
 // r4–r11 and the stack as AAPCS demands and calls nothing.
@@ -76,18 +74,16 @@ unsafe extern "C" fn dot_4(
     )
 }
 
-/// Σ w x of four rows, `stride` values apart; none where they are shorter than x.
-pub fn dot4<W: Int8>(weights: &[W], stride: usize, x: &[i8]) -> Option<[i32; 4]> {
-    const { assert!(size_of::<W>() == 1) }
+/// Σ w x of four rows, `stride` bytes apart; none where they are shorter than x.
+#[inline(never)]
+pub fn dot4(weights: &[u8], stride: usize, x: &[i8]) -> Option<[i32; 4]> {
     let end = stride.checked_mul(3)?.checked_add(x.len())?;
     let mut sums = [0; 4];
     if end > weights.len() || x.is_empty() {
         return None;
     }
+    let weights = weights.as_ptr().cast();
     // SAFETY: x has `len` values, of one byte each as the weights, and so have all four rows.
-    unsafe {
-        let weights = weights.as_ptr().cast();
-        dot_4(x.as_ptr(), weights, stride, x.len(), &raw mut sums);
-    }
+    unsafe { dot_4(x.as_ptr(), weights, stride, x.len(), &raw mut sums) }
     Some(sums)
 }

@@ -36,24 +36,24 @@ struct Frame {
     stream: *const u8,
     /// 20: output channels.
     out_ch: usize,
-    /// 24: pairs of columns.
-    pairs: usize,
+    /// 24: end of column 1's outputs of a row's last pair.
+    line_end: *mut i8,
     /// 28: channels of the last block, 0 for four.
     rest: usize,
-    /// 32: first row of the first pair's column 0.
+    /// 32: first row of the next pair's column 0.
     input: *const i8,
-    /// 36: bytes from a pair to the next.
-    pair_step: usize,
-    /// 40: bytes from column 0 to column 1.
+    /// 36: bytes from column 0 to column 1.
     column_step: usize,
-    /// 44: where expansion (or gathering) of the first row begins.
+    /// 40: where expansion (or gathering) of the first row begins.
     destination: *mut u8,
+    /// 44: bytes of a row.
+    run: usize,
     /// 48: bytes from the end of a row to the beginning of the next.
     row_advance: usize,
-    /// 52: where expansion (or gathering) of the last row ends.
+    /// 52: bytes from a pair to the next.
+    pair_step: usize,
+    /// 56: where expansion (or gathering) of the last row ends.
     destination_end: *mut u8,
-    /// 56: bytes of a row.
-    run: usize,
     /// 60: the fused table.
     table: *const u8,
     /// 64: gathered bytes of both columns.
@@ -64,6 +64,16 @@ struct Frame {
     mode: usize,
     /// 76: index of the expansion; as above.
     expand: usize,
+    /// 80: rows of outputs.
+    lines: usize,
+    /// 84: bytes from a row's outputs to the next row's.
+    line_step: usize,
+    /// 88: bytes from the end of a row's columns to the next row's first.
+    line_input: usize,
+    /// 92: bytes from the end of a row's outputs to the next row's first.
+    line_output: usize,
+    /// 96: bytes from column 0's output to column 1's, at the begin of a row.
+    line_column: usize,
 }
 
 /// Ways from the input to expanded columns.
@@ -110,7 +120,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     stm r2!, {\\a, \\b, r12, lr}
     .endm
     .macro G_EIGHTS double
-    tst r3, #8
+44: tst r3, #8
     beq 41f
     ldm r0!, {r4, r5}
     ldm r1!, {r8, r9}
@@ -126,10 +136,13 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     G_FOUR r7, r11, \\double
     subs r3, #16
     bne 41b
-42: ldr r12, [sp, #52]
+42: ldr r12, [sp, #56]
     cmp r2, r12
     beq 15f
-    b 60b
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 44b
     .endm
     .macro G_RELU op, a, b
     ldm r1!, {r10-r12}
@@ -189,10 +202,10 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     .endm
 
     push {r4-r11, lr}
-    sub sp, #96
+    sub sp, #116
     ldm r0!, {r1-r10}
     stm sp, {r1-r10}
-    ldm r0, {r1-r10}
+    ldm r0!, {r1-r10}
     rsb r8, r8, #1
     and r8, r8, #15
     mov r11, #48
@@ -206,14 +219,15 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     ldr r10, [r12, r10, lsl #2]
     add r10, r10, r12
     add r12, sp, #40
-    stm r12, {r1-r10}
+    stm r12!, {r1-r10}
+    ldm r0, {r1-r5}
+    stm r12, {r1-r5}
 
-10: ldrd r0, r3, [sp, #32]
-    ldrd r1, r2, [sp, #40]
-    add r3, r3, r0
-    str r3, [sp, #32]
+10: add r12, sp, #32
+    ldm r12, {r0-r5}
+    add r5, r5, r0
     add r1, r1, r0
-    ldr r3, [sp, #56]
+    str r5, [r12]
     ldr pc, [sp, #76]
 
     .balign 4
@@ -228,13 +242,14 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     .word 45f - 90b + 1
     .word 15f - 90b + 1
 
-70: ldr r5, [sp, #12]
+70: mov r12, r4
+    ldr r5, [sp, #12]
     ldr r6, [sp]
     mov r4, r2
     sub r5, r5, r6
     lsr r5, r5, #2
     add r6, r4, r5
-    ldrd r12, lr, [sp, #48]
+    ldr lr, [sp, #56]
 71: subs r3, #4
     blt 73f
 72: ldr r7, [r0], #4
@@ -255,7 +270,7 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     beq 76f
     add r0, r0, r12
     add r1, r1, r12
-    ldr r3, [sp, #56]
+    ldr r3, [sp, #44]
     b 71b
 76: ldr r0, [sp, #64]
     ldr r2, [sp]
@@ -273,21 +288,18 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     G_FOUR r4, r8, 0
     subs r3, #4
     bgt 50b
-    ldr r12, [sp, #52]
+    ldr r12, [sp, #56]
     cmp r2, r12
     beq 15f
-
-60: ldr r12, [sp, #48]
-    ldr r3, [sp, #56]
+    ldrd r3, r12, [sp, #44]
     add r0, r0, r12
     add r1, r1, r12
-    ldr pc, [sp, #76]
+    b 50b
 
-45: ldr r10, [sp, #48]
+45: add r10, r4, #9
     ldr r4, [r0]
     ldr r8, [r1]
     G_FOUR r4, r8, 0
-    add r10, r10, #9
     ldr r4, [r0, #4]
     ldr r8, [r1, #4]
     G_FOUR r4, r8, 0
@@ -407,20 +419,34 @@ unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     cbnz r3, 85f
 81: ldrd r3, r4, [sp, #20]
     add r3, lr, r3
-    subs r4, #1
+    cmp lr, r4
     strd lr, r3, [sp, #4]
-    str r4, [sp, #24]
     bne 10b
-    add sp, #96
+    ldrd r5, r6, [sp, #80]
+    subs r5, #1
+    beq 84f
+    add r4, r4, r6
+    str r5, [sp, #80]
+    str r4, [sp, #24]
+    ldrd r5, r6, [sp, #88]
+    ldr r4, [sp, #32]
+    add lr, lr, r6
+    add r4, r4, r5
+    ldr r5, [sp, #96]
+    str r4, [sp, #32]
+    add r3, lr, r5
+    strd lr, r3, [sp, #4]
+    b 10b
+84: add sp, #116
     pop {r4-r11, pc}
 85: tst r11, #0x200
     bne 86f
-    strd r10, lr, [sp, #80]
-    add r10, sp, #88
-    add lr, sp, #92
+    strd r10, lr, [sp, #100]
+    add r10, sp, #108
+    add lr, sp, #112
     strd r10, lr, [sp, #4]
     b 16b
-86: ldrd r10, lr, [sp, #80]
+86: ldrd r10, lr, [sp, #100]
 87: strb r2, [r10], #1
     strb r6, [lr], #1
     lsr r2, r2, #8
@@ -463,6 +489,34 @@ pub struct Columns {
     pub output: usize,
 }
 
+/// Rows of outputs that differ in their places only.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// How many.
+    pub count: usize,
+    /// Bytes from a row's first input byte to the next row's.
+    pub input: usize,
+    /// Bytes from a row's first output byte to the next row's.
+    pub output: usize,
+}
+
+impl Lines {
+    /// One row.
+    pub const ONE: Self = Self {
+        count: 1,
+        input: 0,
+        output: 0,
+    };
+
+    /// Ends of the last row's input and output, from those of the first.
+    fn ends(&self, input: usize, output: usize) -> Option<(usize, usize)> {
+        let more = self.count.checked_sub(1)?;
+        let input = more.checked_mul(self.input)?.checked_add(input)?;
+        let output = more.checked_mul(self.output)?.checked_add(output)?;
+        Some((input, output))
+    }
+}
+
 /// Weights and scratch memory of a layer, checked once.
 #[derive(Debug)]
 pub struct Gemm<'a> {
@@ -486,6 +540,17 @@ pub fn is_aligned<T>(bytes: &[T]) -> bool {
 pub fn is_sound(weights: &Pairs<'_>) -> bool {
     let len = stream_len(weights.taps as u64, weights.out_ch as u64);
     weights.bytes().len() as u64 == len && weights.taps > 0 && is_aligned(weights.bytes())
+}
+
+/// Two columns at the border of the image, or a single one twice.
+#[derive(Clone, Copy, Debug)]
+pub struct BorderPair {
+    /// What lies under them.
+    pub borders: [Border; 2],
+    /// Their first bytes inside the image.
+    pub from: [usize; 2],
+    /// First bytes of their outputs.
+    pub outputs: [usize; 2],
 }
 
 /// One column at the border of the image.
@@ -641,52 +706,6 @@ impl<'a> Gemm<'a> {
         !self.buffer.is_empty()
     }
 
-    /// Prepares column 0 or 1 of [`Gemm::run_borders`], whose first inside byte is `input[from]`.
-    /// `whole_words`: all lengths are multiples of 4. False where it does not fit.
-    pub fn border(
-        &mut self,
-        column: usize,
-        border: &Border,
-        from: usize,
-        input: &[i8],
-        whole_words: bool,
-    ) -> bool {
-        let row = border.before + border.inside + border.behind;
-        let taps = border.top + border.rows * row + border.bottom;
-        let stride = border.inside.wrapping_add(border.advance);
-        let last = border.rows.saturating_sub(1).checked_mul(stride);
-        let end = last.and_then(|last| last.checked_add(from + border.inside));
-        let inside = border.rows == 0 || end.is_some_and(|end| end <= input.len());
-        let lengths = [
-            border.top,
-            border.before,
-            border.inside,
-            border.behind,
-            border.bottom,
-        ];
-        let fits = !whole_words || lengths.iter().all(|n| n % 4 == 0);
-        if !inside || !fits || taps != self.weights.taps || column > 1 {
-            return false;
-        }
-        let from = input.as_ptr().wrapping_add(from);
-        if whole_words {
-            let to = self.x.as_mut_ptr().wrapping_add(4 * column).cast();
-            // SAFETY: the rows lie in the input; x begins at a multiple of 4 and holds two words
-            // for every two taps, of which the column's are every second one.
-            unsafe { expand_border(from, to, border) }
-        } else {
-            let Some(to) = self.buffer.get_mut(column * self.taps..) else {
-                return false;
-            };
-            if to.len() < self.taps {
-                return false;
-            }
-            // SAFETY: the rows lie in the input, and `to` holds more bytes than there are taps.
-            unsafe { gather_border(from, to.as_mut_ptr(), border) }
-        }
-        true
-    }
-
     /// Expands `value` as the taps of `range` of both columns, for rows outside the image. Holds
     /// for [`Gemm::run`] with columns that leave these taps out.
     pub fn fill(&mut self, range: core::ops::Range<usize>, value: i8, whole_words: bool) {
@@ -703,81 +722,51 @@ impl<'a> Gemm<'a> {
         }
     }
 
-    /// Computes the outputs of `columns`. False where they lie outside the slices or the mode
-    /// wants what the input has not; nothing is written then.
-    pub fn run(&mut self, columns: &Columns, input: &[i8], output: &mut [i8]) -> bool {
-        let Some(plan) = self.plan(columns, input, output) else {
+    /// Computes the outputs of `columns` in all `lines`. False where they lie outside the slices or
+    /// the mode wants what the input has not; nothing is written then.
+    pub fn run(
+        &mut self,
+        columns: &Columns,
+        lines: &Lines,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        let Some(expand) = self.plan(columns, lines, input, output) else {
             return false;
         };
-        let (pairs, single) = (columns.count / 2, columns.count % 2 == 1);
-        let mut last = *columns;
-        last.input += 2 * pairs * columns.step;
-        last.output += 2 * pairs * self.weights.out_ch;
+        let pairs = columns.count / 2;
         if pairs > 0 {
-            self.call(columns, plan, pairs, input, output);
+            self.call(columns, lines, expand, pairs, input, output);
         }
-        if single {
-            last.step = 0;
-            self.call(&last, plan, 1, input, output);
+        if columns.count % 2 == 1 {
+            let last = Columns {
+                input: columns.input + 2 * pairs * columns.step,
+                output: columns.output + 2 * pairs * self.weights.out_ch,
+                step: 0,
+                ..*columns
+            };
+            self.call(&last, lines, expand, 1, input, output);
         }
         true
     }
 
-    /// Computes the two columns of [`Gemm::border`], whose outputs begin at `outputs`; equal ones
-    /// make it a single column.
-    pub fn run_borders(&mut self, outputs: [usize; 2], output: &mut [i8], whole_words: bool) {
-        let out_ch = self.weights.out_ch;
-        let inside = outputs
-            .iter()
-            .all(|o| o.checked_add(out_ch).is_some_and(|end| end <= output.len()));
-        let ready = whole_words || self.has_buffer();
-        if !inside || !ready || self.weights.mode == Mode::ReluDoubled {
-            return;
-        }
-        let expand = if whole_words {
-            Expand::Nothing
-        } else if self.taps % 8 == 0 {
-            Expand::Eights
-        } else {
-            Expand::Words
-        };
-        let x: *mut u8 = self.x.as_mut_ptr().cast();
-        let frame = Frame {
-            input: self.buffer.as_ptr(),
-            column_step: self.taps,
-            destination: x,
-            destination_end: x.wrapping_add(4 * self.taps),
-            run: self.taps,
-            out: outputs.map(|o| output.as_mut_ptr().wrapping_add(o)),
-            ..self.frame(1, expand)
-        };
-        // SAFETY: both columns are the buffer's two halves of `taps` bytes (a multiple of 4, and
-        // the buffer begins at one), and expand to all of x, or x is what the kernel reads. Both
-        // outputs of `out_ch` bytes lie in `output`. `is_sound` tells why the stream is right.
-        unsafe { gemm_2x4(&raw const frame) }
-    }
-
     /// How to expand, if everything lies inside.
-    fn plan(&self, c: &Columns, input: &[i8], output: &[i8]) -> Option<Expand> {
+    fn plan(&self, c: &Columns, lines: &Lines, input: &[i8], output: &[i8]) -> Option<Expand> {
         if c.count == 0 || c.rows == 0 || c.run == 0 {
             return None;
         }
         let out_len = c.count.checked_mul(self.weights.out_ch)?;
-        let out_end = c.output.checked_add(out_len)?;
         let last_column = (c.count - 1).checked_mul(c.step)?;
         let last_row = (c.rows - 1).checked_mul(c.pitch)?;
         let before = c.input.checked_add(last_column)?.checked_add(last_row)?;
-        let end = before.checked_add(c.run)?;
+        let ends = lines.ends(before.checked_add(c.run)?, c.output.checked_add(out_len)?);
+        let (end, out_end) = ends?;
         let taps = c.first_tap.checked_add(c.rows.checked_mul(c.run)?)?;
         if out_end > output.len() || end > input.len() || taps > self.weights.taps {
             return None;
         }
-        // Rows may overlap, but not run backwards.
-        if c.rows > 1 && c.pitch < c.run {
-            return None;
-        }
-        let places = [c.input, c.step, c.pitch, c.run, c.first_tap];
-        let words = places.iter().all(|n| n % 4 == 0) && is_aligned(input);
+        let places = c.input | c.step | c.pitch | c.run | c.first_tap | lines.input;
+        let words = places % 4 == 0 && is_aligned(input);
         let eights = words && c.run % 8 == 0;
         if self.weights.mode == Mode::ReluDoubled {
             return (eights && c.rows == 1).then_some(Expand::EightsDoubled);
@@ -785,9 +774,9 @@ impl<'a> Gemm<'a> {
         if eights {
             return Some(Expand::Eights);
         }
-        let whole = c.run % 4 == 0 && c.first_tap % 4 == 0;
+        let whole = (c.run | c.first_tap) % 4 == 0;
         // A single row of any length is read up to the next multiple of 4 of its own length.
-        let read = before.checked_add(c.run.next_multiple_of(4))?;
+        let read = end.checked_add(c.run.wrapping_neg() % 4)?;
         if (whole || c.run == self.weights.taps) && read <= input.len() {
             return Some(Expand::Words);
         }
@@ -797,12 +786,19 @@ impl<'a> Gemm<'a> {
         self.has_buffer().then_some(Expand::Bytes)
     }
 
-    fn call(&mut self, c: &Columns, expand: Expand, pairs: usize, input: &[i8], out: &mut [i8]) {
-        let first = out.as_mut_ptr().wrapping_add(c.output);
-        let second = if c.step == 0 {
-            first
-        } else {
-            first.wrapping_add(self.weights.out_ch)
+    fn call(
+        &mut self,
+        c: &Columns,
+        lines: &Lines,
+        expand: Expand,
+        pairs: usize,
+        input: &[i8],
+        output: &mut [i8],
+    ) {
+        let first = output.as_mut_ptr().wrapping_add(c.output);
+        let (column, out_len) = match c.step {
+            0 => (0, self.weights.out_ch),
+            _ => (self.weights.out_ch, 2 * pairs * self.weights.out_ch),
         };
         let (destination, tap_bytes): (*mut u8, _) = if expand == Expand::Bytes {
             (self.buffer.as_mut_ptr().cast(), 1)
@@ -823,18 +819,96 @@ impl<'a> Gemm<'a> {
             destination_end: tap(last),
             row_advance: c.pitch.wrapping_sub(c.run),
             run: c.run,
-            out: [first, second],
-            ..self.frame(pairs, expand)
+            out: [first, first.wrapping_add(column)],
+            lines: lines.count,
+            line_end: first.wrapping_add(out_len),
+            line_step: lines.output,
+            line_input: lines.input.wrapping_sub(2 * pairs * c.step),
+            line_output: lines.output.wrapping_sub(out_len),
+            line_column: column,
+            ..self.frame(expand)
         };
-        // SAFETY: `plan` has proven for all columns of `c`, of which these are some, that their
-        // rows lie in the input, also as far as words reach behind them, that their taps lie in x
-        // (or, gathered, in the buffer) and their outputs in the output, and that addresses are
-        // multiples of 4 where LDM reads. A single column has step 0: both columns and outputs are
-        // the same. `is_sound` tells why the stream is right.
+        // SAFETY: `plan` has proven for all columns of `c` in all lines, of which these are some,
+        // that their rows lie in the input, also as far as words reach behind them, that their taps
+        // lie in x (or, gathered, in the buffer) and their outputs in the output, and that
+        // addresses are multiples of 4 where LDM reads. A single column has step 0: both columns
+        // and outputs are the same. `is_sound` tells why the stream is right.
         unsafe { gemm_2x4(&raw const frame) }
     }
 
-    fn frame(&mut self, pairs: usize, expand: Expand) -> Frame {
+    /// Computes two columns at the border in all `lines`. `whole_words`: all lengths are multiples
+    /// of 4. False where they do not fit; nothing is written then.
+    pub fn run_borders(
+        &mut self,
+        pair: &BorderPair,
+        lines: &Lines,
+        whole_words: bool,
+        input: &[i8],
+        output: &mut [i8],
+    ) -> bool {
+        let out_ch = self.weights.out_ch;
+        let fits = (0..2).all(|i| {
+            let (b, from, out) = (&pair.borders[i], pair.from[i], pair.outputs[i]);
+            let taps = b.top + b.rows * (b.before + b.inside + b.behind) + b.bottom;
+            let lengths = b.top | b.before | b.inside | b.behind | b.bottom;
+            let read = b.rows.saturating_sub(1) * (b.inside + b.advance) + b.inside;
+            let ends = lines.ends(from + read, out + out_ch);
+            let inside = ends.is_some_and(|(input_end, output_end)| {
+                (input_end <= input.len() || b.rows == 0) && output_end <= output.len()
+            });
+            inside && taps == self.weights.taps && (!whole_words || lengths % 4 == 0)
+        });
+        let ready = whole_words || self.has_buffer();
+        if !fits || !ready || self.weights.mode == Mode::ReluDoubled {
+            return false;
+        }
+        let expand = if whole_words {
+            Expand::Nothing
+        } else if self.taps % 8 == 0 {
+            Expand::Eights
+        } else {
+            Expand::Words
+        };
+        let x: *mut u8 = self.x.as_mut_ptr().cast();
+        let buffer = self.buffer.as_mut_ptr();
+        let mut frame = Frame {
+            input: buffer,
+            column_step: self.taps,
+            destination: x,
+            destination_end: x.wrapping_add(4 * self.taps),
+            run: self.taps,
+            ..self.frame(expand)
+        };
+        for line in 0..lines.count {
+            for column in 0..2 {
+                let border = &raw const pair.borders[column];
+                let from = input
+                    .as_ptr()
+                    .wrapping_add(pair.from[column] + line * lines.input);
+                // SAFETY: the rows lie in the input. Either x begins at a multiple of 4 and holds
+                // two words for every two taps, of which the column's are every second one; or the
+                // buffer holds more bytes for each column than there are taps.
+                unsafe {
+                    if whole_words {
+                        expand_border(from, x.wrapping_add(4 * column).cast(), border);
+                    } else {
+                        gather_border(from, buffer.wrapping_add(column * self.taps), border);
+                    }
+                }
+                let out = pair.outputs[column] + line * lines.output;
+                frame.out[column] = output.as_mut_ptr().wrapping_add(out);
+            }
+            frame.line_end = frame.out[1].wrapping_add(out_ch);
+            // SAFETY: both columns are the buffer's two halves of `taps` bytes (a multiple of 4,
+            // and the buffer begins at one), and expand to all of x, or x is what the kernel reads.
+            // Both outputs of `out_ch` bytes lie in `output`. `is_sound` tells why the stream is
+            // right.
+            unsafe { gemm_2x4(&raw const frame) }
+        }
+        true
+    }
+
+    fn frame(&mut self, expand: Expand) -> Frame {
         let x = self.x.as_mut_ptr();
         Frame {
             x: x.cast(),
@@ -842,7 +916,7 @@ impl<'a> Gemm<'a> {
             x_end: x.wrapping_add(4 * self.taps).cast(),
             stream: self.weights.bytes().as_ptr(),
             out_ch: self.weights.out_ch,
-            pairs,
+            line_end: core::ptr::null_mut(),
             rest: self.weights.out_ch % BLOCK,
             input: core::ptr::null(),
             pair_step: 0,
@@ -861,6 +935,11 @@ impl<'a> Gemm<'a> {
                 Mode::Table => 3,
             },
             expand: expand as usize,
+            lines: 1,
+            line_step: 0,
+            line_input: 0,
+            line_output: 0,
+            line_column: 0,
         }
     }
 }

@@ -141,6 +141,9 @@ pub fn build(toolchain: &Toolchain, board: Machine, run: Option<&Path>) -> anyho
         board.board.name, board.board.target
     );
     let mut cargo = toolchain.cargo(&words);
+    if !board.board.dsp {
+        cargo.args(["--config", "profile.firmware.opt-level=3"]);
+    }
     if let Some(run) = run {
         let pack = std::path::absolute(run)?.join("6-pack");
         cargo.env("PUPIL_MODEL", pack.join("student.pupil"));

@@ -5,9 +5,9 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::Command;
 use std::time::Instant;
 
-use super::boards::{all as all_boards, targets};
+use super::boards::{all as all_boards, machine, targets};
 use super::command::{capture, command, out, target_dir};
-use super::{qemu, toolchain};
+use super::{bench, qemu, toolchain};
 
 /// Tests that ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +72,7 @@ const STEPS: [Step; 13] = [
     ),
     (
         "qemu",
-        "device and host to the byte, on four boards",
+        "device and host to the byte: four boards, random layers on M4 and M7",
         boards,
     ),
     ("lock", "Cargo.lock is up to date", || {
@@ -212,7 +212,7 @@ fn clippy() -> anyhow::Result<Report> {
 fn no_std() -> anyhow::Result<Report> {
     let toolchain = toolchain::setup()?;
     let checks = targets().into_iter().flat_map(|target| {
-        ["", "--features defmt"].map(|features| {
+        ["", "--features defmt", "--features dsp"].map(|features| {
             let words = format!("cargo check --quiet -p pupil-core --target {target} {features}");
             let mut check = toolchain.cargo(&words);
             check.env("RUSTFLAGS", "-D warnings");
@@ -225,10 +225,12 @@ fn no_std() -> anyhow::Result<Report> {
 /// What only a build for a chip compiles: boards, start-up, fault handlers.
 fn device_clippy() -> anyhow::Result<Report> {
     let toolchain = toolchain::setup()?;
-    let checks = all_boards().into_iter().map(|machine| {
+    let checks = all_boards().into_iter().enumerate().map(|(i, machine)| {
         let board = machine.board;
+        // The program `bench` needs the first board's memory.
+        let bench = if i == 0 { ",bench" } else { "" };
         toolchain.clippy(&format!(
-            "--quiet --profile firmware -p pupil-firmware --features {} --target {}",
+            "--quiet --profile firmware -p pupil-firmware --features {}{bench} --target {}",
             board.name, board.target
         ))
     });
@@ -273,8 +275,28 @@ fn boards() -> anyhow::Result<Report> {
             }
         }
     }
+    for (name, layers) in RANDOM_LAYERS {
+        let board = machine(name)?;
+        let fuzz = bench::build(&toolchain, board).and_then(|p| bench::fuzz(&p, board, layers));
+        match fuzz {
+            Ok((right, first)) => {
+                report.counts.passed += right;
+                report.counts.failed += layers as usize - right;
+                if let Some(first) = first {
+                    report.text += &format!("{name}: first difference in layer {first}\n");
+                }
+            }
+            Err(error) => {
+                report.counts.failed += 1;
+                report.text += &format!("{error:#}\n");
+            }
+        }
+    }
     Ok(report)
 }
+
+/// Random layers that each machine runs.
+const RANDOM_LAYERS: [(&str, u64); 2] = [("mps2-an386", 1000), ("mps2-an500", 500)];
 
 #[cfg(test)]
 mod tests {
