@@ -168,7 +168,10 @@ impl RunDir {
     /// # Errors
     /// An unwritable directory.
     pub fn finish<T: Serialize>(&self, stage: Stage, summary: &T) -> Result<(), RunDirError> {
-        self.write_json(&self.file(stage, "done.json")?, summary)
+        self.write_json(&self.file(stage, "done.json")?, summary)?;
+        // Only now: until the stage is done, a training that has ended is taken from there.
+        crate::train::snapshot::remove_all(&self.root.join(stage.folder()));
+        Ok(())
     }
 
     /// The summary of a stage that is done.

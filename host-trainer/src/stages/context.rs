@@ -2,11 +2,13 @@
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
 use crate::data::batch::Normalization;
+use crate::data::dataset::hex;
 use crate::data::{Dataset, Loader};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
@@ -14,7 +16,7 @@ use crate::nn::noise::Pass;
 use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError, Stage};
-use crate::train::{Epoch, FitConfig, FitError, accuracy, fit};
+use crate::train::{FitConfig, FitError, Snapshot, Snapshots, accuracy, fit};
 
 /// Why a stage ended without its result.
 #[derive(Debug, Error)]
@@ -78,6 +80,20 @@ pub struct Trained {
     pub seconds: f64,
 }
 
+/// Where a training begins.
+pub struct Start {
+    name: &'static str,
+    snapshot: Option<Snapshot>,
+    snapshots: Snapshots,
+}
+
+impl Start {
+    /// The first step to do.
+    pub fn step(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |s| s.step)
+    }
+}
+
 impl Context<'_> {
     /// The training device.
     pub fn device(&self) -> Device {
@@ -95,6 +111,41 @@ impl Context<'_> {
         self.data.classes.len()
     }
 
+    /// Where the training called `name` begins: at step 0, or where it was interrupted.
+    ///
+    /// # Errors
+    /// An unwritable run directory.
+    pub fn start(&self, stage: Stage, name: &'static str) -> Result<Start, StageError> {
+        let mut sha = Sha256::new();
+        for part in [
+            env!("CARGO_PKG_VERSION"),
+            name,
+            &self.data.hash(),
+            &serde_json::to_string(self.config).unwrap_or_default(),
+        ] {
+            sha.update(part.len().to_le_bytes());
+            sha.update(part);
+        }
+        let folder = self.dir.file(stage, "")?;
+        let snapshots = Snapshots::new(&folder, name, hex(&sha.finalize()));
+        let found = snapshots.load();
+        for (path, why) in &found.damaged {
+            self.progress.say(&format!(
+                "  {}: damaged ({why}); the state before it is used",
+                path.display()
+            ));
+        }
+        if let Some(snapshot) = &found.snapshot {
+            self.progress
+                .say(&format!("  {name} goes on after step {}", snapshot.step));
+        }
+        Ok(Start {
+            name,
+            snapshot: found.snapshot,
+            snapshots,
+        })
+    }
+
     /// Trains a new net of `config`, writes `name.safetensors` and `name.metrics.jsonl` into the
     /// stage's folder.
     ///
@@ -103,35 +154,44 @@ impl Context<'_> {
     pub fn train(
         &self,
         stage: Stage,
-        name: &str,
+        start: Start,
         net_config: &EfficientNetConfig,
         fit_config: &FitConfig,
         work_per_image: f64,
         objective: impl FnMut(&EfficientNet, u64, &mut Pass<'_>) -> burn::tensor::Tensor<1>,
     ) -> Result<(EfficientNet, Trained), StageError> {
-        let start = std::time::Instant::now();
+        let begun = std::time::Instant::now();
+        let Start {
+            name,
+            snapshot,
+            snapshots,
+        } = start;
         let seed = self.seed(name);
         let device = self.device();
         let net = net_config.init(&mut Init {
             device: &device,
             rng: &mut stream(seed, "initial weights", 0),
         });
-        let mut lines = Vec::new();
-        let mut last: Option<Epoch> = None;
         let step_work = work_per_image * fit_config.batch as f64;
-        let net = fit(
+        if let Some(snapshot) = &snapshot {
+            self.progress.advance(step_work * snapshot.step as f64);
+        }
+        let folder = self.dir.file(stage, "")?;
+        let (net, epochs) = fit(
             net,
             fit_config,
             (seed, "noise"),
+            (snapshot, |snapshot: &Snapshot| {
+                let path = folder.clone();
+                let fail = |source| FitError::Keep { path, source };
+                snapshots.save(snapshot).map_err(fail)
+            }),
             objective,
             |net| accuracy(net, &self.data.validation, &self.normalization),
             |_, epoch| {
                 self.progress.advance(step_work);
                 if let Some(epoch) = epoch {
                     self.progress.epoch(name, epoch, fit_config.steps);
-                    lines.extend(serde_json::to_vec(epoch).unwrap_or_default());
-                    lines.push(b'\n');
-                    last = Some(epoch.clone());
                 }
             },
         )
@@ -139,6 +199,11 @@ impl Context<'_> {
             stage: stage.word(),
             source,
         })?;
+        let mut lines = Vec::new();
+        for epoch in &epochs {
+            lines.extend(serde_json::to_vec(epoch).unwrap_or_default());
+            lines.push(b'\n');
+        }
         self.dir.write(
             &self.dir.file(stage, &format!("{name}.metrics.jsonl"))?,
             &lines,
@@ -148,8 +213,8 @@ impl Context<'_> {
         let trained = Trained {
             parameters: net_config.parameters(),
             macs: net_config.macs(),
-            validation: last.map_or(0.0, |e| e.validation),
-            seconds: start.elapsed().as_secs_f64(),
+            validation: epochs.last().map_or(0.0, |e| e.validation),
+            seconds: begun.elapsed().as_secs_f64(),
         };
         Ok((net, trained))
     }

@@ -69,7 +69,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         entries: None,
         seed,
     };
-    let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, 0);
+    let start = ctx.start(Stage::Distill, "distilled")?;
+    let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
         let x = loader.next().remove(0).tensor(&Device::flex());
         let taught = student.forward(x.clone(), &mut Pass::Evaluate);
@@ -80,7 +81,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let (small, student_work) = work_per_image(ctx.config, ctx.data);
     let (_, distilled) = ctx.train(
         Stage::Distill,
-        "distilled",
+        start,
         &net_config,
         &config.fit,
         small + student_work,

@@ -59,7 +59,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
             seed: seed.wrapping_add(1),
         },
     ];
-    let mut loader = Loader::new(feeds, config.augment, ctx.normalization, 0);
+    let start = ctx.start(Stage::Student, "student")?;
+    let mut loader = Loader::new(feeds, config.augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
         let loaded = loader.next();
         let indices: Vec<Vec<usize>> = loaded.iter().map(|l| l.indices.clone()).collect();
@@ -77,7 +78,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     };
     let (_, trained) = ctx.train(
         Stage::Student,
-        "student",
+        start,
         &net_config,
         &config.fit,
         training_work(&net_config),

@@ -64,7 +64,8 @@ pub fn supervised(
         entries: None,
         seed,
     };
-    let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, 0);
+    let start = ctx.start(stage, name)?;
+    let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
         let loaded = loader.next().remove(0);
         let indices = loaded.indices.clone();
@@ -73,7 +74,7 @@ pub fn supervised(
         let targets = one_hot(&labels, ctx.classes(), fit.label_smoothing, &device);
         soft_cross_entropy(net.forward(x, pass), targets)
     };
-    let trained = ctx.train(stage, name, net, fit, training_work(net), objective)?;
+    let trained = ctx.train(stage, start, net, fit, training_work(net), objective)?;
     ctx.waited(&loader);
     Ok(trained)
 }

@@ -21,6 +21,17 @@ impl Ema {
         }
     }
 
+    /// Goes on after `updates`.
+    pub fn after(mut self, updates: u64) -> Self {
+        self.updates = updates;
+        self
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
     /// Decay of update `n`, counted from 1.
     pub fn decay_at(&self, n: u64) -> f64 {
         self.decay.min((1 + n) as f64 / (10 + n) as f64)

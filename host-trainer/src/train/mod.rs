@@ -7,9 +7,11 @@ pub mod loss;
 pub mod mix;
 pub mod optimizer;
 pub mod schedule;
+pub mod snapshot;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};
 pub use fit::{Epoch, FitConfig, FitError, fit};
 pub use optimizer::{ModuleOptimizer, OptimizerConfig};
 pub use schedule::Schedule;
+pub use snapshot::{Snapshot, Snapshots};

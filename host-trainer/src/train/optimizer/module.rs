@@ -39,6 +39,17 @@ impl ModuleOptimizer {
         }
     }
 
+    /// Goes on after `step` steps with the numbers that they left.
+    pub fn after(mut self, step: u64, states: Vec<State>) -> Self {
+        (self.step, self.states) = (step, states);
+        self
+    }
+
+    /// Its numbers for each trained parameter, in field order.
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
     /// The net after one step at `learning_rate`; parameters without gradient stay. `ema` follows
     /// parameters and running statistics.
     pub fn step<M: Module>(

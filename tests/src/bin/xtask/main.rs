@@ -8,6 +8,7 @@ mod peers;
 mod qemu;
 mod steps;
 mod toolchain;
+mod train_bench;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,9 @@ cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEM
 cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside the peers'
     --json                 a list of objects
     --fuzz N               N random layers instead, device against reference
+cargo xtask bench train    training speed of three nets, samples a second
+    --pytorch              beside PyTorch, from PyPI into a private environment
+    --threads N --pairs N --net A|H|G --json
     --vectors DIR          layer vectors instead, as `conformance` reads them
 
 Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         }
         ["test", names @ ..] => steps::test(names),
         ["qemu", rest @ ..] => qemu::main(rest),
+        ["bench", "train", rest @ ..] => train_bench::main(rest),
         ["bench", rest @ ..] => bench::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),
         [other, ..] => Err(anyhow::anyhow!(

@@ -62,7 +62,15 @@ pub fn main(arguments: &[&str]) -> anyhow::Result<bool> {
         if only.as_deref().is_some_and(|only| only != net) {
             continue;
         }
-        rows.push(measure(net, steps, threads, pairs, &program, python.as_deref(), as_json)?);
+        rows.push(measure(
+            net,
+            steps,
+            threads,
+            pairs,
+            &program,
+            python.as_deref(),
+            as_json,
+        )?);
     }
     if as_json {
         out!("{}", json!({ "threads": threads, "nets": rows }));
@@ -81,14 +89,19 @@ fn measure(
 ) -> anyhow::Result<Value> {
     let (mut own, mut stock, mut tuned) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..pairs {
-        own.push(run(Command::new(program).args([net, &steps.to_string()]), threads)?);
+        own.push(run(
+            Command::new(program).args([net, &steps.to_string()]),
+            threads,
+        )?);
         let Some(python) = python else { continue };
         let script = root().join("host-trainer/benches/train.py");
         let mut plain = Command::new(python);
         plain.arg(&script).args([net, &steps.to_string()]);
         stock.push(run(&mut plain, threads)?);
         let mut kept = Command::new(python);
-        kept.arg(&script).args([net, &steps.to_string()]).envs(MALLOC);
+        kept.arg(&script)
+            .args([net, &steps.to_string()])
+            .envs(MALLOC);
         tuned.push(run(&mut kept, threads)?);
     }
     let rate = |runs: &[Run]| spread(runs.iter().map(|r| r.samples_per_s).collect());
@@ -100,13 +113,20 @@ fn measure(
         "peak_mib": memory(&own),
     });
     if !as_json {
-        out!("{net}  pupil                 {median:7.0} ({low:.0}-{high:.0})   peak {:.0} MiB", memory(&own));
+        out!(
+            "{net}  pupil                 {median:7.0} ({low:.0}-{high:.0})   peak {:.0} MiB",
+            memory(&own)
+        );
         out!("{net}  pupil, evaluation     {:7.0}", evaluation.1);
     }
     if stock.is_empty() {
         return Ok(row);
     }
-    let faster = if rate(&stock).1 > rate(&tuned).1 { &stock } else { &tuned };
+    let faster = if rate(&stock).1 > rate(&tuned).1 {
+        &stock
+    } else {
+        &tuned
+    };
     let ratios: Vec<f64> = own
         .iter()
         .zip(faster)
@@ -122,9 +142,15 @@ fn measure(
     if !as_json {
         for (name, runs) in [("as installed", &stock), ("malloc tuned", &tuned)] {
             let (low, median, high) = rate(runs);
-            out!("{net}  PyTorch, {name} {median:7.0} ({low:.0}-{high:.0})   peak {:.0} MiB", memory(runs));
+            out!(
+                "{net}  PyTorch, {name} {median:7.0} ({low:.0}-{high:.0})   peak {:.0} MiB",
+                memory(runs)
+            );
         }
-        out!("{net}  ratio to the faster   {ratio:7.2} ({least:.2}-{most:.2})   memory {:.2}", memory(&own) / leaner);
+        out!(
+            "{net}  ratio to the faster   {ratio:7.2} ({least:.2}-{most:.2})   memory {:.2}",
+            memory(&own) / leaner
+        );
     }
     Ok(row)
 }
@@ -164,7 +190,8 @@ fn run(program: &mut Command, threads: u32) -> anyhow::Result<Run> {
 
 /// The benchmark program, built like a release.
 fn build() -> anyhow::Result<PathBuf> {
-    let mut cargo = command("cargo bench --quiet -p pupil --bench train --no-run --message-format json");
+    let mut cargo =
+        command("cargo bench --quiet -p pupil --bench train --no-run --message-format json");
     let output = capture(&mut cargo)?;
     let found = String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -191,7 +218,10 @@ fn python() -> anyhow::Result<PathBuf> {
     if ready(&python) {
         return Ok(python);
     }
-    eprintln!("  installing PyTorch from PyPI into {}: some GB, minutes", folder.display());
+    eprintln!(
+        "  installing PyTorch from PyPI into {}: some GB, minutes",
+        folder.display()
+    );
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&folder);
     let mut install = Command::new(&python);
