@@ -27,6 +27,7 @@ const SHIFTS: core::ops::RangeInclusive<i32> = 1..=22;
 
 /// The block kernels: each computes two rows by two columns of a channel at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kernel {
     /// 3x3, stride 1.
     K3S1 {
@@ -81,6 +82,7 @@ impl Kernel {
 
 /// What a layer's words are arranged for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Form {
     /// A block kernel.
     Blocks(Kernel),
