@@ -468,6 +468,7 @@ pub fn expand_planar(
 /// are read where they exist, from a group's first channel to its fourth, which is a channel of
 /// the pixel; pair rows lie in [`Kernel::scratch_words`]; outputs are those of existing rows and
 /// columns, because a step is 0 where the second one does not exist.
+#[inline(never)] // registers of its own for the loop
 pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
     let walker = &mut Walker::new(layer, kernel, maps, scratch);
     let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());

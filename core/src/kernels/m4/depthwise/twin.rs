@@ -45,9 +45,8 @@ pub fn columns(
 #[cfg(not(arm_dsp))]
 pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
     let Shape { h, w, c } = layer.output;
-    let (pad_top, pad_left) = (layer.window.pad_top, layer.window.pad_left);
-    let pairs = kernel.column_pairs(w);
-    let expand = Expand::new(layer.input, layer.input_zero_point, pad_left, pairs);
+    let pad_top = layer.window.pad_top;
+    let expand = layer.expand(kernel);
     let image_row = layer.input.w * layer.input.c;
     let runs = Run::of(w, c);
     let mut walker = Walker::new(kernel, &expand, image_row, runs, maps, scratch, layer.table);
@@ -55,7 +54,6 @@ pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut
     let (slack, last_row) = (8 * kernel.slack(h), layer.input.h - 1);
     let m = layer.multiplier();
     let words = kernel.words();
-    let quick = m == 1 && layer.input.c >= GROUP;
     for group in groups(layer.input.c) {
         // The step's pair rows begin at word `base`; the next one to make, at `at`, is of
         // image row `row`, whose first byte is `upper`: both wrap below 0.
