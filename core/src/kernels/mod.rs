@@ -228,7 +228,7 @@ impl<'a> Filter<'a> {
 pub fn scratch_len(operator: &Operator<'_>) -> usize {
     match operator {
         Operator::Conv(f) if f.layout != Layout::Natural => {
-            let whole = f.window.kernel_h * f.window.kernel_w == 1 && f.input.c % 4 == 0;
+            let whole = f.window.kernel_h * f.window.kernel_w == 1 && f.input.c.is_multiple_of(4);
             pairs::conv_scratch(f.taps, whole)
         }
         Operator::Dense(f) if f.layout != Layout::Natural => pairs::dense_scratch(f.taps),

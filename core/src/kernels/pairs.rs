@@ -301,7 +301,7 @@ impl<'a> Pairs<'a> {
             return Err(LayerFault::Multiplier);
         }
         // Values are saturated as 16 bits unless a table follows.
-        let value = (most * u64::from(mantissa.unsigned_abs()) >> 31) + 1;
+        let value = ((most * u64::from(mantissa.unsigned_abs())) >> 31) + 1;
         if self.mode != Mode::Table && (value >> shift_of_sum) + 257 > i16::MAX as u64 {
             return Err(LayerFault::Accumulator);
         }
@@ -368,3 +368,6 @@ impl<'a> Pairs<'a> {
         Ok(bytes)
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests;

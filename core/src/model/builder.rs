@@ -311,7 +311,20 @@ impl ModelBuilder {
     pub fn mean(&mut self, x: TensorId, out: Affine) -> Result<TensorId, BuildError> {
         let (input, affine) = (self.shape(x), self.affine(x));
         let real = f64::from(affine.scale) / f64::from(out.scale);
-        let m = mean_multiplier(real, input.h * input.w);
+        self.mean_exact(x, out, mean_multiplier(real, input.h * input.w))
+    }
+
+    /// [`ModelBuilder::mean`] with a given multiplier, the division by the pixels included.
+    ///
+    /// # Errors
+    /// As [`ModelBuilder::mean`].
+    pub fn mean_exact(
+        &mut self,
+        x: TensorId,
+        out: Affine,
+        m: Multiplier,
+    ) -> Result<TensorId, BuildError> {
+        let input = self.shape(x);
         let mut record =
             self.record(code::MEAN, &Window::default(), out.zero_point, (-128, 127))?;
         self.constants(&mut record, &[m.mantissa, m.shift]);
@@ -329,16 +342,31 @@ impl ModelBuilder {
         out: Affine,
         act: (i8, i8),
     ) -> Result<TensorId, BuildError> {
+        let p = AddParams::new([self.affine(a), self.affine(b)], out, act);
+        self.add_exact(a, b, &p, out.scale)
+    }
+
+    /// [`ModelBuilder::add`] with given multipliers; the zero points are the tensors'.
+    ///
+    /// # Errors
+    /// Different shapes, or an output that is no int8.
+    pub fn add_exact(
+        &mut self,
+        a: TensorId,
+        b: TensorId,
+        p: &AddParams<'_>,
+        scale: f32,
+    ) -> Result<TensorId, BuildError> {
+        let (out, act) = output(p.output_zero_point, (p.min, p.max), scale)?;
         if self.shape(a) != self.shape(b) {
             let (a, b) = (self.shape(a), self.shape(b));
             return Err(BuildError(format!("add: {a:?} and {b:?} differ")));
         }
-        let p = AddParams::new([self.affine(a), self.affine(b)], out, act);
         let mut record = self.record(code::ADD, &Window::default(), out.zero_point, act)?;
         let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
         let words: Vec<i32> = m.iter().flat_map(|m| [m.mantissa, m.shift]).collect();
         self.constants(&mut record, &words);
-        if let Some(word) = m4::add::table(&p) {
+        if let Some(word) = m4::add::table(p) {
             record[15] = layout::TABLE;
             let table: Vec<u8> = (0..256).flat_map(|i| word(i).to_le_bytes()).collect();
             self.section(&mut record, 24, &table);
@@ -358,11 +386,27 @@ impl ModelBuilder {
         act: (i8, i8),
     ) -> Result<TensorId, BuildError> {
         let ch = self.shape(map).c;
+        let p = MulParams::new(ch, [self.affine(map), self.affine(gate)], out, act);
+        self.mul_exact(map, gate, &p, out.scale)
+    }
+
+    /// [`ModelBuilder::mul`] with a given multiplier; the zero points are the tensors'.
+    ///
+    /// # Errors
+    /// A gate of another size than 1 x 1 x channels, or an output that is no int8.
+    pub fn mul_exact(
+        &mut self,
+        map: TensorId,
+        gate: TensorId,
+        p: &MulParams,
+        scale: f32,
+    ) -> Result<TensorId, BuildError> {
+        let (out, act) = output(p.output_zero_point, (p.min, p.max), scale)?;
+        let ch = self.shape(map).c;
         if self.shape(gate) != Shape::new(1, 1, ch) {
             let gate = self.shape(gate);
             return Err(BuildError(format!("mul: gate {gate:?} for {ch} channels")));
         }
-        let p = MulParams::new(ch, [self.affine(map), self.affine(gate)], out, act);
         let mut record = self.record(code::MUL, &Window::default(), out.zero_point, act)?;
         self.constants(&mut record, &[p.multiplier.mantissa, p.multiplier.shift]);
         let scratch = 4 * m4::squeeze_excite::scratch_words(ch);
@@ -390,7 +434,18 @@ impl ModelBuilder {
     /// # Errors
     /// None that the model's checks would not find.
     pub fn softmax(&mut self, x: TensorId) -> Result<TensorId, BuildError> {
-        let p = SoftmaxParams::new(self.affine(x).scale);
+        self.softmax_exact(x, &SoftmaxParams::new(self.affine(x).scale))
+    }
+
+    /// [`ModelBuilder::softmax`] with a given multiplier.
+    ///
+    /// # Errors
+    /// As [`ModelBuilder::softmax`].
+    pub fn softmax_exact(
+        &mut self,
+        x: TensorId,
+        p: &SoftmaxParams,
+    ) -> Result<TensorId, BuildError> {
         let mut record = self.record(code::SOFTMAX, &Window::default(), -128, (-128, 127))?;
         self.constants(
             &mut record,
@@ -624,7 +679,7 @@ impl Packed {
             |mode| Pairs::encode(&layer.weights, taps, channels, mode, i32::from(zero_point)).ok();
         let scratch = match operator {
             code::CONV => {
-                let whole = window.kernel_h * window.kernel_w == 1 && in_ch % 4 == 0;
+                let whole = window.kernel_h * window.kernel_w == 1 && in_ch.is_multiple_of(4);
                 conv_scratch(taps, whole)
             }
             _ => dense_scratch(taps),
@@ -679,6 +734,17 @@ fn clamped_table(layer: &Conv) -> [u8; 256] {
 /// A table by the int8 plus 128, as kernels read it, from one by the int8 as u8.
 fn by_value(table: &[u8; 256]) -> [u8; 256] {
     core::array::from_fn(|i| table[i ^ 0x80])
+}
+
+/// Scale, zero point and clamps of a layer whose parameters are given as i32.
+fn output(
+    zero_point: i32,
+    (min, max): (i32, i32),
+    scale: f32,
+) -> Result<(Affine, (i8, i8)), BuildError> {
+    let int8 = |n: i32| i8::try_from(n).map_err(|_| BuildError(format!("{n} is no int8")));
+    let zero_point = int8(zero_point)?;
+    Ok((Affine { scale, zero_point }, (int8(min)?, int8(max)?)))
 }
 
 fn sum(weights: &[u8]) -> i32 {

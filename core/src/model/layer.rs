@@ -165,7 +165,7 @@ impl<'a> Layer<'a> {
         let scratch = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
         let end = scratch.0.checked_add(scratch.1);
         let inside = end.is_some_and(|end| end <= model.arena_len());
-        if !inside || scratch.0 % 4 != 0 || scratch.1 < scratch_len(&operator) {
+        if !inside || !scratch.0.is_multiple_of(4) || scratch.1 < scratch_len(&operator) {
             return Err(fault(LayerFault::Scratch));
         }
         Ok(Self {
@@ -349,7 +349,7 @@ impl<'a> Source<'a> {
                 if unclamped
                     && convolves
                     && window.is_pointwise()
-                    && input.c % 8 == 0
+                    && input.c.is_multiple_of(8)
                     && out.zero_point == -128
                     && out.lookup.is_none() =>
             {

@@ -1,11 +1,12 @@
 //! Layers and networks to be run on a chip: packed, with inputs and the reference's answers.
 //!
 //! [`bench`] has the layers that other kernels have been counted on, [`networks`] whole networks,
-//! [`random`] layers of any shape.
+//! [`random`] layers of any shape, [`vectors`] layers from files.
 
 pub mod bench;
 pub mod networks;
 pub mod random;
+pub mod vectors;
 
 use pupil_core::interpreter::Interpreter;
 use pupil_core::kernels::reference::{self, Convolution};
@@ -96,12 +97,12 @@ impl Random {
     /// From a seed.
     pub fn new(seed: u64) -> Self {
         let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        random.next();
+        random.word();
         random
     }
 
     /// 32 random bits.
-    pub fn next(&mut self) -> u32 {
+    pub fn word(&mut self) -> u32 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -110,7 +111,7 @@ impl Random {
 
     /// Below `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        self.next() as usize % n.max(1)
+        self.word() as usize % n.max(1)
     }
 
     /// Of a list.
@@ -120,17 +121,17 @@ impl Random {
 
     /// In 0..1.
     pub fn unit(&mut self) -> f64 {
-        f64::from(self.next()) / 4_294_967_296.0
+        f64::from(self.word()) / 4_294_967_296.0
     }
 
     /// Any int8.
     pub fn int8(&mut self) -> i8 {
-        self.next() as i8
+        self.word() as i8
     }
 
     /// `n` int8 as bytes.
     pub fn bytes(&mut self, n: usize) -> Vec<u8> {
-        (0..n).map(|_| self.next() as u8).collect()
+        (0..n).map(|_| self.word() as u8).collect()
     }
 
     /// `n` weights as trainers make them: −127 to 127.

@@ -40,7 +40,7 @@ fn width(r: &mut Random) -> usize {
 
 fn any_affine(r: &mut Random) -> Affine {
     let zero_point = r.of(&[-128, -128, 0, 127, r.clone().int8()]);
-    r.next();
+    r.word();
     Affine {
         scale: (0.01 + r.unit()) as f32,
         zero_point,
@@ -117,7 +117,7 @@ fn filter(
                 m = multiplier(r, taps);
             }
             Channel {
-                bias: (r.next() as i32) >> r.of(&[12, 16, 20]),
+                bias: (r.word() as i32) >> r.of(&[12, 16, 20]),
                 multiplier: m,
             }
         })

@@ -35,7 +35,7 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
 fn pointwise(f: &Filter<'_>, gemm: &mut Gemm<'_>, input: &[i8], output: &mut [i8]) -> bool {
     let (c, out_ch) = (f.input.c, f.output.c);
     let pixels = f.input.h * f.input.w;
-    let apart = if c % 4 == 0 {
+    let apart = if c.is_multiple_of(4) {
         0
     } else {
         pixels.min(2 - pixels % 2)
@@ -92,7 +92,7 @@ impl<'f> Job<'f> {
             f,
             inside_rows: inside(w.kernel_h, w.stride_h, w.pad_top, image.h, out.h),
             inside: columns,
-            whole_words: image.c % 4 == 0,
+            whole_words: image.c.is_multiple_of(4),
             run: w.kernel_w * image.c,
             outside: f.input_zero_point as i8,
         }
@@ -142,7 +142,7 @@ impl<'f> Job<'f> {
         for outside in [0..rows.start, rows.end..w.kernel_h] {
             if !outside.is_empty() {
                 let taps = outside.start * self.run..outside.end * self.run;
-                gemm.fill(taps, self.outside, self.run % 4 == 0);
+                gemm.fill(taps, self.outside, self.run.is_multiple_of(4));
             }
         }
         let columns = Columns {

@@ -10,8 +10,8 @@
 //!
 //! # Counts
 //! Eight taps are 27 instructions for 32 multiply-accumulates: 3 LDM, 16 SMLAD, 8 SXTB16. A block
-//! adds 14 where taps are no multiple of 8, 4 for each pass, 4, and for its outputs: ReLU 29,
-//! general 35, with table 40. A last block of one or two channels takes 9 instructions for four
+//! adds 4, 3 for each pass of 64 taps, 15 where four taps are left over, and for its outputs: ReLU
+//! 29, general 35, with table 44. A last block of one or two channels takes 9 instructions for four
 //! taps. Expansion: 13 for 16 values.
 #![allow(unsafe_code)]
 

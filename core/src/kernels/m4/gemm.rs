@@ -12,10 +12,10 @@
 //!
 //! # Counts
 //! A step is 12 instructions for 16 multiply-accumulates: 2 LDRD, 8 SMLAD, 2 SXTB16. A block adds
-//! 3, and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 47, 43 with doubled inputs,
-//! general 59, with table 67. Expansion: 24 for 16 taps of both columns (40 doubled) where rows
-//! are aligned words, 9 for 4 taps at any address, 65 for 3x3 windows of three channels. A pair of
-//! columns adds 20, and each further row 7.
+//! 3, and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 46, 42 with doubled inputs,
+//! general 58, with table 69. Expansion: 24 for 16 taps of both columns (40 doubled) where rows
+//! are aligned words, 10 for 4 taps at any address, 62 for 3x3 windows of three channels. A pair of
+//! columns adds 20, and each further row 9.
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
@@ -531,7 +531,7 @@ pub struct Gemm<'a> {
 
 /// Whether `bytes` begins at a multiple of 4.
 pub fn is_aligned<T>(bytes: &[T]) -> bool {
-    bytes.as_ptr().addr() % 4 == 0
+    bytes.as_ptr().addr().is_multiple_of(4)
 }
 
 /// Whether a kernel may run over the stream: words at multiples of 4, as many as the shape takes.
@@ -766,15 +766,15 @@ impl<'a> Gemm<'a> {
             return None;
         }
         let places = c.input | c.step | c.pitch | c.run | c.first_tap | lines.input;
-        let words = places % 4 == 0 && is_aligned(input);
-        let eights = words && c.run % 8 == 0;
+        let words = places.is_multiple_of(4) && is_aligned(input);
+        let eights = words && c.run.is_multiple_of(8);
         if self.weights.mode == Mode::ReluDoubled {
             return (eights && c.rows == 1).then_some(Expand::EightsDoubled);
         }
         if eights {
             return Some(Expand::Eights);
         }
-        let whole = (c.run | c.first_tap) % 4 == 0;
+        let whole = (c.run | c.first_tap).is_multiple_of(4);
         // A single row of any length is read up to the next multiple of 4 of its own length.
         let read = end.checked_add(c.run.wrapping_neg() % 4)?;
         if (whole || c.run == self.weights.taps) && read <= input.len() {
@@ -856,7 +856,7 @@ impl<'a> Gemm<'a> {
             let inside = ends.is_some_and(|(input_end, output_end)| {
                 (input_end <= input.len() || b.rows == 0) && output_end <= output.len()
             });
-            inside && taps == self.weights.taps && (!whole_words || lengths % 4 == 0)
+            inside && taps == self.weights.taps && (!whole_words || lengths.is_multiple_of(4))
         });
         let ready = whole_words || self.has_buffer();
         if !fits || !ready || self.weights.mode == Mode::ReluDoubled {
@@ -864,7 +864,7 @@ impl<'a> Gemm<'a> {
         }
         let expand = if whole_words {
             Expand::Nothing
-        } else if self.taps % 8 == 0 {
+        } else if self.taps.is_multiple_of(8) {
             Expand::Eights
         } else {
             Expand::Words

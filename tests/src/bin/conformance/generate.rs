@@ -8,7 +8,7 @@ use pupil_core::kernels::{AddParams, MulParams, SoftmaxParams, mean_multiplier, 
 use pupil_core::quant::{Affine, Multiplier};
 use pupil_core::shape::{Shape, Window};
 
-use super::vectors::{FORMAT, File, Layer, Tensor};
+use pupil_tests::vectors::{FORMAT, File, Layer, Tensor};
 
 const CONVENTIONS: &str = "as layer-vectors-v1: little endian; NHWC, batch 1; conv weights OHWI; \
     depthwise weights 1HWC with out = in * multiplier; in_off = -zero point of the input; out_off \

@@ -7,13 +7,12 @@
 
 mod execute;
 mod generate;
-mod vectors;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use vectors::{Layer, Vectors};
+use pupil_tests::vectors::{self, Layer, Vectors};
 
 /// Passed, failed, skipped.
 type Counts = [usize; 3];
@@ -40,7 +39,7 @@ fn main() -> ExitCode {
 
 fn run(folders: &[&str]) -> Result<Counts, String> {
     let mut total: Counts = [0; 3];
-    for folder in find(folders)? {
+    for folder in vectors::find(folders)? {
         let vectors = Vectors::read(&folder)?;
         println!("{}", folder.display());
         let mut table: BTreeMap<&str, Counts> = BTreeMap::new();
@@ -72,32 +71,6 @@ fn run(folders: &[&str]) -> Result<Counts, String> {
         total[0], total[1], total[2]
     );
     Ok(total)
-}
-
-/// The folders that hold vectors, sorted.
-fn find(folders: &[&str]) -> Result<Vec<PathBuf>, String> {
-    let mut found = Vec::new();
-    for folder in folders {
-        let path = PathBuf::from(folder);
-        let is_one = |p: &Path| p.join("layers.json").is_file();
-        if is_one(&path) {
-            found.push(path);
-            continue;
-        }
-        let entries = std::fs::read_dir(&path).map_err(|e| {
-            format!("{folder}: {e}\n  do:    give a folder with layers.json and data.bin")
-        })?;
-        let before = found.len();
-        found.extend(entries.flatten().map(|e| e.path()).filter(|p| is_one(p)));
-        if found.len() == before {
-            return Err(format!(
-                "{folder}: no layers.json in it or in the folders below\n  \
-                 do:    give a folder with layers.json and data.bin"
-            ));
-        }
-        found[before..].sort();
-    }
-    Ok(found)
 }
 
 /// The first difference between core and the expected output, in words.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use pupil_firmware::protocol::Record;
-use pupil_tests::cases::{Case, bench, random};
+use pupil_tests::cases::{self, Case, bench, random};
+use pupil_tests::vectors::{self, Vectors};
 use serde_json::{Value, json};
 
 use super::boards::{Machine, machine};
@@ -35,6 +36,7 @@ pub struct Answer {
 /// Unknown arguments, or a set-up that fails.
 pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     let (mut board, mut json, mut fuzz) = (machine("mps2-an386")?, false, None);
+    let mut folders = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -42,6 +44,12 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
             "--fuzz" => {
                 let count = words.next().and_then(|n| n.parse::<u64>().ok());
                 fuzz = Some(count.ok_or_else(|| anyhow!("--fuzz needs a number of layers"))?);
+            }
+            "--vectors" => {
+                let folder = words
+                    .next()
+                    .ok_or_else(|| anyhow!("--vectors needs a folder"))?;
+                folders.push(*folder);
             }
             option if option.starts_with('-') => {
                 bail!("unknown option `{option}`\n  do:    cargo xtask help")
@@ -57,6 +65,9 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     }
     let toolchain = setup()?;
     let program = build(&toolchain, board)?;
+    if !folders.is_empty() {
+        return vectors(&program, board, &folders);
+    }
     if let Some(count) = fuzz {
         let (right, first) = self::fuzz(&program, board, count)?;
         out!(
@@ -168,6 +179,36 @@ pub fn fuzz(program: &Path, board: Machine, count: u64) -> anyhow::Result<(usize
         }
     }
     Ok((right, first))
+}
+
+/// Layer vectors on a machine, as `conformance` runs them here; sequences apart.
+fn vectors(program: &Path, board: Machine, folders: &[&str]) -> anyhow::Result<bool> {
+    let (mut passed, mut failed) = (0, 0);
+    for folder in vectors::find(folders).map_err(anyhow::Error::msg)? {
+        let vectors = Vectors::read(&folder).map_err(anyhow::Error::msg)?;
+        let layers = vectors.layers.iter().filter(|l| l.op != "seq");
+        let cases = layers
+            .map(|l| cases::vectors::case(&vectors, l).map_err(|e| anyhow!("{}: {e}", l.name)))
+            .collect::<Result<Vec<_>, _>>()?;
+        for (case, answer) in cases.iter().zip(run(program, board, &cases)?) {
+            let (n, all) = (answer.instructions, case.expected.len());
+            out!(
+                "{:<40} {n:>9} instructions, {} of {all} bytes wrong",
+                case.name,
+                answer.wrong
+            );
+            if answer.wrong == 0 {
+                passed += 1;
+            } else {
+                failed += 1;
+            }
+        }
+    }
+    out!(
+        "{passed} passed, {failed} failed, 0 skipped on {}",
+        board.name
+    );
+    Ok(failed == 0)
 }
 
 fn verdict(case: &Case, answer: Answer) -> &'static str {

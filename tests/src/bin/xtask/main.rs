@@ -23,6 +23,7 @@ cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEM
 cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside the peers'
     --json                 a list of objects
     --fuzz N               N random layers instead, device against reference
+    --vectors DIR          layer vectors instead, as `conformance` reads them
 
 Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
 

@@ -1,7 +1,7 @@
 //! Reads `layer-vectors-v1`: layers.json and data.bin. Untrusted bytes: nothing here panics.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,35 @@ pub struct Tensor {
     pub offset: usize,
     /// Bytes.
     pub nbytes: usize,
+}
+
+/// The folders that hold vectors: those given, or the ones in them, sorted.
+///
+/// # Errors
+/// A folder without any.
+pub fn find(folders: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    for folder in folders {
+        let path = PathBuf::from(folder);
+        let is_one = |p: &Path| p.join("layers.json").is_file();
+        if is_one(&path) {
+            found.push(path);
+            continue;
+        }
+        let entries = std::fs::read_dir(&path).map_err(|e| {
+            format!("{folder}: {e}\n  do:    give a folder with layers.json and data.bin")
+        })?;
+        let before = found.len();
+        found.extend(entries.flatten().map(|e| e.path()).filter(|p| is_one(p)));
+        if found.len() == before {
+            return Err(format!(
+                "{folder}: no layers.json in it or in the folders below\n  \
+                 do:    give a folder with layers.json and data.bin"
+            ));
+        }
+        found[before..].sort();
+    }
+    Ok(found)
 }
 
 impl Layer {
