@@ -264,7 +264,7 @@ impl Case {
         let mut bytes = Bytes(self.seed);
         let x = bytes.int8(input.len());
         let mut weights = bytes.int8(per_channel * output.c);
-        if self.seed % 4 > 0 {
+        if !self.seed.is_multiple_of(4) {
             // As trainers make them: the pair layout needs it.
             for w in &mut weights {
                 *w = (*w).max(-127);

@@ -18,10 +18,10 @@ const TAPS: usize = 256;
 pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) -> bool {
     let Shape { h, w, c } = p.input;
     let window = &p.window;
-    let whole = p.output.h == 1 && p.output.w == 1 && window.rows(0, h) == (0..h) && {
-        window.columns(0, w) == (0..w)
-    };
-    let done = if whole && window.kernel_h == h && window.kernel_w == w {
+    let whole = (p.output.h, p.output.w) == (1, 1)
+        && (window.kernel_h, window.kernel_w) == (h, w)
+        && (window.pad_top, window.pad_left) == (0, 0);
+    let done = if whole {
         let input = input.get(..p.input.len());
         input.is_some_and(|input| sums::average(input, c, output))
     } else {

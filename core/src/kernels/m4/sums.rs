@@ -244,21 +244,25 @@ mod wide {
     strb   \sums, [r3, #\at+2]
     .endm
 
-    @ r3 output, fifth argument: groups of 16 channels. Frame: 0 return address, 4 end, 8 entry,
-    @ 12 pixel, 16 channels, 20 pixels, 24 output, 64 groups.
+    @ r3 output, fifth argument: end of the output. Frame: 0 return address, 4 end, 8 entry, 12 half
+    @ of the pixels in both halves, 16 the negative, 20 pixel, 24 channels, 28 pixels, 32 output,
+    @ 72 end of the output.
     .section .text.pupil_m4_averages, "ax", %progbits
     .global pupil_m4_averages
     .thumb_func
     pupil_m4_averages:
     push   {{r0-r11, lr}}
-    sub    sp, #12
+    sub    sp, #20
     PSUM_ENDS
+    lsr    r4, r2, #1
+    mov    r5, #0
+    orr    r4, r4, r4, lsl #16
+    ssub16 r5, r5, r4
+    strd   r4, r5, [sp, #12]
 5:  bl     pupil_m4_sum_pixels
-    ldrd   r1, r3, [sp, #20]
-    lsr    r2, r1, #1
+    ldrd   r1, r3, [sp, #28]
+    ldrd   r2, r4, [sp, #12]
     mov    r0, #0
-    orr    r2, r2, r2, lsl #16
-    ssub16 r4, r0, r2
     PSUM_AVERAGES r6, 0
     PSUM_AVERAGES r7, 1
     PSUM_AVERAGES r8, 4
@@ -267,19 +271,18 @@ mod wide {
     PSUM_AVERAGES r11, 9
     PSUM_AVERAGES r12, 12
     PSUM_AVERAGES lr, 13
-    ldr    r4, [sp, #64]
     ldr    r2, [sp, #4]
-    ldrd   r0, r1, [sp, #12]
+    ldrd   r0, r1, [sp, #20]
+    ldr    r4, [sp, #72]
     add    r3, #16
     add    r2, #16
     add    r0, #16
-    str    r3, [sp, #24]
+    str    r3, [sp, #32]
     str    r2, [sp, #4]
-    str    r0, [sp, #12]
-    subs   r4, #1
-    str    r4, [sp, #64]
+    str    r0, [sp, #20]
+    cmp    r3, r4
     bne    5b
-    add    sp, #28
+    add    sp, #36
     pop    {{r4-r11, pc}}
     .text
     "#
@@ -287,7 +290,7 @@ mod wide {
 
     unsafe extern "C" {
         fn pupil_m4_sums(x: *const i8, c: usize, pixels: usize, sums: *mut i32);
-        fn pupil_m4_averages(x: *const i8, c: usize, pixels: usize, y: *mut i8, groups: usize);
+        fn pupil_m4_averages(x: *const i8, c: usize, pixels: usize, y: *mut i8, y_end: *mut i8);
     }
 
     /// Whether 16 channels from `first` on can be read as words at every pixel.
@@ -321,7 +324,8 @@ mod wide {
         // SAFETY: as in `sums` for each group of channels; 16 bytes a group are written. The
         // callee keeps the C ABI.
         unsafe {
-            pupil_m4_averages(input.as_ptr(), c, pixels, output.as_mut_ptr(), groups);
+            let ends = output[..groups * WIDE].as_mut_ptr_range();
+            pupil_m4_averages(input.as_ptr(), c, pixels, ends.start, ends.end);
         }
         groups * WIDE
     }

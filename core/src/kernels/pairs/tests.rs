@@ -181,7 +181,7 @@ fn twin(pairs: &Pairs<'_>, x: &[i8]) -> Vec<i8> {
             }
         }
         // The kernels stop at the flags, not at a count.
-        if last & PARTIAL != 0 || last & LAST != 0 && pairs.out_ch % BLOCK == 0 {
+        if last & PARTIAL != 0 || last & LAST != 0 && pairs.out_ch.is_multiple_of(BLOCK) {
             break;
         }
     }
@@ -250,7 +250,7 @@ proptest! {
         }
         let pairs = Pairs::new(&stream, taps, out_ch, mode, zero_point);
         if pairs.check().is_ok() {
-            let x: Vec<i8> = (0..taps).map(|i| (i as u64 * 37 ^ seed) as i8).collect();
+            let x: Vec<i8> = (0..taps).map(|i| ((i as u64 * 37) ^ seed) as i8).collect();
             let out = Output { zero_point, min: -128, max: 127, lookup: None };
             let expected: Vec<i8> = (0..out_ch)
                 .map(|c| {

@@ -165,7 +165,9 @@ mod twin {
     //! The block kernel in plain Rust.
 
     use super::super::layout::{Expand, GROUP};
+    #[cfg(not(arm_dsp))]
     use super::super::twin::{dual, smmlar, word};
+    #[cfg(not(arm_dsp))]
     use super::{BLOCK, Blocks};
 
     #[cfg(not(arm_dsp))]
@@ -201,7 +203,7 @@ mod twin {
         }
     }
 
-    #[cfg_attr(arm_dsp, allow(dead_code))]
+    #[cfg(not(arm_dsp))]
     pub fn blocks(
         b: &Blocks,
         pair_rows: &[u32],

@@ -31,7 +31,7 @@
 #![allow(unsafe_code)]
 
 use super::layout::{Expand, GROUP, Run};
-use super::{Maps, twin};
+use super::{Group, Layer, Maps, groups, twin};
 use crate::kernels::row_pairs::Kernel;
 use core::arch::global_asm;
 use core::marker::PhantomData;
@@ -462,48 +462,93 @@ pub fn expand_planar(
     unsafe { pupil_m4_dw_expand_planar(a, lower.wrapping_sub(upper), to, e) }
 }
 
-/// What the micro-kernels work on: the maps and the scratch as pointers, with the greatest offset
-/// from which each kernel stays inside.
+/// Runs a layer whose slices have been checked: all groups of four channels, step by step.
+///
+/// The checks of [`Layer::run`] and the layout of pair rows keep every access inside: image rows
+/// are read where they exist, from a group's first channel to its fourth, which is a channel of
+/// the pixel; pair rows lie in [`Kernel::scratch_words`]; outputs are those of existing rows and
+/// columns, because a step is 0 where the second one does not exist.
+#[inline(never)] // registers of its own for the loop
+pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
+    let walker = &mut Walker::new(layer, kernel, maps, scratch);
+    let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
+    let slack = 8 * kernel.slack(layer.output.h);
+    let (steps, last_row) = (layer.output.h.div_ceil(2), layer.input.h - 1);
+    let (pad_top, image_row) = (layer.window.pad_top, walker.image_row);
+    let (expand_to, two_rows) = (walker.expand_to, 2 * image_row);
+    for group in groups(layer.input.c) {
+        walker.begin(&group);
+        // The step's pair rows begin at word `base`; the next one to make, at `at`, is of image
+        // row `row`, whose first byte is `upper`: both wrap below 0.
+        let (mut base, mut at) = (0, 0);
+        let mut row = 0usize.wrapping_sub(pad_top);
+        let mut upper = walker.input.wrapping_add(group.first);
+        upper = upper.wrapping_sub(pad_top * image_row);
+        for step in 0..steps {
+            if base > slack {
+                walker.move_back(base);
+                (base, at) = (0, at - base);
+            }
+            while at < base + live {
+                let to = walker.scratch.wrapping_add(at);
+                if row < last_row && !walker.narrow {
+                    // SAFETY: both image rows exist, and the pair row lies in the scratch.
+                    unsafe { expand_to(upper, image_row, to, &raw const walker.expand) }
+                } else {
+                    walker.border(row, upper, to, last_row);
+                }
+                row = row.wrapping_add(2);
+                upper = upper.wrapping_add(two_rows);
+                at += 8;
+            }
+            if 2 * step + 1 == layer.output.h {
+                walker.frames.iter_mut().for_each(|frame| frame.row = 0);
+            }
+            if walker.many == 1 {
+                walker.blocks(ahead);
+            } else {
+                walker.many(layer, &group, ahead);
+            }
+            base += ahead;
+        }
+    }
+}
+
+/// The maps and the scratch as pointers, and the frames of the next step.
 #[derive(Debug)]
-pub struct Walker<'w, 'm> {
-    kernel: Kernel,
-    expand: &'w Expand,
-    /// A pair row of padding.
-    padding: Expand,
+struct Walker<'w> {
+    entry: unsafe extern "C" fn(*const Frame),
+    expand_to: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
     image_row: usize,
     input: *const i8,
     output: *mut i8,
     scratch: *mut u32,
-    /// Greatest bytes where an image row's four channels may begin, if there is any.
-    last_row: Option<usize>,
-    /// Greatest word where a pair row may begin, and where a step's pair rows may.
-    last_pair_row: Option<usize>,
-    last_step: Option<usize>,
-    /// Output bytes, and what a step of one channel reaches: both rows, one row.
-    output_len: usize,
-    reach: [usize; 2],
-    entry: unsafe extern "C" fn(*const Frame),
-    expand_to: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
+    scratch_len: usize,
+    input_len: usize,
+    /// Blocks of two columns, and of a single last one.
     frames: [Frame; 2],
     blocks: [usize; 2],
-    /// Words and bytes from the first block to the single last column's block.
-    further: (usize, usize),
-    channels: usize,
-    life: PhantomData<(&'w mut Maps<'m>, &'w mut [u32])>,
+    /// Bytes of blocks in pair rows and output, two steps of the output.
+    width: (usize, usize),
+    row: usize,
+    params: *const u32,
+    kernel: Kernel,
+    /// Outputs of an input channel.
+    many: usize,
+    /// Whether a pixel has fewer channels than a word.
+    narrow: bool,
+    expand: Expand,
+    life: PhantomData<&'w mut [u32]>,
 }
 
-impl<'w, 'm> Walker<'w, 'm> {
-    /// On these maps, with pair rows as `expand` says.
-    pub fn new(
+impl<'w> Walker<'w> {
+    fn new(
+        layer: &Layer<'w>,
         kernel: Kernel,
-        expand: &'w Expand,
-        image_row: usize,
-        runs: [Run; 2],
-        maps: &'w mut Maps<'m>,
+        maps: &'w mut Maps<'_>,
         scratch: &'w mut [u32],
-        table: Option<&'w [u8; 256]>,
     ) -> Self {
-        let (input_len, output_len) = (maps.input().len(), maps.output().len());
+        let input_len = maps.input().len();
         let (input, output) = match maps {
             Maps::Apart(input, output) => (input.as_ptr(), output.as_mut_ptr()),
             Maps::InPlace(map) => {
@@ -511,257 +556,190 @@ impl<'w, 'm> Walker<'w, 'm> {
                 (map.cast_const(), map)
             }
         };
-        let pairs = expand.column_pairs();
-        let pair_row = pairs.saturating_sub(1) * (kernel.pitch() / 4) + 8;
-        let columns = 2 * runs[0].blocks + runs[1].blocks;
-        let step = pair_row + 8 * (kernel.live() - 1);
-        let enough = pairs > 0 && pairs >= kernel.column_pairs(columns);
-        let one_row = columns.saturating_sub(1) * runs[0].column;
-        let table = table.map_or(core::ptr::null(), |t| {
+        let table = layer.table.map_or(core::ptr::null(), |t| {
             t.as_ptr().cast::<i8>().wrapping_add(128)
         });
+        let runs = Run::of(layer.output.w, layer.output.c);
         Self {
-            kernel,
-            expand,
-            padding: Expand {
-                before: pairs,
-                whole: 0,
-                half_before: 0,
-                half_after: 0,
-                after: 0,
-                ..*expand
-            },
-            image_row,
-            input,
-            output,
-            scratch: scratch.as_mut_ptr(),
-            last_row: input_len.checked_sub(expand.reach),
-            last_pair_row: scratch.len().checked_sub(pair_row),
-            last_step: scratch.len().checked_sub(step).filter(|_| enough),
-            output_len,
-            reach: [one_row, one_row + runs[0].row],
             entry: entry(kernel),
             expand_to: if kernel.pitch() == 64 {
                 pupil_m4_dw_expand_64
             } else {
                 pupil_m4_dw_expand_96
             },
+            image_row: layer.input.w * layer.input.c,
+            input,
+            output,
+            scratch: scratch.as_mut_ptr(),
+            scratch_len: scratch.len(),
+            input_len,
             frames: runs.map(|run| Frame::new(kernel, &run, table)),
             blocks: runs.map(|run| run.blocks),
-            further: (
-                runs[0].blocks * kernel.block_bytes() / 4,
+            width: (
+                runs[0].blocks * kernel.block_bytes(),
                 2 * runs[0].blocks * runs[0].column,
             ),
-            channels: 0,
+            row: runs[0].row,
+            params: layer.params.as_ptr().cast(),
+            kernel,
+            many: layer.multiplier(),
+            narrow: layer.input.c < GROUP,
+            expand: layer.expand(kernel),
             life: PhantomData,
         }
     }
 
-    /// The channels that the next steps compute, by their parameters: four at most.
-    #[inline(always)]
-    pub fn channels(&mut self, params: &'w [[u8; 4]]) {
+    /// The first step of a group.
+    fn begin(&mut self, group: &Group) {
+        let first = (group.first + group.skip) * self.many;
         let words = self.kernel.words();
-        self.channels = params.len() / words;
-        let first = params.as_ptr().cast::<u32>();
-        if !first.is_aligned() {
-            // LDM wants whole words.
-            self.channels = 0;
+        let params = self.params.wrapping_add(first * words);
+        let mut src: *const u32 = self.scratch.wrapping_add(2 * group.skip);
+        let mut out = self.output.wrapping_add(first);
+        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
+            frame.params = params;
+            frame.params_end = params.wrapping_add(group.channels * words);
+            frame.src = src;
+            frame.end = src.wrapping_byte_add(blocks * self.kernel.block_bytes());
+            frame.out = out;
+            frame.row = self.row;
+            src = src.wrapping_byte_add(self.width.0);
+            out = out.wrapping_add(self.width.1);
+        }
+    }
+
+    /// Computes the step's blocks; the next step's pair rows begin `ahead` words further.
+    #[inline(always)]
+    fn blocks(&mut self, ahead: usize) {
+        let bytes = 2 * self.row;
+        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
+            if blocks > 0 {
+                // SAFETY: see `run`. The parameters are whole channels. Table indices are
+                // saturated to −128..127 around its middle. Input and output may be one map: it is
+                // only reached through these pointers while the walker lives. The callee keeps
+                // the C ABI and reads the frame only.
+                unsafe { (self.entry)(frame) }
+                frame.src = frame.src.wrapping_add(ahead);
+                frame.end = frame.end.wrapping_add(ahead);
+                frame.out = frame.out.wrapping_add(bytes);
+            }
+        }
+    }
+
+    /// [`blocks`](Self::blocks) of several outputs a channel: each is a call of its own.
+    #[inline(never)]
+    fn many(&mut self, layer: &Layer<'_>, group: &Group, ahead: usize) {
+        let words = self.kernel.words();
+        let first = (group.first + group.skip) * self.many;
+        for o in 0..group.channels * self.many {
+            let params = layer.params.as_ptr().cast::<u32>();
+            let channel = 2 * (o / self.many);
+            for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
+                frame.params = params.wrapping_add((first + o) * words);
+                frame.params_end = frame.params.wrapping_add(words);
+                if blocks > 0 {
+                    let shifted = Frame {
+                        src: frame.src.wrapping_add(channel),
+                        out: frame.out.wrapping_add(o),
+                        ..*frame
+                    };
+                    // SAFETY: as in `blocks`, for one channel of pair rows and one of outputs.
+                    unsafe { (self.entry)(&shifted) }
+                }
+            }
         }
         for frame in &mut self.frames {
-            frame.params = first;
-            frame.params_end = first.wrapping_add(self.channels * words);
+            frame.src = frame.src.wrapping_add(ahead);
+            frame.end = frame.end.wrapping_add(ahead);
+            frame.out = frame.out.wrapping_add(2 * self.row);
         }
     }
 
-    /// Makes the pair row at word `at` of the image row at byte `upper` and the one below.
-    #[inline(always)]
-    pub fn whole_row(&mut self, upper: usize, at: usize) {
-        self.rows(upper, self.image_row, at);
-    }
-
-    /// Makes the pair row at word `at` of one image row and padding in half `padding` (1 the
-    /// high one).
+    /// Makes a pair row at the image's border, or of fewer than four channels: of image row `row`,
+    /// which begins at `upper`, and the one below.
     #[inline(never)]
-    pub fn half_row(&mut self, row: usize, padding: usize, at: usize) {
-        self.rows(row, 0, at);
-        if self.last_pair_row.is_none_or(|last| at > last) || padding > 1 {
-            return;
-        }
-        let half = self
-            .scratch
-            .wrapping_add(at)
-            .cast::<u16>()
-            .wrapping_add(padding);
-        let (pairs, pitch) = (self.expand.column_pairs(), self.kernel.pitch());
-        // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart, from word
-        // `at` on, inside the scratch by `last_pair_row`. Cores with these instructions are
-        // little-endian here.
-        unsafe { pupil_m4_dw_half(half, self.expand.zero_pair & 0xffff, pairs, pitch) }
-    }
-
-    /// Makes the pair row at word `at` of padding.
-    #[inline(never)]
-    pub fn no_row(&mut self, at: usize) {
-        if self.last_pair_row.is_none_or(|last| at > last) {
-            return;
-        }
-        let to = self.scratch.wrapping_add(at);
-        // SAFETY: 8 words in each of `column_pairs` groups are written from word `at` on, inside
-        // the scratch by `last_pair_row`; no image column is read.
-        unsafe { (self.expand_to)(self.input, 0, to, &self.padding) }
-    }
-
-    #[inline(always)]
-    fn rows(&mut self, upper: usize, apart: usize, at: usize) {
-        let fits = self.last_row.is_some_and(|last| upper + apart <= last)
-            && self.last_pair_row.is_some_and(|last| at <= last);
-        if !fits {
-            return;
-        }
-        if self.expand.channels < GROUP {
-            return self.narrow(upper, upper + apart, at);
-        }
-        let (a, to) = (
-            self.input.wrapping_add(upper),
-            self.scratch.wrapping_add(at),
-        );
-        // SAFETY: each row reads 4 bytes at `columns` pixels, `channels` apart: `reach` bytes,
-        // inside the input by `last_row`. 8 words in each of `column_pairs` groups, `pitch` bytes
-        // apart, are written from word `at` on, inside the scratch by `last_pair_row`.
-        unsafe { (self.expand_to)(a, apart, to, self.expand) }
-    }
-
-    /// Fewer channels than a word has.
-    #[inline(never)]
-    fn narrow(&mut self, upper: usize, lower: usize, at: usize) {
-        let (Some(row), Some(pair_row)) = (self.last_row, self.last_pair_row) else {
-            return;
+    fn border(&self, row: usize, upper: *const i8, to: *mut u32, last_row: usize) {
+        let below = upper.wrapping_add(self.image_row);
+        // The rows to read, and the half that is padding.
+        let (a, b, padding) = if row < last_row {
+            (upper, below, None)
+        } else if row == last_row {
+            (upper, upper, Some(1))
+        } else if row == usize::MAX {
+            (below, below, Some(0))
+        } else {
+            let padding = Expand {
+                before: self.expand.column_pairs(),
+                whole: 0,
+                half_before: 0,
+                half_after: 0,
+                after: 0,
+                ..self.expand
+            };
+            // SAFETY: 8 words in each of `column_pairs` groups are written, inside the scratch;
+            // no image column is read.
+            return unsafe { (self.expand_to)(self.input, 0, to, &padding) };
         };
-        let e = self.expand;
-        let words = e.column_pairs().saturating_sub(1) * (self.kernel.pitch() / 4) + 8;
+        if self.narrow {
+            self.narrow(a, b, to);
+        } else {
+            // SAFETY: the image rows exist, and the pair row lies in the scratch.
+            unsafe { (self.expand_to)(a, b.addr() - a.addr(), to, &self.expand) }
+        }
+        if let Some(padding) = padding {
+            let half = to.cast::<u16>().wrapping_add(padding);
+            let (pairs, pitch) = (self.expand.column_pairs(), self.kernel.pitch());
+            // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart: the
+            // pair row. Cores with these instructions are little-endian here.
+            unsafe { pupil_m4_dw_half(half, self.expand.zero_pair & 0xffff, pairs, pitch) }
+        }
+    }
+
+    /// A pair row of fewer than four channels.
+    fn narrow(&self, a: *const i8, b: *const i8, to: *mut u32) {
         // SAFETY: the lengths are those of the slices of `new`, which are borrowed for 'w; no
         // other reference to them lives during this call.
         let (input, scratch) = unsafe {
             (
-                core::slice::from_raw_parts(self.input, row + e.reach),
-                core::slice::from_raw_parts_mut(self.scratch, pair_row + words),
+                core::slice::from_raw_parts(self.input, self.input_len),
+                core::slice::from_raw_parts_mut(self.scratch, self.scratch_len),
             )
         };
-        twin::columns(self.kernel, e, input, upper, lower, e.channels, scratch, at);
+        let row = |p: *const i8| p.addr() - self.input.addr();
+        let at = (to.addr() - self.scratch.addr()) / 4;
+        let e = &self.expand;
+        twin::columns(
+            self.kernel,
+            e,
+            input,
+            row(a),
+            row(b),
+            e.channels,
+            scratch,
+            at,
+        );
     }
 
     /// Copies the pair rows that the next step reads from word `base` to the start.
     #[inline(never)]
-    pub fn move_back(&mut self, base: usize) {
+    fn move_back(&mut self, base: usize) {
         let (pitch, words) = (
             self.kernel.pitch() / 4,
             8 * (self.kernel.live() - self.kernel.advance()),
         );
-        let ahead = 8 * self.kernel.advance();
-        if self.last_step.is_none_or(|last| base > last + ahead) {
-            return;
-        }
         for pair in 0..self.expand.column_pairs() {
             let from = self.scratch.wrapping_add(base + pair * pitch);
-            // SAFETY: the rows of the next step that exist: they lie inside by `last_step`, which
-            // counts all rows of a step, and `ahead`, those that are still missing. From 0 they
-            // lie before that.
+            // SAFETY: the rows of the next step that exist already; they lie in the scratch, and
+            // from 0 on before that.
             unsafe {
                 self.scratch
                     .wrapping_add(pair * pitch)
                     .copy_from(from, words)
             }
         }
-    }
-
-    /// Several steps of four-channel pair rows, `advance` new ones each: of the image rows from byte
-    /// `upper` on, to words from `new` on; then [`blocks`](Self::blocks) of both output rows.
-    pub fn steps(&mut self, count: usize, upper: usize, new: usize, at: usize, out: usize) {
-        let Some(more) = count.checked_sub(1) else {
-            return;
-        };
-        let advance = self.kernel.advance();
-        let out_step = 2 * (self.reach[1] - self.reach[0]);
-        let lowest = upper + (2 * count * advance - 1) * self.image_row;
-        let last_pair_row = new + 8 * (count * advance - 1);
-        let last_at = at + 8 * advance * more + 2 * self.channels;
-        let last_out = out + out_step * more + self.reach[1] + self.channels;
-        let fits = self.last_row.is_some_and(|last| lowest <= last)
-            && self.last_pair_row.is_some_and(|last| last_pair_row <= last)
-            && self.last_step.is_some_and(|last| last_at <= last + 8)
-            && last_out <= self.output_len
-            && self.channels > 0
-            && self.expand.channels >= GROUP;
-        if !fits {
-            return;
-        }
-        let (expand, image_row) = (self.expand, self.image_row);
-        let mut upper = self.input.wrapping_add(upper);
-        let mut new = self.scratch.wrapping_add(new);
-        let (src, to) = (self.scratch.wrapping_add(at), self.output.wrapping_add(out));
-        self.place(src, to, out_step / 2);
-        for _ in 0..count {
-            for _ in 0..advance {
-                // SAFETY: as in `rows`; the last step's rows are checked, earlier ones lie before.
-                unsafe { (self.expand_to)(upper, image_row, new, expand) }
-                upper = upper.wrapping_add(2 * image_row);
-                new = new.wrapping_add(8);
-            }
-            for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
-                if blocks > 0 {
-                    // SAFETY: as in `blocks`; the last step is checked, earlier ones lie before.
-                    unsafe { (self.entry)(frame) }
-                    frame.src = frame.src.wrapping_add(8 * advance);
-                    frame.end = frame.end.wrapping_add(8 * advance);
-                    frame.out = frame.out.wrapping_add(out_step);
-                }
-            }
-        }
-    }
-
-    /// Where the blocks of the next step lie.
-    #[inline(always)]
-    fn place(&mut self, mut src: *const u32, mut out: *mut i8, row: usize) {
-        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
-            frame.src = src;
-            frame.end = src.wrapping_byte_add(blocks * self.kernel.block_bytes());
-            frame.out = out;
-            frame.row = row;
-            src = src.wrapping_add(self.further.0);
-            out = out.wrapping_add(self.further.1);
-        }
-    }
-
-    /// Computes two output rows (one unless `both`) of all channels: pair rows from word `at` on,
-    /// two words a channel; outputs from byte `out` on.
-    #[inline(always)]
-    pub fn blocks(&mut self, at: usize, out: usize, both: bool) {
-        let reach = self.reach[usize::from(both)] + self.channels;
-        // The last channel's words end 8 words into the pair row.
-        let fits = self
-            .last_step
-            .is_some_and(|last| at + 2 * self.channels <= last + 8)
-            && out + reach <= self.output_len
-            && self.channels > 0;
-        if !fits {
-            return;
-        }
-        let (src, to) = (self.scratch.wrapping_add(at), self.output.wrapping_add(out));
-        let row = if both {
-            self.reach[1] - self.reach[0]
-        } else {
-            0
-        };
-        self.place(src, to, row);
-        for (frame, blocks) in self.frames.iter().zip(self.blocks) {
-            if blocks > 0 {
-                // SAFETY: the blocks read the pair rows of a step, inside the scratch by
-                // `last_step`, and write `reach` bytes from `out` on, inside the output. The
-                // parameters are whole channels. Table indices are saturated to −128..127 around
-                // its middle. Input and output may be one map: it is only reached through these
-                // pointers while the walker lives.
-                unsafe { (self.entry)(frame) }
-            }
+        for frame in &mut self.frames {
+            frame.src = frame.src.wrapping_sub(base);
+            frame.end = frame.end.wrapping_sub(base);
         }
     }
 }

@@ -19,7 +19,7 @@ use self::asm as ops;
 #[cfg(not(arm_dsp))]
 use self::twin as ops;
 
-use self::layout::{Expand, GROUP, Run};
+use self::layout::{Expand, GROUP};
 use crate::kernels::m4::clamp::clamp;
 use crate::kernels::row_pairs::{Form, Kernel};
 use crate::shape::{Shape, Window};
@@ -118,7 +118,7 @@ impl Layer<'_> {
             return false;
         }
         match self.form {
-            Form::Blocks(kernel) => self.blocks(kernel, maps, scratch),
+            Form::Blocks(kernel) => ops::run(self, kernel, maps, scratch),
             Form::Any => any::run(self, maps, scratch),
         }
         if self.table.is_none() && self.act != (i8::MIN, i8::MAX) {
@@ -128,85 +128,15 @@ impl Layer<'_> {
         true
     }
 
-    fn blocks(&self, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
-        let Shape { h, w, c } = self.output;
-        let (pad_top, pad_left) = (self.window.pad_top, self.window.pad_left);
-        let pairs = kernel.column_pairs(w);
-        let expand = Expand::new(self.input, self.input_zero_point, pad_left, pairs);
-        let image_row = self.input.w * self.input.c;
-        let runs = Run::of(w, c);
-        let mut walker =
-            ops::Walker::new(kernel, &expand, image_row, runs, maps, scratch, self.table);
-        let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
-        let (slack, last_row) = (8 * kernel.slack(h), self.input.h - 1);
-        let m = self.multiplier();
-        let words = kernel.words();
-        let quick = m == 1 && self.input.c >= GROUP;
-        for group in groups(self.input.c) {
-            // The step's pair rows begin at word `base`; the next one to make, at `at`, is of
-            // image row `row`, whose first byte is `upper`: both wrap below 0.
-            let (mut base, mut at) = (0, 0);
-            let mut row = 0usize.wrapping_sub(pad_top);
-            let mut upper = group.first.wrapping_sub(pad_top * image_row);
-            let first_output = (group.first + group.skip) * m;
-            let params = |channel: usize, count: usize| {
-                let range = channel * words..(channel + count) * words;
-                self.params.get(range).unwrap_or(&[])
-            };
-            let mut out = first_output;
-            walker.channels(params(first_output, group.channels));
-            let mut step = 0;
-            while step < h.div_ceil(2) {
-                if base > slack {
-                    walker.move_back(base);
-                    (base, at) = (0, at - base);
-                }
-                // How many steps from here on need whole image rows and write both output rows.
-                let mut plain = 0;
-                if quick && at == base + live - ahead && row < last_row {
-                    let whole = (last_row + 1 - row) / (2 * kernel.advance());
-                    plain = whole.min(h / 2 - step).min((slack - base) / ahead + 1);
-                }
-                if plain > 0 {
-                    walker.steps(plain, upper, at, base + 2 * group.skip, out);
-                    row += 2 * kernel.advance() * plain;
-                    upper += 2 * kernel.advance() * plain * image_row;
-                    at += ahead * plain;
-                    base += ahead * plain;
-                    out += 2 * w * c * plain;
-                    step += plain;
-                    continue;
-                }
-                if row < last_row {
-                    walker.whole_row(upper, at);
-                } else if row == last_row {
-                    walker.half_row(upper, 1, at);
-                } else if row == usize::MAX {
-                    walker.half_row(upper.wrapping_add(image_row), 0, at);
-                } else {
-                    walker.no_row(at);
-                }
-                row = row.wrapping_add(2);
-                upper = upper.wrapping_add(2 * image_row);
-                at += 8;
-                if at < base + live {
-                    continue;
-                }
-                let both = 2 * step + 1 < h;
-                if m == 1 {
-                    walker.blocks(base + 2 * group.skip, out, both);
-                } else {
-                    // With several outputs a channel, each is a call of its own.
-                    for o in 0..group.channels * m {
-                        walker.channels(params(first_output + o, 1));
-                        walker.blocks(base + 2 * (group.skip + o / m), out + o, both);
-                    }
-                }
-                base += ahead;
-                out += 2 * w * c;
-                step += 1;
-            }
-        }
+    /// The pair rows of a block kernel.
+    fn expand(&self, kernel: Kernel) -> Expand {
+        let pairs = kernel.column_pairs(self.output.w);
+        Expand::new(
+            self.input,
+            self.input_zero_point,
+            self.window.pad_left,
+            pairs,
+        )
     }
 }
 

@@ -56,7 +56,7 @@ impl Case {
             .collect();
         let multipliers: Vec<Multiplier> = (0..output.c)
             .map(|_| Multiplier {
-                mantissa: if bytes.next() % 40 == 0 {
+                mantissa: if bytes.next().is_multiple_of(40) {
                     0
                 } else {
                     (1 << 30) + (bytes.next() as i32 & 0xff_ffff) * 63
@@ -156,13 +156,13 @@ prop_compose! {
 /// The case with the window of a block kernel, multiplier 1 three times in four.
 fn with_kernel(case: &Case, side: usize, stride: usize) -> Case {
     let mut case = case.clone();
-    if case.seed % 4 != 0 {
+    if !case.seed.is_multiple_of(4) {
         case.multiplier = 1;
     }
     let w = &mut case.window;
     (w.kernel_h, w.kernel_w, w.stride_h, w.stride_w) = (side, side, stride, stride);
     (w.pad_top, w.pad_left) = (w.pad_top % side, w.pad_left % side);
-    if case.seed % 3 != 0 {
+    if !case.seed.is_multiple_of(3) {
         let i = case.input;
         (w.pad_top, w.pad_left) = (
             crate::shape::same_padding(i.h, side, stride).0,

@@ -1,11 +1,20 @@
 //! The block kernels of `asm.rs` in plain Rust: the same pair rows, the same parameters, the same
 //! order. What runs where the instructions do not exist, and what the packer is tested with.
 
+#[cfg(not(arm_dsp))]
 use super::Maps;
-use super::layout::{Expand, GROUP, Run};
-use crate::kernels::row_pairs::{FAST_SHIFT, Kernel};
+use super::layout::Expand;
+#[cfg(not(arm_dsp))]
+use super::layout::{GROUP, Run};
+#[cfg(not(arm_dsp))]
+use super::{Layer, groups};
+#[cfg(not(arm_dsp))]
+use crate::kernels::row_pairs::FAST_SHIFT;
+use crate::kernels::row_pairs::Kernel;
+#[cfg(not(arm_dsp))]
+use crate::shape::Shape;
 
-/// [`expand`](Walker::whole_row) of `channels` channels, the words of the others unchanged.
+/// Makes the pair row of `channels` channels; the words of the others are unchanged.
 #[allow(clippy::too_many_arguments)] // the rows' places and the pair row's place
 pub fn columns(
     kernel: Kernel,
@@ -37,8 +46,72 @@ pub fn columns(
     }
 }
 
-/// What the micro-kernels work on; the same interface as in `asm.rs`.
-#[cfg_attr(arm_dsp, allow(dead_code))]
+/// Runs a layer whose slices have been checked: the loop of `asm.rs`.
+#[cfg(not(arm_dsp))]
+pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
+    let Shape { h, w, c } = layer.output;
+    let pad_top = layer.window.pad_top;
+    let expand = layer.expand(kernel);
+    let image_row = layer.input.w * layer.input.c;
+    let runs = Run::of(w, c);
+    let mut walker = Walker::new(kernel, &expand, image_row, runs, maps, scratch, layer.table);
+    let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
+    let (slack, last_row) = (8 * kernel.slack(h), layer.input.h - 1);
+    let m = layer.multiplier();
+    let words = kernel.words();
+    for group in groups(layer.input.c) {
+        // The step's pair rows begin at word `base`; the next one to make, at `at`, is of
+        // image row `row`, whose first byte is `upper`: both wrap below 0.
+        let (mut base, mut at) = (0, 0);
+        let mut row = 0usize.wrapping_sub(pad_top);
+        let mut upper = group.first.wrapping_sub(pad_top * image_row);
+        let first_output = (group.first + group.skip) * m;
+        let params = |channel: usize, count: usize| {
+            let range = channel * words..(channel + count) * words;
+            layer.params.get(range).unwrap_or(&[])
+        };
+        let mut out = first_output;
+        walker.channels(params(first_output, group.channels));
+        let mut step = 0;
+        while step < h.div_ceil(2) {
+            if base > slack {
+                walker.move_back(base);
+                (base, at) = (0, at - base);
+            }
+            if row < last_row {
+                walker.whole_row(upper, at);
+            } else if row == last_row {
+                walker.half_row(upper, 1, at);
+            } else if row == usize::MAX {
+                walker.half_row(upper.wrapping_add(image_row), 0, at);
+            } else {
+                walker.no_row(at);
+            }
+            row = row.wrapping_add(2);
+            upper = upper.wrapping_add(2 * image_row);
+            at += 8;
+            if at < base + live {
+                continue;
+            }
+            let both = 2 * step + 1 < h;
+            if m == 1 {
+                walker.blocks(base + 2 * group.skip, out, both);
+            } else {
+                // With several outputs a channel, each is a call of its own.
+                for o in 0..group.channels * m {
+                    walker.channels(params(first_output + o, 1));
+                    walker.blocks(base + 2 * (group.skip + o / m), out + o, both);
+                }
+            }
+            base += ahead;
+            out += 2 * w * c;
+            step += 1;
+        }
+    }
+}
+
+/// What the blocks work on.
+#[cfg(not(arm_dsp))]
 #[derive(Debug)]
 pub struct Walker<'w, 'm> {
     kernel: Kernel,
@@ -51,9 +124,9 @@ pub struct Walker<'w, 'm> {
     table: Option<&'w [u8; 256]>,
 }
 
-#[cfg_attr(arm_dsp, allow(dead_code))]
+#[cfg(not(arm_dsp))]
 impl<'w, 'm> Walker<'w, 'm> {
-    /// See `asm.rs`.
+    /// On these maps.
     pub fn new(
         kernel: Kernel,
         expand: &'w Expand,
@@ -75,17 +148,17 @@ impl<'w, 'm> Walker<'w, 'm> {
         }
     }
 
-    /// See `asm.rs`.
+    /// The channels that the next steps compute, by their parameters.
     pub fn channels(&mut self, params: &'w [[u8; 4]]) {
         self.params = params;
     }
 
-    /// See `asm.rs`.
+    /// Makes the pair row at word `at` of the image row at byte `upper` and the one below.
     pub fn whole_row(&mut self, upper: usize, at: usize) {
         self.rows(upper, upper + self.image_row, at);
     }
 
-    /// See `asm.rs`.
+    /// Makes the pair row at word `at` of one image row and padding in half `padding`.
     pub fn half_row(&mut self, row: usize, padding: usize, at: usize) {
         self.rows(row, row, at);
         for pair in 0..self.expand.column_pairs() {
@@ -97,7 +170,7 @@ impl<'w, 'm> Walker<'w, 'm> {
         }
     }
 
-    /// See `asm.rs`.
+    /// Makes the pair row at word `at` of padding.
     pub fn no_row(&mut self, at: usize) {
         for pair in 0..self.expand.column_pairs() {
             let first = at + pair * (self.kernel.pitch() / 4);
@@ -121,7 +194,7 @@ impl<'w, 'm> Walker<'w, 'm> {
         );
     }
 
-    /// See `asm.rs`.
+    /// Copies the pair rows that the next step reads from word `base` to the start.
     pub fn move_back(&mut self, base: usize) {
         let kernel = self.kernel;
         let (pitch, words) = (kernel.pitch() / 4, 8 * (kernel.live() - kernel.advance()));
@@ -133,19 +206,7 @@ impl<'w, 'm> Walker<'w, 'm> {
         }
     }
 
-    /// See `asm.rs`.
-    pub fn steps(&mut self, count: usize, upper: usize, new: usize, at: usize, out: usize) {
-        let advance = self.kernel.advance();
-        for step in 0..count {
-            for row in step * advance..(step + 1) * advance {
-                self.whole_row(upper + 2 * row * self.image_row, new + 8 * row);
-            }
-            let out = out + 2 * step * self.runs[0].row;
-            self.blocks(at + 8 * step * advance, out, true);
-        }
-    }
-
-    /// See `asm.rs`.
+    /// Computes two output rows (one unless `both`) of all channels.
     pub fn blocks(&mut self, at: usize, out: usize, both: bool) {
         let kernel = self.kernel;
         let [run, last] = self.runs;
@@ -196,6 +257,7 @@ impl<'w, 'm> Walker<'w, 'm> {
 }
 
 /// The sums of two rows by two columns: (0, 0), (0, 1), (1, 0), (1, 1).
+#[cfg(not(arm_dsp))]
 fn sums(kernel: Kernel, params: &[[u8; 4]], pair: impl Fn(usize, usize) -> u32) -> [i32; 4] {
     let mut sums = [word(params, 0) as i32; 4];
     let w = |i: usize| word(params, kernel.head() + i);
@@ -242,6 +304,7 @@ fn sums(kernel: Kernel, params: &[[u8; 4]], pair: impl Fn(usize, usize) -> u32) 
     sums
 }
 
+#[cfg(not(arm_dsp))]
 fn finish(kernel: Kernel, params: &[[u8; 4]], sum: i32) -> i8 {
     let [m, c] = [word(params, 1) as i32, word(params, 2) as i32];
     let q = if kernel.fast() {
@@ -253,31 +316,37 @@ fn finish(kernel: Kernel, params: &[[u8; 4]], sum: i32) -> i8 {
 }
 
 /// A word of the parameters.
+#[cfg(not(arm_dsp))]
 pub fn word(params: &[[u8; 4]], i: usize) -> u32 {
     params.get(i).map_or(0, |w| u32::from_le_bytes(*w))
 }
 
 /// SMMLA: (c 2^32 + a b) / 2^32, floor.
+#[cfg(not(arm_dsp))]
 pub fn smmla(a: i32, b: i32, c: i32) -> i32 {
     (((i64::from(c) << 32) + i64::from(a) * i64::from(b)) >> 32) as i32
 }
 
 /// SMMLAR: (c 2^32 + a b) / 2^32, to the nearest, ties up.
+#[cfg(not(arm_dsp))]
 pub fn smmlar(a: i32, b: i32, c: i32) -> i32 {
     (((i64::from(c) << 32) + i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
 }
 
 /// The low half, signed.
+#[cfg(not(arm_dsp))]
 pub fn low_half(word: u32) -> i32 {
     i32::from(word as i16)
 }
 
 /// The high half, signed.
+#[cfg(not(arm_dsp))]
 pub fn high_half(word: u32) -> i32 {
     i32::from((word >> 16) as i16)
 }
 
 /// SMLAD without its addend.
+#[cfg(not(arm_dsp))]
 pub fn dual(a: u32, b: u32) -> i32 {
     low_half(a) * low_half(b) + high_half(a) * high_half(b)
 }
