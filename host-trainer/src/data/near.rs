@@ -2,16 +2,16 @@
 //!
 //! Two steps, so that different images of plain things do not pass for copies: difference hashes
 //! that differ in few bits, then cached pixels whose squared difference is small beside the
-//! image's own variance: strokes that lie elsewhere differ by much, a recompressed photo does not.
+//! image's own variance (CIFAR-10's pairs of training and test image up to 0.12 are the same photos): strokes that lie elsewhere differ by much, a recompressed photo does not.
 
 use rayon::prelude::*;
 
 use super::cache::Shelf;
 
 /// Most bits of 128 that may differ.
-const MOST_BITS: u32 = 10;
+const MOST_BITS: u32 = 16;
 /// Most that the squared difference may be, of the variance.
-const MOST_SHARE: f64 = 0.03;
+const MOST_SHARE: f64 = 0.08;
 /// Variance that every image has at least: rounding.
 const LEAST_VARIANCE: f64 = 30.0;
 

@@ -61,7 +61,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     ];
     let mut loader = Loader::new(feeds, config.augment, ctx.normalization, 0);
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let loaded = loader.next();
+        let loaded = loader.next_batch();
         let indices: Vec<Vec<usize>> = loaded.iter().map(|l| l.indices.clone()).collect();
         let (with_label, without) = (&indices[0], &indices[1]);
         let x = Tensor::cat(loaded.into_iter().map(|l| l.tensor(&device)).collect(), 0);

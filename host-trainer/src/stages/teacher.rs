@@ -66,7 +66,7 @@ pub fn supervised(
     };
     let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, 0);
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let loaded = loader.next().remove(0);
+        let loaded = loader.next_batch().remove(0);
         let indices = loaded.indices.clone();
         let x = loaded.tensor(&device);
         let labels: Vec<u8> = indices.iter().map(|i| set.labels[*i]).collect();
