@@ -18,7 +18,7 @@ fn photo(class: usize, n: usize) -> Vec<u8> {
                 1 => (x + dx) / 5 == 4,
                 _ => x < 3 + dx || y < 3 + dy || x > 36 - dx || y > 26 - dy,
             };
-            let grain = ((x * 31 + y * 17 + n * 101) * 2_654_435_761 >> 9) % 40;
+            let grain = (((x * 31 + y * 17 + n * 101) * 2_654_435_761) >> 9) % 40;
             let value = if lit {
                 180 + grain
             } else {

@@ -11,6 +11,12 @@ pub fn commented(config: &RunConfig, head: &[String]) -> Result<String, toml::se
     let mut section = String::new();
     for line in toml::to_string(config)?.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            // TOML has no line for a table that only holds others.
+            if let Some((stage, _)) = name.split_once('.')
+                && !section.starts_with(&format!("{stage}."))
+            {
+                text += &format!("\n# {}\n", comment(stage));
+            }
             section = format!("{name}.");
             let about = comment(name);
             text += &if about.is_empty() {
@@ -115,6 +121,7 @@ mod tests {
     fn every_key_is_written_with_a_comment_and_reads_back() {
         let config = RunConfig::default();
         let text = commented(&config, &["A test.".to_owned()]).unwrap();
+        assert!(text.contains("# Stage 1: a net") && text.contains("# Stage 4: the net for"));
         let bare: Vec<&str> = text.lines().filter(|l| l.trim() == "#").collect();
         assert!(bare.is_empty());
         let mut before = "";

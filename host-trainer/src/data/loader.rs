@@ -105,7 +105,7 @@ impl Loader {
     ///
     /// # Panics
     /// Only with the thread's own panic, which is a bug.
-    pub fn next(&mut self) -> Vec<Loaded> {
+    pub fn next_batch(&mut self) -> Vec<Loaded> {
         let start = Instant::now();
         let Some(batch) = self.ready.as_ref().and_then(|r| r.recv().ok()) else {
             let reason = self.thread.take().and_then(|t| t.join().err());
@@ -162,7 +162,13 @@ mod tests {
         };
         let mut loader = Loader::new(feeds(), augment, Normalization::around(80), first);
         (0..steps)
-            .map(|_| loader.next().into_iter().flat_map(|l| l.values).collect())
+            .map(|_| {
+                loader
+                    .next_batch()
+                    .into_iter()
+                    .flat_map(|l| l.values)
+                    .collect()
+            })
             .collect()
     }
 
@@ -185,7 +191,7 @@ mod tests {
             let device = Device::flex();
             let expected =
                 super::super::batch::batch(&feed.images, &indices, &augment, &n, from, &device);
-            let loaded = loader.next().remove(0);
+            let loaded = loader.next_batch().remove(0);
             assert_eq!(loaded.indices, indices);
             let found = loaded.tensor(&device).into_data().try_to_vec::<f32>();
             assert_eq!(
@@ -193,7 +199,7 @@ mod tests {
                 expected.into_data().try_to_vec::<f32>().unwrap()
             );
         }
-        let entries = loader.next().remove(1).indices;
+        let entries = loader.next_batch().remove(1).indices;
         assert!(entries.iter().all(|i| [7, 9].contains(i)), "{entries:?}");
         assert!((0.0..=1.0).contains(&loader.waiting()));
     }

@@ -219,15 +219,12 @@ impl Context<'_> {
         Ok((net, trained))
     }
 
-    /// Says what share of a training's time went by waiting for images, when it is worth a line.
+    /// Says what share of a training's time went by waiting for images.
     pub fn waited(&self, loader: &Loader) {
-        let share = loader.waiting();
-        if share >= 0.005 {
-            let percent = 100.0 * share;
-            self.progress.say(&format!(
-                "  {percent:.1} % of the time was spent waiting for images"
-            ));
-        }
+        let percent = 100.0 * loader.waiting();
+        self.progress.say(&format!(
+            "  {percent:.2} % of the time spent waiting for images"
+        ));
     }
 
     /// The net that an earlier stage saved.

@@ -72,7 +72,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let start = ctx.start(Stage::Distill, "distilled")?;
     let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let x = loader.next().remove(0).tensor(&Device::flex());
+        let x = loader.next_batch().remove(0).tensor(&Device::flex());
         let taught = student.forward(x.clone(), &mut Pass::Evaluate);
         let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
         let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);

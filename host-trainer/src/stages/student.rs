@@ -62,7 +62,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let start = ctx.start(Stage::Student, "student")?;
     let mut loader = Loader::new(feeds, config.augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let loaded = loader.next();
+        let loaded = loader.next_batch();
         let indices: Vec<Vec<usize>> = loaded.iter().map(|l| l.indices.clone()).collect();
         let (with_label, without) = (&indices[0], &indices[1]);
         let x = Tensor::cat(loaded.into_iter().map(|l| l.tensor(&device)).collect(), 0);

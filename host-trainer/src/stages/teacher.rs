@@ -67,7 +67,7 @@ pub fn supervised(
     let start = ctx.start(stage, name)?;
     let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let loaded = loader.next().remove(0);
+        let loaded = loader.next_batch().remove(0);
         let indices = loaded.indices.clone();
         let x = loaded.tensor(&device);
         let labels: Vec<u8> = indices.iter().map(|i| set.labels[*i]).collect();

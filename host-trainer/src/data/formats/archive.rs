@@ -142,7 +142,7 @@ pub(crate) mod tests {
 
     #[test]
     fn cuts_are_errors_that_count_what_was_read() {
-        let noise: Vec<u8> = (0..40_000u32).map(|i| (i * i >> 7) as u8).collect();
+        let noise: Vec<u8> = (0..40_000u32).map(|i| ((i * i) >> 7) as u8).collect();
         let plain = tar(&[("a/1.png", b"one"), ("b/2.png", &noise)]);
         let error = list(&plain[..9000]).unwrap_err();
         assert_eq!(error.members, 1, "{error}");
