@@ -176,8 +176,9 @@ pub struct CompareOptions {
     /// Trainings of each net.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seeds: u16,
-    /// Updates of the weights in one training.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Updates of the weights in one training. Below 200 batch norm's running statistics still
+    /// hold their first values, which squeeze-and-excitation suffers from most.
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
     /// Images of a step.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..=4096))]
