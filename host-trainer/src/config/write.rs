@@ -91,6 +91,15 @@ fn comment(path: &str) -> &'static str {
         "fit" => "Its training.",
         "augment" => "Changes to its images; kind is \"none\", \"weak\" or \"strong\".",
         "rand_augment" => "RandAugment's operations.",
+        "family" => {
+            "\"tiny\", which the next four keys shape, or a published net: \"b0\" to \"b7\", \"lite0\" to \"lite4\"."
+        }
+        "stem_stride" => {
+            "Stride of the first convolution: 2, or 1 for small images at four times the work."
+        }
+        "small_images" => {
+            "Whether a published net keeps stride 1 in its second and third stage, for about 32 pixels."
+        }
         "width" => "Channels, relative to the family's base net.",
         "depth" => "Blocks of each stage, relative to the base net.",
         "expand_ratio" => "Expanded over input channels in every block.",
