@@ -181,7 +181,7 @@ fn twin(pairs: &Pairs<'_>, x: &[i8]) -> Vec<i8> {
             }
         }
         // The kernels stop at the flags, not at a count.
-        if last & PARTIAL != 0 || last & LAST != 0 && pairs.out_ch % BLOCK == 0 {
+        if last & PARTIAL != 0 || last & LAST != 0 && pairs.out_ch.is_multiple_of(BLOCK) {
             break;
         }
     }
@@ -213,7 +213,7 @@ proptest! {
         let weights: Vec<u8> = (0..taps * out_ch).map(|_| (random() as i8).max(-127) as u8).collect();
         let channels: Vec<(i32, Multiplier)> = (0..out_ch)
             .map(|_| {
-                let m = Multiplier { mantissa: (1 << 30) | random() & 0x3fff_ffff, shift: -(8 + (random() & 3)) };
+                let m = Multiplier { mantissa: (1 << 30) | (random() & 0x3fff_ffff), shift: -(8 + (random() & 3)) };
                 (random() % 30_000, if random() % 16 == 0 { Multiplier::default() } else { m })
             })
             .collect();
@@ -240,8 +240,8 @@ proptest! {
         (taps, out_ch, mode, seed, zero_point) in layer(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let weights: Vec<u8> = (0..taps * out_ch).map(|i| (i as u64 ^ seed) as u8 % 100).collect();
-        let m = Multiplier { mantissa: 1 << 30 | seed as i32 & 0xffff, shift: -8 };
+        let weights: Vec<u8> = (0..taps * out_ch).map(|i| ((i as u64) ^ seed) as u8 % 100).collect();
+        let m = Multiplier { mantissa: (1 << 30) | (seed as i32 & 0xffff), shift: -8 };
         let channels = vec![(seed as i32 % 1000, m); out_ch];
         let mut stream = Pairs::encode(&weights, taps, &channels, mode, zero_point).unwrap();
         for (index, value) in changes {
@@ -250,7 +250,7 @@ proptest! {
         }
         let pairs = Pairs::new(&stream, taps, out_ch, mode, zero_point);
         if pairs.check().is_ok() {
-            let x: Vec<i8> = (0..taps).map(|i| (i as u64 * 37 ^ seed) as i8).collect();
+            let x: Vec<i8> = (0..taps).map(|i| ((i as u64 * 37) ^ seed) as i8).collect();
             let out = Output { zero_point, min: -128, max: 127, lookup: None };
             let expected: Vec<i8> = (0..out_ch)
                 .map(|c| {
