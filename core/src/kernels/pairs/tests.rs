@@ -213,7 +213,7 @@ proptest! {
         let weights: Vec<u8> = (0..taps * out_ch).map(|_| (random() as i8).max(-127) as u8).collect();
         let channels: Vec<(i32, Multiplier)> = (0..out_ch)
             .map(|_| {
-                let m = Multiplier { mantissa: (1 << 30) | random() & 0x3fff_ffff, shift: -(8 + (random() & 3)) };
+                let m = Multiplier { mantissa: (1 << 30) | (random() & 0x3fff_ffff), shift: -(8 + (random() & 3)) };
                 (random() % 30_000, if random() % 16 == 0 { Multiplier::default() } else { m })
             })
             .collect();
@@ -240,8 +240,8 @@ proptest! {
         (taps, out_ch, mode, seed, zero_point) in layer(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let weights: Vec<u8> = (0..taps * out_ch).map(|i| (i as u64 ^ seed) as u8 % 100).collect();
-        let m = Multiplier { mantissa: 1 << 30 | seed as i32 & 0xffff, shift: -8 };
+        let weights: Vec<u8> = (0..taps * out_ch).map(|i| ((i as u64) ^ seed) as u8 % 100).collect();
+        let m = Multiplier { mantissa: (1 << 30) | (seed as i32 & 0xffff), shift: -8 };
         let channels = vec![(seed as i32 % 1000, m); out_ch];
         let mut stream = Pairs::encode(&weights, taps, &channels, mode, zero_point).unwrap();
         for (index, value) in changes {
