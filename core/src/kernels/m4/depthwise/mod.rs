@@ -3,7 +3,8 @@
 //! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
 //! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
 //! have block kernels of their own, other windows `any.rs`. `asm.rs` has the instructions,
-//! `twin.rs` the same in plain Rust; `row_pairs.rs` has the parameters.
+//! `walker.rs` the loop around them, `twin.rs` the same in plain Rust; `row_pairs.rs` has the
+//! parameters.
 //!
 //! A step writes output rows only after all input rows above the next unread one are in pair rows,
 //! so the block kernels may replace their input, also with stride 2: see [`works_in_place`].
@@ -13,13 +14,14 @@ pub mod any;
 mod asm;
 pub mod layout;
 mod twin;
-
 #[cfg(arm_dsp)]
-use self::asm as ops;
-#[cfg(not(arm_dsp))]
-use self::twin as ops;
+mod walker;
 
 use self::layout::{Expand, GROUP};
+#[cfg(not(arm_dsp))]
+use self::twin as ops;
+#[cfg(arm_dsp)]
+use self::walker as ops;
 use crate::kernels::m4::clamp::clamp;
 use crate::kernels::row_pairs::{Form, Kernel};
 use crate::shape::{Shape, Window};

@@ -46,7 +46,7 @@ pub fn columns(
     }
 }
 
-/// Runs a layer whose slices have been checked: the loop of `asm.rs`.
+/// Runs a layer whose slices have been checked: the loop of `walker.rs`.
 #[cfg(not(arm_dsp))]
 pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
     let Shape { h, w, c } = layer.output;
