@@ -12,6 +12,8 @@
 pub mod conv;
 pub mod mbconv;
 #[cfg(test)]
+mod numeric;
+#[cfg(test)]
 mod tests;
 
 use crate::nn::kernels::normalize::Sums;
