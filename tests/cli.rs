@@ -228,3 +228,37 @@ fn a_comparison_continues_and_refuses_other_settings() {
         "{error}"
     );
 }
+
+#[test]
+fn completions_and_manual_know_every_command() {
+    let (_, help, _) = run(&["--help"]);
+    let commands = help
+        .split("Commands:")
+        .nth(1)
+        .and_then(|rest| rest.split("Options:").next())
+        .unwrap();
+    let names: Vec<&str> = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("    "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.len() > 10, "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, text, error) = run(&["completions", shell]);
+        assert_eq!(code, 0, "{error}");
+        for name in &names {
+            assert!(
+                text.contains(name),
+                "{name} is not in {shell}'s completions"
+            );
+        }
+    }
+    let (code, text, _) = run(&["man"]);
+    assert!(code == 0 && text.contains(".TH pupil"), "{text}");
+    let (code, text, _) = run(&["man", "--command", "predict"]);
+    assert!(code == 0 && text.contains("json"), "{text}");
+    refused(
+        &["man", "--command", "nothing"],
+        &["no command `nothing`", "pupil help"],
+    );
+}

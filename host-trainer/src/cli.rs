@@ -124,6 +124,17 @@ pub enum Command {
     /// Trains nets of the zoo with and without squeeze-and-excitation on a small budget; mean and
     /// standard deviation over seeds. Run again, it continues at the first unfinished training.
     Compare(CompareOptions),
+    /// Completions for a shell, on stdout.
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, on stdout; without --command, of pupil itself.
+    Man {
+        /// A command's page instead.
+        #[arg(long, value_name = "NAME")]
+        command: Option<String>,
+    },
 }
 
 /// Options of `zoo`.
@@ -330,7 +341,9 @@ impl Command {
             | Self::Eval { .. }
             | Self::Inspect { .. }
             | Self::Zoo(_)
-            | Self::Compare(_) => None,
+            | Self::Compare(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => None,
         }
     }
 }

@@ -46,6 +46,14 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             print!("{}", commands::zoo::compare(options)?);
             Ok(ExitCode::SUCCESS)
         }
+        Some(Command::Completions { shell }) => {
+            commands::pages::completions(*shell)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Man { command }) => {
+            commands::pages::manual(command.as_deref())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::New {
             name,
             labeled,

@@ -1,8 +1,9 @@
-//! What commands around a run do: `new`, `data`, `predict`, `eval`, `zoo`, `compare`.
+//! What commands around a run do: `new`, `data`, `predict`, `eval`, `zoo`, `compare`, `completions`, `man`.
 
 pub mod data;
 pub mod eval;
 pub mod new;
+pub mod pages;
 pub mod predict;
 pub mod student;
 pub mod zoo;
