@@ -28,6 +28,7 @@ const MALLOC: [(&str, &str); 3] = [
 struct Run {
     samples_per_s: f64,
     peak_kib: f64,
+    forward: f64,
     evaluation: f64,
 }
 
@@ -106,16 +107,22 @@ fn measure(
     }
     let rate = |runs: &[Run]| spread(runs.iter().map(|r| r.samples_per_s).collect());
     let memory = |runs: &[Run]| spread(runs.iter().map(|r| r.peak_kib).collect()).1 / 1024.0;
+    let forward = spread(own.iter().map(|r| r.forward).collect());
     let evaluation = spread(own.iter().map(|r| r.evaluation).collect());
     let (low, median, high) = rate(&own);
     let mut row = json!({
-        "net": net, "samples_per_s": median, "evaluation_samples_per_s": evaluation.1,
+        "net": net, "samples_per_s": median, "forward_samples_per_s": forward.1,
+        "evaluation_samples_per_s": evaluation.1,
         "peak_mib": memory(&own),
     });
     if !as_json {
         out!(
             "{net}  pupil                 {median:7.0} ({low:.0}-{high:.0})   peak {:.0} MiB",
             memory(&own)
+        );
+        out!(
+            "{net}  pupil, forward        {:7.0}   in training",
+            forward.1
         );
         out!("{net}  pupil, evaluation     {:7.0}", evaluation.1);
     }
@@ -184,6 +191,7 @@ fn run(program: &mut Command, threads: u32) -> anyhow::Result<Run> {
     Ok(Run {
         samples_per_s: number("samples_per_s"),
         peak_kib: number("peak_kib"),
+        forward: number("forward_samples_per_s"),
         evaluation: number("evaluation_samples_per_s"),
     })
 }
