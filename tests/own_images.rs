@@ -70,7 +70,7 @@ fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&ok(folder, arguments).0).unwrap()
 }
 
-const FEW_STEPS: [&str; 24] = [
+const FEW_STEPS: [&str; 28] = [
     "--set",
     "teacher.fit.steps=200",
     "--set",
@@ -80,7 +80,11 @@ const FEW_STEPS: [&str; 24] = [
     "--set",
     "pseudo_labels.threshold=0.05",
     "--set",
-    "student.fit.steps=60",
+    "student.fit.steps=200",
+    "--set",
+    "student.fit.ema=0.9",
+    "--set",
+    "distill.fit.ema=0.9",
     "--set",
     "student.fit.batch=24",
     "--set",

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::data::dataset::hex;
@@ -21,6 +22,13 @@ use sha2::{Digest, Sha256};
 pub struct CheckpointError {
     path: std::path::PathBuf,
     why: String,
+}
+
+/// What the metadata hold.
+#[derive(Serialize, Deserialize)]
+struct About {
+    net: EfficientNetConfig,
+    sha256: String,
 }
 
 /// Writes `net` and its configuration to `path`, whole or not at all.
@@ -50,11 +58,13 @@ pub fn save(
             TensorView::new(Dtype::F32, dims.clone(), values).map_err(|e| fail(e.to_string()))?;
         views.push((name.as_str(), view));
     }
-    let config = serde_json::to_string(config).map_err(|e| fail(e.to_string()))?;
-    let metadata = HashMap::from([
-        ("net".to_owned(), config),
-        ("sha256".to_owned(), digest(&list)),
-    ]);
+    // One entry: the order of several is not fixed, and equal nets shall be equal files.
+    let about = About {
+        net: config.clone(),
+        sha256: digest(&list),
+    };
+    let about = serde_json::to_string(&about).map_err(|e| fail(e.to_string()))?;
+    let metadata = HashMap::from([("pupil".to_owned(), about)]);
     let file = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
     write_atomic(path, &file).map_err(|e| fail(e.to_string()))
 }
@@ -76,9 +86,10 @@ pub fn load(
         SafeTensors::read_metadata(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
     let metadata = header.metadata().clone().unwrap_or_default();
     let text = metadata
-        .get("net")
+        .get("pupil")
         .ok_or_else(|| fail("not a checkpoint of a net".into()))?;
-    let config: EfficientNetConfig = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
+    let about: About = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
+    let config = about.net;
     let tensors =
         SafeTensors::deserialize(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
     let mut rng = stream(0, "shape only", 0);
@@ -102,7 +113,7 @@ pub fn load(
             values,
         });
     }
-    if metadata.get("sha256") != Some(&digest(&list)) {
+    if about.sha256 != digest(&list) {
         return Err(fail(
             "damaged checkpoint: the SHA-256 of its values does not match".into(),
         ));
@@ -150,6 +161,12 @@ mod tests {
         let (config, net) = small();
         save(&path, &config, &net).unwrap();
         let (config2, net2) = load(&path, &Device::flex()).unwrap();
+        let again = dir.path().join("again.safetensors");
+        save(&again, &config, &net).unwrap();
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            std::fs::read(&again).unwrap()
+        );
         assert_eq!(config, config2);
         assert_eq!(collect(&net), collect(&net2));
     }

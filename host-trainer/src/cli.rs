@@ -105,7 +105,7 @@ pub enum Command {
         #[arg(long, conflicts_with = "data")]
         validation: bool,
         /// Exit code 1 if fewer percent are right.
-        #[arg(long, value_name = "PERCENT")]
+        #[arg(long, value_name = "PERCENT", value_parser = percent)]
         target: Option<f64>,
         /// One JSON object.
         #[arg(long)]
@@ -135,6 +135,13 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         command: Option<String>,
     },
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 100 is wanted".into()),
+    }
 }
 
 /// Options of `zoo`.

@@ -1,5 +1,6 @@
 //! The `pupil` command.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,10 +25,33 @@ fn main() -> ExitCode {
     match execute(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", explained(&error));
             ExitCode::from(2)
         }
     }
+}
+
+/// Writes to stdout; a reader that goes away early, as `head` does, is no error.
+fn show(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// An error with the causes that its own words leave out, before what to do.
+fn explained(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        match text.find("\n  do:") {
+            Some(at) => text.insert_str(at, &format!("\n  why:   {cause}")),
+            None => text += &format!(": {cause}"),
+        }
+    }
+    text
 }
 
 fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
@@ -35,23 +59,23 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => run(None, &cli.options, Which::All),
         Some(Command::Run { config, options }) => run(config.as_deref(), options, Which::All),
         Some(Command::Inspect { file, json }) => {
-            print!("{}", inspect::describe(file, *json)?);
+            show(&inspect::describe(file, *json)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Zoo(options)) => {
-            print!("{}", commands::zoo::zoo(options)?);
+            show(&commands::zoo::zoo(options)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Compare(options)) => {
-            print!("{}", commands::zoo::compare(options)?);
+            show(&commands::zoo::compare(options)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Completions { shell }) => {
-            commands::pages::completions(*shell)?;
+            show(&commands::pages::completions(*shell)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Man { command }) => {
-            commands::pages::manual(command.as_deref())?;
+            show(&commands::pages::manual(command.as_deref())?)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::New {
@@ -60,10 +84,8 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             unlabeled,
             quiet,
         }) => {
-            print!(
-                "{}",
-                commands::new::create(name, labeled, unlabeled.as_deref(), *quiet)?
-            );
+            let text = commands::new::create(name, labeled, unlabeled.as_deref(), *quiet)?;
+            show(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Data {
@@ -72,10 +94,8 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             json,
             quiet,
         }) => {
-            print!(
-                "{}",
-                commands::data::describe(path, unlabeled.as_deref(), *json, *quiet)?
-            );
+            let text = commands::data::describe(path, unlabeled.as_deref(), *json, *quiet)?;
+            show(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Predict {
@@ -84,7 +104,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             json,
         }) => {
             let (text, failed) = commands::predict::predict(files, student, *json)?;
-            print!("{text}");
+            show(&text)?;
             Ok(ExitCode::from(if failed == 0 { 0 } else { 2 }))
         }
         Some(Command::Eval {
@@ -96,9 +116,9 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         }) => {
             let result = commands::eval::measure(student, data.as_deref(), *validation)?;
             if *json {
-                println!("{}", serde_json::to_string(&result)?);
+                show(&format!("{}\n", serde_json::to_string(&result)?))?;
             } else {
-                print!("{}", result.text());
+                show(&result.text())?;
             }
             if let Some(target) = target.filter(|t| 100.0 * result.accuracy < *t) {
                 let percent = 100.0 * result.accuracy;
@@ -123,9 +143,9 @@ fn run(
         return Ok(ExitCode::SUCCESS);
     };
     if options.json {
-        println!("{}", serde_json::to_string(&summary)?);
+        show(&format!("{}\n", serde_json::to_string(&summary)?))?;
     } else {
-        print!("{}", report::table::final_table(&root, &summary));
+        show(&report::table::final_table(&root, &summary))?;
     }
     let drop = summary.drop();
     if drop > config.quantize.max_drop {

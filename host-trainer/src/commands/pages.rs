@@ -1,27 +1,25 @@
 //! `pupil completions` and `pupil man`: both from the definition of the command line.
 
-use std::io::{self, Write};
-
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
 use crate::cli::Cli;
 
-/// Prints a shell's completions.
+/// A shell's completions.
 ///
 /// # Errors
-/// A closed stdout is none; another failure to write is.
-pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<()> {
+/// Text that is not UTF-8, which the generator does not write.
+pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pupil", &mut text);
-    print(&text)
+    Ok(String::from_utf8(text)?)
 }
 
-/// Prints the manual page of pupil, or of one of its commands.
+/// The manual page of pupil, or of one of its commands.
 ///
 /// # Errors
 /// A command that does not exist.
-pub fn manual(command: Option<&str>) -> anyhow::Result<()> {
+pub fn manual(command: Option<&str>) -> anyhow::Result<String> {
     let mut root = Cli::command();
     root.build();
     let page = match command {
@@ -33,12 +31,5 @@ pub fn manual(command: Option<&str>) -> anyhow::Result<()> {
     };
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text)?;
-    print(&text)
-}
-
-fn print(text: &[u8]) -> anyhow::Result<()> {
-    match io::stdout().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(String::from_utf8(text)?)
 }
