@@ -139,8 +139,8 @@ pub enum Command {
 
 fn percent(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(value) if (0.0..=100.0).contains(&value) => Ok(value),
-        _ => Err("a number from 0 to 100 is wanted".into()),
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("a number of percent is wanted, 0 or more".into()),
     }
 }
 
