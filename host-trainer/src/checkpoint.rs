@@ -1,20 +1,17 @@
-//! Nets on disk: safetensors, with the net's configuration and a SHA-256 in the metadata.
+//! Nets on disk: their numbers and the configuration that gives them a shape.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::data::dataset::hex;
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::values::{Named, assign, collect};
 use crate::random::stream;
 use crate::run_dir::{repeat, write_atomic};
-use sha2::{Digest, Sha256};
+use crate::tensor_file;
 
 /// A checkpoint that can't be written or read.
 #[derive(Debug, Error)]
@@ -22,13 +19,6 @@ use sha2::{Digest, Sha256};
 pub struct CheckpointError {
     path: std::path::PathBuf,
     why: String,
-}
-
-/// What the metadata hold.
-#[derive(Serialize, Deserialize)]
-struct About {
-    net: EfficientNetConfig,
-    sha256: String,
 }
 
 /// Writes `net` and its configuration to `path`, whole or not at all.
@@ -40,33 +30,15 @@ pub fn save(
     config: &EfficientNetConfig,
     net: &EfficientNet,
 ) -> Result<(), CheckpointError> {
-    let fail = |why: String| CheckpointError {
+    let write = || {
+        let about = serde_json::to_string(config).map_err(|e| e.to_string())?;
+        let file = tensor_file::to_bytes(&collect(net), &about)?;
+        write_atomic(path, &file).map_err(|e| e.to_string())
+    };
+    write().map_err(|why| CheckpointError {
         path: path.to_owned(),
         why,
-    };
-    let list = collect(net);
-    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = list
-        .iter()
-        .map(|n| {
-            let values = n.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (n.name.clone(), n.dims.clone(), values)
-        })
-        .collect();
-    let mut views = Vec::new();
-    for (name, dims, values) in &bytes {
-        let view =
-            TensorView::new(Dtype::F32, dims.clone(), values).map_err(|e| fail(e.to_string()))?;
-        views.push((name.as_str(), view));
-    }
-    // One entry: the order of several is not fixed, and equal nets shall be equal files.
-    let about = About {
-        net: config.clone(),
-        sha256: digest(&list),
-    };
-    let about = serde_json::to_string(&about).map_err(|e| fail(e.to_string()))?;
-    let metadata = HashMap::from([("pupil".to_owned(), about)]);
-    let file = safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))?;
-    write_atomic(path, &file).map_err(|e| fail(e.to_string()))
+    })
 }
 
 /// Reads a net back.
@@ -77,60 +49,29 @@ pub fn load(
     path: &Path,
     device: &Device,
 ) -> Result<(EfficientNetConfig, EfficientNet), CheckpointError> {
-    let fail = |why: String| CheckpointError {
+    let read = || {
+        let file = std::fs::read(path).map_err(|e| e.to_string())?;
+        let (about, tensors) =
+            tensor_file::from_bytes(&file).map_err(|e| format!("damaged checkpoint: {e}"))?;
+        let config: EfficientNetConfig = serde_json::from_str(&about).map_err(|e| e.to_string())?;
+        let mut rng = stream(0, "shape only", 0);
+        let net = config.init(&mut Init {
+            device,
+            rng: &mut rng,
+        });
+        let mut by_name: BTreeMap<String, Named> =
+            tensors.into_iter().map(|t| (t.name.clone(), t)).collect();
+        let list: Option<Vec<Named>> = collect(&net)
+            .iter()
+            .map(|slot| by_name.remove(&slot.name))
+            .collect();
+        let list = list.ok_or("it lacks a part of its net")?;
+        Ok((config, assign(net, &list)?))
+    };
+    read().map_err(|why: String| CheckpointError {
         path: path.to_owned(),
         why,
-    };
-    let file = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    let (_, header) =
-        SafeTensors::read_metadata(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
-    let metadata = header.metadata().clone().unwrap_or_default();
-    let text = metadata
-        .get("pupil")
-        .ok_or_else(|| fail("not a checkpoint of a net".into()))?;
-    let about: About = serde_json::from_str(text).map_err(|e| fail(e.to_string()))?;
-    let config = about.net;
-    let tensors =
-        SafeTensors::deserialize(&file).map_err(|e| fail(format!("damaged checkpoint: {e}")))?;
-    let mut rng = stream(0, "shape only", 0);
-    let net = config.init(&mut Init {
-        device,
-        rng: &mut rng,
-    });
-    let mut list = Vec::new();
-    for slot in collect(&net) {
-        let view = tensors
-            .tensor(&slot.name)
-            .map_err(|e| fail(format!("{}: {e}", slot.name)))?;
-        let values = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
-        list.push(Named {
-            name: slot.name,
-            dims: view.shape().to_vec(),
-            values,
-        });
-    }
-    if about.sha256 != digest(&list) {
-        return Err(fail(
-            "damaged checkpoint: the SHA-256 of its values does not match".into(),
-        ));
-    }
-    let net = assign(net, &list).map_err(fail)?;
-    Ok((config, net))
-}
-
-fn digest(list: &[Named]) -> String {
-    let mut sha = Sha256::new();
-    for entry in list {
-        sha.update(entry.name.as_bytes());
-        for v in &entry.values {
-            sha.update(v.to_le_bytes());
-        }
-    }
-    hex(&sha.finalize())
+    })
 }
 
 #[cfg(test)]

@@ -28,4 +28,5 @@ pub mod random;
 pub mod report;
 pub mod run_dir;
 pub mod stages;
+pub mod tensor_file;
 pub mod train;

@@ -15,7 +15,7 @@ use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
 use crate::progress::{Progress, minutes};
 use crate::report;
-use crate::run_dir::{RunDir, Stage};
+use crate::run_dir::{RunDir, SETTINGS, Stage};
 use crate::stages::{
     Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher,
 };
@@ -260,23 +260,8 @@ fn keep_settings(dir: &RunDir, config: &RunConfig, data: &Dataset) -> anyhow::Re
         unlabeled: data.unlabeled.len(),
         test: data.test.labels.len(),
     })? + "\n";
-    for (name, text) in [("run.toml", &settings), ("provenance.json", &provenance)] {
-        let path = dir.root().join(name);
-        match std::fs::read_to_string(&path) {
-            Ok(old) if old != *text => {
-                let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
-                let (old, new) = line.unwrap_or(("its length", "this run's"));
-                bail!(
-                    "{} holds a run with other settings\n  where: {name}: `{}` there, `{}` asked for\n  \
-                     do:    start over with --fresh, or choose another directory with --run-dir DIR",
-                    dir.root().display(),
-                    old.trim(),
-                    new.trim()
-                );
-            }
-            Ok(_) => {}
-            Err(_) => dir.write(&path, text.as_bytes())?,
-        }
+    for (name, text) in SETTINGS.iter().zip([settings, provenance]) {
+        dir.keep(name, &text, "run")?;
     }
     Ok(())
 }

@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+use crate::data::dataset::hex;
+
+/// The files of a run directory that say what the run was made with.
+pub const SETTINGS: [&str; 2] = ["run.toml", "provenance.json"];
 
 /// The six stages in order; their words are the same in commands, folders and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +93,22 @@ pub enum RunDirError {
         /// What does not parse.
         why: String,
     },
+    /// It holds what was made with other settings.
+    #[error(
+        "{root} holds a {what} with other settings\n  where: {file}: `{old}` there, `{new}` asked for\n  do:    start over with --fresh, or choose another directory with --run-dir DIR"
+    )]
+    OtherSettings {
+        /// The directory.
+        root: PathBuf,
+        /// What is made there.
+        what: &'static str,
+        /// The file that differs.
+        file: String,
+        /// Its first line that differs.
+        old: String,
+        /// The line that was asked for.
+        new: String,
+    },
     /// Another process works in it.
     #[error(
         "{path} is in use by another run\n  do:    wait for it, or choose another directory with --run-dir DIR"
@@ -133,7 +155,7 @@ impl RunDir {
             for stage in Stage::ALL {
                 dir.remove(&stage.folder())?;
             }
-            for file in ["run.toml", "provenance.json", "data.json", "report.html"] {
+            for file in SETTINGS.iter().chain(&["data.json", "report.html"]) {
                 dir.remove(file)?;
             }
         }
@@ -179,15 +201,63 @@ impl RunDir {
     /// # Errors
     /// A missing or damaged file.
     pub fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
-        let path = self.root.join(stage.folder()).join("done.json");
-        let text = std::fs::read_to_string(&path).map_err(|source| RunDirError::Read {
-            path: path.clone(),
+        self.read_json(&self.root.join(stage.folder()).join("done.json"))
+    }
+
+    /// A value that [`Self::write_json`] has written.
+    ///
+    /// # Errors
+    /// A missing or damaged file.
+    pub fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunDirError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RunDirError::Read {
+            path: path.to_owned(),
             source,
         })?;
         serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
-            path,
+            path: path.to_owned(),
             why: e.to_string(),
         })
+    }
+
+    /// Writes `text` into the file `name` of a new directory; an old one must hold the same.
+    /// `what` is made there: "run".
+    ///
+    /// # Errors
+    /// Another text, with the first line that differs; an unreadable or unwritable file.
+    pub fn keep(&self, name: &str, text: &str, what: &'static str) -> Result<(), RunDirError> {
+        let path = self.root.join(name);
+        match std::fs::read_to_string(&path) {
+            Ok(old) if old != text => {
+                let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
+                let (old, new) = line.unwrap_or(("its length", "this one's"));
+                Err(RunDirError::OtherSettings {
+                    root: self.root.clone(),
+                    what,
+                    file: name.to_owned(),
+                    old: old.trim().to_owned(),
+                    new: new.trim().to_owned(),
+                })
+            }
+            Ok(_) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.write(&path, text.as_bytes()),
+            Err(source) => Err(RunDirError::Read { path, source }),
+        }
+    }
+
+    /// SHA-256 of what [`Self::keep`] has put into `names`: all that a training depends on.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn identity(&self, names: &[&str]) -> Result<String, RunDirError> {
+        let mut sha = Sha256::new();
+        for name in names {
+            let path = self.root.join(name);
+            let bytes =
+                std::fs::read(&path).map_err(|source| RunDirError::Read { path, source })?;
+            sha.update(bytes.len().to_le_bytes());
+            sha.update(bytes);
+        }
+        Ok(hex(&sha.finalize()))
     }
 
     /// Forgets a stage and all after it.
@@ -225,7 +295,11 @@ impl RunDir {
         })
     }
 
-    fn remove(&self, name: &str) -> Result<(), RunDirError> {
+    /// Deletes a file or folder; one that is not there is none to delete.
+    ///
+    /// # Errors
+    /// What keeps it from being deleted.
+    pub fn remove(&self, name: &str) -> Result<(), RunDirError> {
         let path = self.root.join(name);
         let outcome = if path.is_dir() {
             std::fs::remove_dir_all(&path)

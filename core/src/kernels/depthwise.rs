@@ -3,6 +3,7 @@
 use super::m4::depthwise::scratch_words;
 #[cfg(arm_dsp)]
 use super::m4::{depthwise as m4, words};
+use super::maps::Maps;
 use super::row_pairs::Form;
 use super::{Filter, Layout};
 use crate::quant::Multiplier;
@@ -98,27 +99,6 @@ fn natural(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     }
 }
 
-enum Maps<'a> {
-    Apart(&'a [i8], &'a mut [i8]),
-    InPlace(&'a mut [i8]),
-}
-
-impl Maps<'_> {
-    fn input(&self) -> &[i8] {
-        match self {
-            Self::Apart(input, _) => input,
-            Self::InPlace(map) => map,
-        }
-    }
-
-    fn output(&mut self) -> &mut [i8] {
-        match self {
-            Self::Apart(_, output) => output,
-            Self::InPlace(map) => map,
-        }
-    }
-}
-
 fn row_pairs(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
     #[cfg(arm_dsp)]
     if let (Some(pairs), Some(scratch)) = (f.row_pairs(), words::aligned(scratch)) {
@@ -132,11 +112,7 @@ fn row_pairs(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
             table: f.out.lookup,
             act: (f.out.min as i8, f.out.max as i8),
         };
-        let mut maps = match maps {
-            Maps::Apart(input, output) => m4::Maps::Apart(input, output),
-            Maps::InPlace(map) => m4::Maps::InPlace(map),
-        };
-        if layer.run(&mut maps, scratch) {
+        if layer.run(maps, scratch) {
             return;
         }
     }

@@ -16,6 +16,7 @@ mod dot;
 pub mod isa;
 mod lookup;
 pub mod m4;
+pub mod maps;
 mod mean;
 pub mod pairs;
 #[cfg(any(test, not(arm_dsp)))]

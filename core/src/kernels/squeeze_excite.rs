@@ -5,6 +5,8 @@
 
 #[cfg(arm_dsp)]
 use super::m4::squeeze_excite as m4;
+#[cfg(arm_dsp)]
+use super::maps::Maps;
 use crate::quant::Multiplier;
 
 /// Parameters of a multiplication.
@@ -66,7 +68,7 @@ pub fn mul(
 ) {
     #[cfg(arm_dsp)]
     if let Some(scratch) = super::m4::words::aligned(scratch)
-        && m4::mul(p, m4::Maps::Apart(map, output), gate, scratch)
+        && m4::mul(p, Maps::Apart(map, output), gate, scratch)
     {
         return;
     }
@@ -89,7 +91,7 @@ pub fn mul_in_place(
 ) {
     #[cfg(arm_dsp)]
     if let Some(scratch) = super::m4::words::aligned(scratch)
-        && m4::mul(p, m4::Maps::InPlace(map), gate, scratch)
+        && m4::mul(p, Maps::InPlace(map), gate, scratch)
     {
         return;
     }

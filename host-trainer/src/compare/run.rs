@@ -1,9 +1,8 @@
 //! All trainings of a comparison, each done once: what an earlier run has finished is read back.
 
-use std::io;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
@@ -91,9 +90,10 @@ pub fn run(
     quiet: bool,
 ) -> anyhow::Result<Vec<Comparison>> {
     if fresh {
-        forget(dir.root())?;
+        forget(dir)?;
     }
-    keep_settings(dir, settings)?;
+    let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
+    dir.keep(SETTINGS, &text, "comparison")?;
     let images = Images::new(data.dims(), data.classes.len());
     let mut jobs = Vec::new();
     for family in families {
@@ -148,7 +148,7 @@ fn once(
 ) -> anyhow::Result<Outcome> {
     let path = dir.root().join(folder);
     let file = path.join(format!("{side}.json"));
-    if let Some(outcome) = finished(&file)? {
+    if let Some(outcome) = finished(dir, &file)? {
         progress.skip(work(net, &settings.budget));
         return Ok(outcome);
     }
@@ -175,23 +175,12 @@ fn once(
         outcome.seconds
     ));
     // What is printed now and after a resume is what the file says, to the last digit.
-    Ok(finished(&file)?.unwrap_or(outcome))
+    Ok(finished(dir, &file)?.unwrap_or(outcome))
 }
 
 /// The outcome that an earlier run has written.
-fn finished(file: &Path) -> Result<Option<Outcome>, RunDirError> {
-    let path = file.to_owned();
-    match std::fs::read_to_string(file) {
-        Ok(text) => match serde_json::from_str(&text) {
-            Ok(outcome) => Ok(Some(outcome)),
-            Err(e) => Err(RunDirError::Damaged {
-                path,
-                why: e.to_string(),
-            }),
-        },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(RunDirError::Read { path, source }),
-    }
+fn finished(dir: &RunDir, file: &Path) -> Result<Option<Outcome>, RunDirError> {
+    file.exists().then(|| dir.read_json(file)).transpose()
 }
 
 /// Trains one net and measures it on the test images; with the packed net where it is asked for.
@@ -259,45 +248,9 @@ fn packed_accuracy(bytes: &[u8], data: &Dataset, lesson: &Lesson<'_>) -> anyhow:
 const SETTINGS: &str = "compare.toml";
 
 /// Deletes what earlier comparisons left.
-fn forget(root: &Path) -> Result<(), RunDirError> {
-    let folders = Family::ALL.map(|f| root.join(f.word()));
-    for path in folders.into_iter().chain([root.join(SETTINGS)]) {
-        let outcome = if path.is_dir() {
-            std::fs::remove_dir_all(&path)
-        } else {
-            std::fs::remove_file(&path)
-        };
-        match outcome {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(RunDirError::Write { path, source });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Writes the settings into a new directory; an old one must have been made with them.
-fn keep_settings(dir: &RunDir, settings: &Settings) -> anyhow::Result<()> {
-    let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
-    let path = dir.root().join(SETTINGS);
-    match std::fs::read_to_string(&path) {
-        Ok(old) if old != text => {
-            let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
-            let (old, new) = line.unwrap_or(("its length", "this one's"));
-            bail!(
-                "{} holds a comparison with other settings\n  where: {SETTINGS}: `{}` there, `{}` asked for\n  \
-                 do:    start over with --fresh, or choose another directory with --run-dir DIR",
-                dir.root().display(),
-                old.trim(),
-                new.trim()
-            );
-        }
-        Ok(_) => {}
-        Err(e) if e.kind() == io::ErrorKind::NotFound => dir.write(&path, text.as_bytes())?,
-        Err(source) => return Err(RunDirError::Read { path, source }.into()),
-    }
-    Ok(())
+fn forget(dir: &RunDir) -> Result<(), RunDirError> {
+    Family::ALL.iter().try_for_each(|f| dir.remove(f.word()))?;
+    dir.remove(SETTINGS)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::{Dims, Filter, Graph, Op};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::conv::BatchNormAct;
-use crate::nn::ops::batch_norm_act::EPSILON;
+use crate::nn::kernels::normalize::EPSILON;
 use crate::nn::{Activation, Depthwise, SqueezeExcite};
 use burn::tensor::Tensor;
 

@@ -6,12 +6,11 @@ use burn::tensor::{Device, DispatchTensor, Tensor, TensorData};
 use super::activation::Activation;
 use super::init::Init;
 use super::kernels::depthwise::Window;
-use super::kernels::normalize::EPSILON;
+use super::kernels::normalize::{EPSILON, Forward};
 use super::noise::Pass;
 use super::ops::slot::Slot;
 use super::ops::{batch_norm_act, conv_unit, depthwise, patches, scale_shift_act};
-use super::units::conv;
-use super::units::mbconv::{ConvNorm, Running};
+use super::units::{ConvNorm, Running, conv};
 use super::values::numbers;
 
 /// Share of the old value in a running statistic per step (EfficientNet: 0.99; nets trained for
@@ -55,9 +54,11 @@ impl BatchNormAct {
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         match pass {
             Pass::Train(_) => {
-                let (y, mean, variance) =
-                    batch_norm_act(x, self.gamma.val(), self.beta.val(), self.act);
-                self.remember(&numbers(mean), &numbers(variance));
+                let slot = Slot::new();
+                let y = batch_norm_act(x, self.gamma.val(), self.beta.val(), self.act, &slot);
+                if let Some(norm) = slot.get() {
+                    self.remember(norm);
+                }
                 y
             }
             Pass::Evaluate => {
@@ -70,8 +71,8 @@ impl BatchNormAct {
     }
 
     /// Moves the running statistics toward a batch's.
-    pub(super) fn remember(&self, mean: &[f32], variance: &[f32]) {
-        for (state, batch) in [(&self.mean, mean), (&self.variance, variance)] {
+    pub(super) fn remember(&self, norm: &Forward) {
+        for (state, batch) in [(&self.mean, &norm.mean), (&self.variance, &norm.variance)] {
             let old = state.value_sync();
             let device = old.device();
             let moved: Vec<f32> = numbers(old)
@@ -144,7 +145,7 @@ fn unit(
             let slot = Slot::new();
             let y = conv_unit(x, fused(weight, norm), shape, &slot);
             if let Some(saved) = slot.get() {
-                norm.remember(&saved.norm.mean, &saved.norm.variance);
+                norm.remember(&saved.norm);
             }
             y
         }

@@ -108,7 +108,7 @@ mod tests {
         let options = ConvOptions::new([stride, stride], [0, 0], [1, 1], groups);
         let expected = conv2d(padded, weight, None, options).permute([0, 2, 3, 1]);
         // Running mean 0 and variance 1: evaluation divides by √(1 + ε) alone.
-        let scale = (1.0 + super::super::ops::batch_norm_act::EPSILON).sqrt();
+        let scale = (1.0 + crate::nn::kernels::normalize::EPSILON).sqrt();
         let y = conv.forward(x, &Pass::Evaluate) * scale;
         assert_eq!(y.dims(), expected.dims());
         let worst = (y - expected).abs().max().into_scalar::<f32>();

@@ -15,8 +15,8 @@ use super::noise::Pass;
 use super::ops::mbconv_block;
 use super::ops::slot::Slot;
 use super::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
-use super::units;
-use super::units::mbconv::{ConvNorm, Parameters, Shape};
+use super::units::mbconv::{Parameters, Shape};
+use super::units::{self, ConvNorm};
 use super::values::numbers;
 
 /// Shape of one block.
@@ -137,12 +137,10 @@ impl MbConv {
         let y = mbconv_block(x, parameters, shape, keep, &slot);
         if let Some(saved) = slot.get() {
             if let (Some(expand), Some(norm)) = (&self.expand, &saved.expand_norm) {
-                expand.norm.remember(&norm.mean, &norm.variance);
+                expand.norm.remember(norm);
             }
-            let norm = &saved.depthwise_norm;
-            self.depthwise.norm.remember(&norm.mean, &norm.variance);
-            let norm = &saved.project_norm;
-            self.project.norm.remember(&norm.mean, &norm.variance);
+            self.depthwise.norm.remember(&saved.depthwise_norm);
+            self.project.norm.remember(&saved.project_norm);
         }
         y
     }

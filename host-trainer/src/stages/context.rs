@@ -2,20 +2,18 @@
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
 use crate::data::batch::Normalization;
-use crate::data::dataset::hex;
 use crate::data::{Dataset, Loader};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::noise::Pass;
 use crate::progress::Progress;
 use crate::random::stream;
-use crate::run_dir::{RunDir, RunDirError, Stage};
+use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
 use crate::train::{FitConfig, FitError, Snapshot, Snapshots, accuracy, fit};
 
 /// Why a stage ended without its result.
@@ -114,20 +112,11 @@ impl Context<'_> {
     /// Where the training called `name` begins: at step 0, or where it was interrupted.
     ///
     /// # Errors
-    /// An unwritable run directory.
+    /// An unwritable run directory, or one without settings.
     pub fn start(&self, stage: Stage, name: &'static str) -> Result<Start, StageError> {
-        let mut sha = Sha256::new();
-        for part in [
-            env!("CARGO_PKG_VERSION"),
-            name,
-            &self.data.hash(),
-            &serde_json::to_string(self.config).unwrap_or_default(),
-        ] {
-            sha.update(part.len().to_le_bytes());
-            sha.update(part);
-        }
         let folder = self.dir.file(stage, "")?;
-        let snapshots = Snapshots::new(&folder, name, hex(&sha.finalize()));
+        // The directory refuses other settings and images: what it holds stands for them.
+        let snapshots = Snapshots::new(&folder, name, self.dir.identity(&SETTINGS)?);
         let found = snapshots.load();
         for (path, why) in &found.damaged {
             self.progress.say(&format!(

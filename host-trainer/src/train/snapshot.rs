@@ -1,21 +1,19 @@
 //! A training in the middle: what it takes to go on as if it had never stopped.
 //!
-//! A safetensors file with the net, its average, the optimizer's numbers and the epochs so far.
+//! One file with the net, its average, the optimizer's numbers and the epochs so far.
 //! Random streams are functions of the step, so none is stored. Two files are kept: where the
 //! newer one is damaged, the one before it serves.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::fit::Epoch;
 use super::optimizer::State;
-use crate::data::dataset::hex;
 use crate::nn::values::Named;
 use crate::run_dir::write_atomic;
+use crate::tensor_file;
 
 /// State after `step` updates.
 #[derive(Clone, Debug, PartialEq)]
@@ -116,121 +114,81 @@ pub fn remove_all(folder: &Path) {
     }
 }
 
+/// What a snapshot's file says about itself.
+#[derive(Serialize, Deserialize)]
+struct About {
+    key: String,
+    step: u64,
+    updates: u64,
+    epochs: Vec<Epoch>,
+}
+
 fn to_bytes(snapshot: &Snapshot, key: &str) -> Result<Vec<u8>, SnapshotError> {
-    let plain = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut tensors = Vec::new();
     for (kind, list) in [("net", &snapshot.net), ("average", &snapshot.average)] {
         for (i, n) in list.iter().enumerate() {
             let name = format!("{kind}/{i:05}/{}", n.name);
-            tensors.push((name, n.dims.clone(), plain(&n.values)));
+            tensors.push(Named { name, ..n.clone() });
         }
     }
     for (i, state) in snapshot.optimizer.iter().enumerate() {
         for (kind, values) in [("first", &state.first), ("second", &state.second)] {
-            tensors.push((format!("{kind}/{i:05}/"), vec![values.len()], plain(values)));
+            tensors.push(Named {
+                name: format!("{kind}/{i:05}/"),
+                dims: vec![values.len()],
+                values: values.clone(),
+            });
         }
     }
-    let mut views = Vec::new();
-    for (name, dims, bytes) in &tensors {
-        let view = TensorView::new(Dtype::F32, dims.clone(), bytes)
-            .map_err(|e| SnapshotError(e.to_string()))?;
-        views.push((name.as_str(), view));
-    }
-    let epochs =
-        serde_json::to_string(&snapshot.epochs).map_err(|e| SnapshotError(e.to_string()))?;
-    let mut metadata = HashMap::from([
-        ("key".to_owned(), key.to_owned()),
-        ("step".to_owned(), snapshot.step.to_string()),
-        ("updates".to_owned(), snapshot.updates.to_string()),
-        ("epochs".to_owned(), epochs),
-    ]);
-    metadata.insert("sha256".to_owned(), digest(&metadata, &tensors));
-    safetensors::serialize(views, Some(metadata)).map_err(|e| SnapshotError(e.to_string()))
+    let about = About {
+        key: key.to_owned(),
+        step: snapshot.step,
+        updates: snapshot.updates,
+        epochs: snapshot.epochs.clone(),
+    };
+    let about = serde_json::to_string(&about).map_err(|e| SnapshotError(e.to_string()))?;
+    tensor_file::to_bytes(&tensors, &about).map_err(SnapshotError)
 }
 
 /// The snapshot in `bytes`; none where it belongs to another training.
 fn from_bytes(bytes: &[u8], key: &str) -> Result<Option<Snapshot>, SnapshotError> {
-    let fail = |e: safetensors::SafeTensorError| SnapshotError(e.to_string());
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(fail)?;
-    let mut metadata = header.metadata().clone().unwrap_or_default();
-    let file = SafeTensors::deserialize(bytes).map_err(fail)?;
-    let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = file
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| (name, view.shape().to_vec(), view.data().to_vec()))
-        .collect();
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    let stored = metadata.remove("sha256");
-    if stored != Some(digest(&metadata, &tensors)) {
-        return Err(SnapshotError("its SHA-256 does not match".into()));
-    }
-    if metadata.get("key").map(String::as_str) != Some(key) {
+    let (about, tensors) = tensor_file::from_bytes(bytes).map_err(SnapshotError)?;
+    let about: About = serde_json::from_str(&about).map_err(|e| SnapshotError(e.to_string()))?;
+    if about.key != key {
         return Ok(None);
     }
-    let text = |name: &str| {
-        metadata
-            .get(name)
-            .ok_or_else(|| SnapshotError(format!("{name} is missing")))
-    };
-    let number = |name: &str| {
-        text(name)?
-            .parse::<u64>()
-            .map_err(|e| SnapshotError(format!("{name}: {e}")))
-    };
-    let epochs = serde_json::from_str(text("epochs")?).map_err(|e| SnapshotError(e.to_string()))?;
-    let mut snapshot = Snapshot {
-        step: number("step")?,
-        net: Vec::new(),
-        average: Vec::new(),
-        updates: number("updates")?,
-        optimizer: Vec::new(),
-        epochs,
-    };
-    for (name, dims, bytes) in tensors {
-        let values: Vec<f32> = bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
-        let mut parts = name.splitn(3, '/');
-        let (kind, _, rest) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
-        let named = || Named {
-            name: rest.to_owned(),
-            dims: dims.clone(),
-            values: values.clone(),
-        };
+    let (mut net, mut average, mut first, mut second) = (vec![], vec![], vec![], vec![]);
+    // Ordered by name, and so by the number in it.
+    for tensor in tensors {
+        let mut parts = tensor.name.splitn(3, '/');
+        let (kind, _, name) = (parts.next(), parts.next(), parts.next());
+        let name = name.unwrap_or_default().to_owned();
         match kind {
-            Some("net") => snapshot.net.push(named()),
-            Some("average") => snapshot.average.push(named()),
-            // Sorted by name, all of "first" come before all of "second".
-            Some("first") => snapshot.optimizer.push(State {
-                first: values,
-                second: Vec::new(),
-            }),
-            Some("second") => {
-                let next = snapshot.optimizer.iter_mut().find(|s| s.second.is_empty());
-                if let Some(state) = next {
-                    state.second = values;
-                }
-            }
-            _ => return Err(SnapshotError(format!("unknown entry {name}"))),
+            Some("net") => net.push(Named { name, ..tensor }),
+            Some("average") => average.push(Named { name, ..tensor }),
+            Some("first") => first.push(tensor.values),
+            Some("second") => second.push(tensor.values),
+            _ => return Err(SnapshotError(format!("unknown entry {}", tensor.name))),
         }
     }
-    Ok(Some(snapshot))
-}
-
-fn digest(metadata: &HashMap<String, String>, tensors: &[(String, Vec<usize>, Vec<u8>)]) -> String {
-    let mut sha = Sha256::new();
-    for name in ["key", "step", "updates", "epochs"] {
-        sha.update(metadata.get(name).map_or("", String::as_str));
-        sha.update([0]);
+    if first.len() != second.len() {
+        return Err(SnapshotError(
+            "the optimizer's numbers are not pairs".into(),
+        ));
     }
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, _, bytes) in sorted {
-        sha.update(name);
-        sha.update(bytes);
-    }
-    hex(&sha.finalize())
+    let optimizer = first
+        .into_iter()
+        .zip(second)
+        .map(|(first, second)| State { first, second })
+        .collect();
+    Ok(Some(Snapshot {
+        step: about.step,
+        net,
+        average,
+        updates: about.updates,
+        optimizer,
+        epochs: about.epochs,
+    }))
 }
 
 #[cfg(test)]

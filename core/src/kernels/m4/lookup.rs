@@ -1,15 +1,8 @@
 //! A table of 256 int8 values over a map: three instructions a value and the loop.
 
-/// Where a map is read and written.
-#[derive(Debug)]
-pub enum Maps<'a> {
-    /// Two maps that do not overlap; the shorter one counts.
-    Apart(&'a [i8], &'a mut [i8]),
-    /// One map.
-    InPlace(&'a mut [i8]),
-}
+use crate::kernels::maps::Maps;
 
-/// Each value through `table`, whose index is the int8 plus 128.
+/// Each value through `table`, whose index is the int8 plus 128. Of two maps the shorter one counts.
 pub fn lookup(table: &[u8; 256], maps: Maps<'_>) {
     let get = |x: i8| table[(i32::from(x) + 128) as usize] as i8;
     match maps {

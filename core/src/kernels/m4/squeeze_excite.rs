@@ -14,6 +14,7 @@
 
 use super::clamp::clamp;
 use crate::kernels::MulParams;
+use crate::kernels::maps::Maps;
 
 /// Bits that the last shift of the fast form drops.
 const FAST_SHIFT: i32 = 10;
@@ -36,15 +37,6 @@ const fn pixels_a_row(c: usize) -> usize {
 /// Words of scratch for the gates of `c` channels.
 pub const fn scratch_words(c: usize) -> usize {
     c * pixels_a_row(c) / 2
-}
-
-/// Where a multiplication reads and writes.
-#[derive(Debug)]
-pub enum Maps<'a> {
-    /// Two maps that do not overlap.
-    Apart(&'a [i8], &'a mut [i8]),
-    /// One map.
-    InPlace(&'a mut [i8]),
 }
 
 /// How four values are made; see above.

@@ -8,6 +8,7 @@ pub mod depthwise;
 pub mod function;
 pub mod matmul;
 pub mod normalize;
+pub mod patches;
 pub mod pooling;
 pub(crate) mod simd;
 #[cfg(test)]

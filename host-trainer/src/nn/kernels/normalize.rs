@@ -46,21 +46,6 @@ impl Sums {
     }
 }
 
-/// Mean and biased variance from Σ (x − shift) and Σ (x − shift)².
-pub fn mean_and_variance(sums: &Sums, shift: &[f32]) -> (Vec<f64>, Vec<f64>) {
-    let m = sums.rows.max(1.0);
-    sums.first
-        .iter()
-        .zip(&sums.second)
-        .zip(shift)
-        .map(|((first, second), shift)| {
-            let off = first / m;
-            let variance = (second / m - off * off).max(0.0);
-            (off + f64::from(*shift), variance)
-        })
-        .unzip()
-}
-
 /// What the forward pass of one normalization leaves for its backward pass.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forward {
@@ -75,8 +60,19 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// From the statistics of a batch, or running ones.
-    pub fn new(gamma: &[f32], beta: &[f32], mean: &[f64], variance: &[f64]) -> Self {
+    /// By the statistics of a batch: its Σ (x − shift) and Σ (x − shift)².
+    pub fn of_batch(sums: &Sums, shift: &[f32], gamma: &[f32], beta: &[f32]) -> Self {
+        let (mean, variance) = mean_and_variance(sums, shift);
+        Self::new(gamma, beta, &mean, &variance)
+    }
+
+    /// By running statistics.
+    pub fn frozen(mean: &[f32], variance: &[f32], gamma: &[f32], beta: &[f32]) -> Self {
+        let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
+        Self::new(gamma, beta, &wide(mean), &wide(variance))
+    }
+
+    fn new(gamma: &[f32], beta: &[f32], mean: &[f64], variance: &[f64]) -> Self {
         let a: Vec<f64> = gamma
             .iter()
             .zip(variance)
@@ -95,6 +91,21 @@ impl Forward {
             variance: variance.iter().map(|v| *v as f32).collect(),
         }
     }
+}
+
+/// Mean and biased variance from Σ (x − shift) and Σ (x − shift)².
+fn mean_and_variance(sums: &Sums, shift: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let m = sums.rows.max(1.0);
+    sums.first
+        .iter()
+        .zip(&sums.second)
+        .zip(shift)
+        .map(|((first, second), shift)| {
+            let off = first / m;
+            let variance = (second / m - off * off).max(0.0);
+            (off + f64::from(*shift), variance)
+        })
+        .unzip()
 }
 
 /// dx = k0 g + k1 x + k2, and the gradients of γ and β.
@@ -185,6 +196,26 @@ impl Runs {
             len,
             stride: len,
             start: 0,
+        }
+    }
+
+    /// Copies `from`, without gaps, into the runs of `map`.
+    pub fn copy_in(&self, from: &[f32], map: &mut [f32]) {
+        for (to, from) in map[self.start..]
+            .chunks_mut(self.stride)
+            .zip(from.chunks_exact(self.len))
+        {
+            to[..self.len].copy_from_slice(from);
+        }
+    }
+
+    /// Copies the runs of `map` to `to`, without gaps.
+    pub fn copy_out(&self, map: &[f32], to: &mut [f32]) {
+        for (to, from) in to
+            .chunks_exact_mut(self.len)
+            .zip(map[self.start..].chunks(self.stride))
+        {
+            to.copy_from_slice(&from[..self.len]);
         }
     }
 }

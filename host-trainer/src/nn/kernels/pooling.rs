@@ -17,6 +17,18 @@ simd_fn! {
     }
 }
 
+/// Through [`mean`]: every pixel of `dx [pixels, c]` becomes `dy [c]` over their number.
+pub fn mean_backward(dy: &[f32], dx: &mut [f32]) {
+    let share = 1.0 / (dx.len() / dy.len()).max(1) as f32;
+    let (first, rest) = dx.split_at_mut(dy.len());
+    for (d, g) in first.iter_mut().zip(dy) {
+        *d = g * share;
+    }
+    for pixel in rest.chunks_exact_mut(dy.len()) {
+        pixel.copy_from_slice(first);
+    }
+}
+
 simd_fn! {
     /// x s, pixel by pixel, in place: `x [pixels, c]`, `s [c]`.
     pub fn scale<'a>(simd: S, x: &'a mut [f32], s: &'a [f32]) {
@@ -30,6 +42,17 @@ simd_fn! {
                 store::<S, FULL>(simd, &mut x[at..to], v);
             });
         }
+    }
+}
+
+simd_fn! {
+    /// x times one number, in place.
+    pub fn multiply<'a>(simd: S, x: &'a mut [f32], factor: f32) {
+        let factor = simd.splat_f32s(factor);
+        for_vectors!(S, x.len(), |at, width, FULL| {
+            let v = simd.mul_f32s(load::<S, FULL>(simd, &x[at..at + width]), factor);
+            store::<S, FULL>(simd, &mut x[at..at + width], v);
+        });
     }
 }
 

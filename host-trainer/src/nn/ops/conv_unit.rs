@@ -12,8 +12,8 @@ use burn::tensor::{DispatchTensor, Tensor};
 
 use super::slot::Slot;
 use super::storage::{Host, from_vec};
+use crate::nn::units::ConvNorm;
 use crate::nn::units::conv::{self, Saved, Shape};
-use crate::nn::units::mbconv::ConvNorm;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]

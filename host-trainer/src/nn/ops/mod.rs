@@ -2,19 +2,16 @@
 //!
 //! Burn's stock operators are complete but slow where MBConv nets spend their time: depthwise
 //! weight gradients run channel by channel, batch norm is about ten passes over the map. Each
-//! operator here is one file with its forward, its hand-written backward and its tests against
-//! the same function composed of stock operators. Everything else (pointwise convolution as a
-//! matrix product, dense layers, losses) is stock burn.
-//!
-//! Parallelism: a batch is cut into [`CHUNKS`] pieces of whole rows or samples, whatever the
-//! number of threads, and partial sums are added in order, so results do not depend on it.
+//! operator here is one node of the graph: it takes slices out of tensors, calls
+//! [`crate::nn::units`] or [`crate::nn::kernels`], and says which gradient belongs to which parent.
+//! All are tested against the same function composed of stock operators. Dense layers and losses
+//! are stock burn.
 
 pub mod batch_norm_act;
 pub mod conv_unit;
 pub mod depthwise;
 pub mod gate;
 pub mod global_pool;
-pub(crate) mod lanes;
 pub mod mbconv;
 pub mod patches;
 pub mod slot;
@@ -29,6 +26,3 @@ pub use gate::gate;
 pub use global_pool::global_pool;
 pub use mbconv::mbconv_block;
 pub use patches::patches;
-
-/// Number of pieces that a batch is cut into for parallel work; fixed, so that sums are too.
-pub const CHUNKS: usize = 8;

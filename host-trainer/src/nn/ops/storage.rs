@@ -1,6 +1,6 @@
 //! Between burn-flex tensors and the plain slices that the operators compute on.
 
-use burn::backend::{Flex, TensorMetadata, tensor::FloatTensor};
+use burn::backend::{Flex, tensor::FloatTensor};
 use burn::tensor::{Shape, TensorData};
 
 /// A backend whose tensors are slices of this process: what a backward pass needs of the backend
@@ -26,16 +26,6 @@ impl Host for Flex {
     fn tensor(values: Vec<f32>, shape: Shape) -> FloatTensor<Self> {
         FloatTensor::<Self>::from_data(TensorData::new(values, shape))
     }
-}
-
-/// The dimensions of a tensor whose rank the operator's contract fixes.
-pub fn to_dims<const D: usize>(x: &FloatTensor<Flex>) -> [usize; D] {
-    x.shape().dims()
-}
-
-/// Calls `f` with the contiguous values of `x`, row-major.
-pub fn with_slice<R>(x: FloatTensor<Flex>, f: impl FnOnce(&[f32]) -> R) -> R {
-    f(x.to_contiguous().storage::<f32>())
 }
 
 /// A tensor that takes over `values`.

@@ -7,8 +7,10 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 use pupil_core::shape::same_padding;
 use rand::Rng;
 
+use super::slot::Slot;
 use super::*;
 use crate::nn::Activation;
+use crate::nn::activate::activate;
 use crate::random::stream;
 
 fn device() -> Device {
@@ -150,18 +152,11 @@ fn stock_batch_norm_act(
     let mean = rows.clone().mean_dim(0);
     let centered = rows - mean;
     let variance = centered.clone().powi_scalar(2).mean_dim(0);
-    let inverse = (variance + batch_norm_act::EPSILON).sqrt().recip();
+    let inverse = (variance + crate::nn::kernels::normalize::EPSILON)
+        .sqrt()
+        .recip();
     let z = centered * inverse * gamma.unsqueeze() + beta.unsqueeze();
-    let y = match act {
-        Activation::Linear => z,
-        Activation::Relu => activation::relu(z),
-        Activation::Relu6 => z.clamp(0.0, 6.0),
-        Activation::Silu => activation::silu(z),
-        Activation::HardSwish => z.clone() * (z + 3.0).clamp(0.0, 6.0) / 6.0,
-        Activation::Sigmoid => activation::sigmoid(z),
-        Activation::HardSigmoid => (z + 3.0).clamp(0.0, 6.0) / 6.0,
-    };
-    y.reshape([n, h, w, c])
+    activate(z, act).reshape([n, h, w, c])
 }
 
 #[test]
@@ -180,7 +175,7 @@ fn batch_norm_act_equals_its_composition() {
             let ((sx, x2), (sg, g2), (sb, b2)) = (leaf(dims, 5), leaf([c], 6), leaf([c], 7));
             compare(
                 &format!("batch norm {act:?} {dims:?}"),
-                batch_norm_act(x, g, b, act).0,
+                batch_norm_act(x, g, b, act, &Slot::new()),
                 stock_batch_norm_act(x2, g2, b2, act),
                 &[fx, fg, fb],
                 &[sx, sg, sb],
@@ -193,12 +188,14 @@ fn batch_norm_act_equals_its_composition() {
 fn batch_statistics_are_the_mean_and_the_biased_variance() {
     let x = random([8, 3, 3, 4], 8) * 3.0 + 50.0;
     let ones = Tensor::ones([4], &device());
-    let (_, mean, variance) = batch_norm_act(x.clone(), ones.clone(), ones, Activation::Linear);
+    let slot = Slot::new();
+    batch_norm_act(x.clone(), ones.clone(), ones, Activation::Linear, &slot);
+    let norm = slot.get().unwrap();
     let rows = x.inner().reshape([72, 4]);
     let expected = rows.clone().mean_dim(0);
-    assert_close("mean", &values(mean), &values(expected.clone()));
+    assert_close("mean", &norm.mean, &values(expected.clone()));
     let squares = (rows - expected).powi_scalar(2).mean_dim(0);
-    for (a, b) in values(variance).iter().zip(values(squares)) {
+    for (a, b) in norm.variance.iter().zip(values(squares)) {
         assert!((a - b).abs() / b < 1e-4, "{a} {b}"); // through 1/√(σ² + ε) in f32
     }
 }
@@ -249,7 +246,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
             let (weights, w) = leaf([9, 12], 17);
             let ones = Tensor::ones([12], &device());
             let y = depthwise(x, w, 3, 1);
-            let (y, _, _) = batch_norm_act(y, ones.clone(), ones, Activation::Silu);
+            let y = batch_norm_act(y, ones.clone(), ones, Activation::Silu, &Slot::new());
             let grads = (y.clone() * y).sum().backward();
             (
                 values(flat.grad(&grads).unwrap()),

@@ -6,17 +6,16 @@
 
 use rayon::prelude::*;
 
-use super::mbconv::{ConvNorm, Running};
-use super::{group, part, sum, total};
+use super::{ConvNorm, Running, group, part, sum, total};
 use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::kernels::function::with_function;
 use crate::nn::kernels::matmul::{Panels, gram, matmul};
 use crate::nn::kernels::normalize::{
-    Backward, Forward, Runs, Sums, apply, blend, mean_and_variance, moments, through,
+    Backward, Forward, Runs, Sums, apply, blend, moments, through,
 };
-use crate::nn::kernels::pooling;
+use crate::nn::kernels::{patches, pooling};
 
 /// Shapes of one unit and its batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +75,7 @@ impl Shape {
         }
         let size = self.pixels() * self.taps();
         for (x, rows) in x.chunks_exact(len).zip(scratch.rows.chunks_exact_mut(size)) {
-            patches(&self.window, x, &mut scratch.padded, rows);
+            patches::gather(&self.window, x, &mut scratch.padded, rows);
         }
         f(&scratch.rows[..count * size])
     }
@@ -95,53 +94,6 @@ impl Shape {
 struct Patches {
     padded: Buffer,
     rows: Buffer,
-}
-
-/// Rows `[out pixels, kernel*kernel*c]` of one sample.
-fn patches(window: &Window, x: &[f32], padded: &mut [f32], rows: &mut [f32]) {
-    let runs = window.padded_runs();
-    for (to, from) in padded[runs.start..]
-        .chunks_mut(runs.stride)
-        .zip(x.chunks_exact(runs.len))
-    {
-        to[..runs.len].copy_from_slice(from);
-    }
-    let run = window.kernel * window.c;
-    let mut row = rows.chunks_exact_mut(window.kernel * run);
-    for oy in 0..window.output.0 {
-        for ox in 0..window.output.1 {
-            let Some(row) = row.next() else { return };
-            for (ky, to) in row.chunks_exact_mut(run).enumerate() {
-                let from = (oy * window.stride + ky) * runs.stride + ox * window.stride * window.c;
-                to.copy_from_slice(&padded[from..from + run]);
-            }
-        }
-    }
-}
-
-/// Adds the gradient of one sample's patches to the gradient of its input.
-fn scatter(window: &Window, rows: &[f32], padded: &mut [f32], dx: &mut [f32]) {
-    padded.fill(0.0);
-    let runs = window.padded_runs();
-    let run = window.kernel * window.c;
-    let mut row = rows.chunks_exact(window.kernel * run);
-    for oy in 0..window.output.0 {
-        for ox in 0..window.output.1 {
-            let Some(row) = row.next() else { return };
-            for (ky, from) in row.chunks_exact(run).enumerate() {
-                let to = (oy * window.stride + ky) * runs.stride + ox * window.stride * window.c;
-                for (to, from) in padded[to..to + run].iter_mut().zip(from) {
-                    *to += from;
-                }
-            }
-        }
-    }
-    for (to, from) in dx
-        .chunks_exact_mut(runs.len)
-        .zip(padded[runs.start..].chunks(runs.stride))
-    {
-        to.copy_from_slice(&from[..runs.len]);
-    }
 }
 
 /// Output of `x [n, h, w, in_ch]` by the batch's statistics, and what [`backward`] needs.
@@ -169,8 +121,7 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
             sums
         })
         .collect();
-    let (mean, variance) = mean_and_variance(&total(parts, out_ch), &shift);
-    let norm = Forward::new(w.gamma, w.beta, &mean, &variance);
+    let norm = Forward::of_batch(&total(parts, out_ch), &shift, w.gamma, w.beta);
     let y = activate(shape, &raw, &norm);
     (y, Saved { raw, norm })
 }
@@ -178,13 +129,7 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
 /// Output by running statistics.
 pub fn evaluate(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>, running: &Running) -> Vec<f32> {
     let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
-    let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-    let norm = Forward::new(
-        w.gamma,
-        w.beta,
-        &wide(&running.mean),
-        &wide(&running.variance),
-    );
+    let norm = running.norm(w);
     let panels = Panels::new(w.weight, shape.taps(), out_ch);
     let out = if shape.pool { out_ch } else { pixels * out_ch };
     let per = part(shape.n);
@@ -264,10 +209,7 @@ pub fn backward(
             {
                 if shape.pool {
                     for (g, dy) in g.chunks_exact_mut(len).zip(dy.chunks_exact(out)) {
-                        let share: Vec<f32> = dy.iter().map(|d| d / pixels as f32).collect();
-                        for g in g.chunks_exact_mut(out_ch) {
-                            g.copy_from_slice(&share);
-                        }
+                        pooling::mean_backward(dy, g);
                     }
                 } else {
                     g.copy_from_slice(dy);
@@ -322,7 +264,7 @@ pub fn backward(
                     .chunks_exact_mut(in_len)
                     .zip(rows.chunks_exact(pixels * taps))
                 {
-                    scatter(&shape.window, rows, &mut scratch.padded, dx);
+                    patches::scatter(&shape.window, rows, &mut scratch.padded, dx);
                 }
                 // The borders must be zero again for the next patches; scatter left sums there.
                 scratch.padded.fill(0.0);
@@ -330,10 +272,8 @@ pub fn backward(
             dw
         })
         .collect();
-    let mut weight = vec![0.0; taps * out_ch];
-    sum(&parts, &mut weight);
     let gradients = ConvNorm {
-        weight,
+        weight: sum(parts.iter()),
         gamma: k.gamma,
         beta: k.beta,
     };

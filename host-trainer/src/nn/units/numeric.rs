@@ -1,8 +1,9 @@
 //! Gradients of the units against central differences of their forward functions in f64, written
 //! out as the papers' formulas: a shadow that shares no code with what it checks.
 
+use super::ConvNorm;
 use super::conv;
-use super::mbconv::{self, ConvNorm, PARAMETERS, Parameters};
+use super::mbconv::{self, PARAMETERS, Parameters};
 use crate::nn::activation::Activation;
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::kernels::testing::numbers;

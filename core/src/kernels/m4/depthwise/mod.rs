@@ -23,6 +23,7 @@ use self::twin as ops;
 #[cfg(arm_dsp)]
 use self::walker as ops;
 use crate::kernels::m4::clamp::clamp;
+use crate::kernels::maps::Maps;
 use crate::kernels::row_pairs::{Form, Kernel};
 use crate::shape::{Shape, Window};
 
@@ -55,31 +56,6 @@ pub struct Layer<'a> {
     pub act: (i8, i8),
 }
 
-/// Where a layer reads and writes.
-#[derive(Debug)]
-pub enum Maps<'a> {
-    /// Two maps that do not overlap.
-    Apart(&'a [i8], &'a mut [i8]),
-    /// The output takes the input's place, from its first byte on.
-    InPlace(&'a mut [i8]),
-}
-
-impl Maps<'_> {
-    fn input(&self) -> &[i8] {
-        match self {
-            Self::Apart(input, _) => input,
-            Self::InPlace(map) => map,
-        }
-    }
-
-    fn output(&mut self) -> &mut [i8] {
-        match self {
-            Self::Apart(_, output) => output,
-            Self::InPlace(map) => map,
-        }
-    }
-}
-
 /// Whether a layer of this form may replace its input.
 pub fn works_in_place(form: Form, input: Shape, output: Shape) -> bool {
     matches!(form, Form::Blocks(_)) && input.c == output.c && output.w <= input.w
@@ -103,6 +79,7 @@ impl Layer<'_> {
         let channels = output.c.checked_rem(input.c) == Some(0);
         place
             && channels
+            && !input.is_empty()
             && !output.is_empty()
             && self.window.pad_top < self.window.kernel_h
             && self.window.pad_left < self.window.kernel_w

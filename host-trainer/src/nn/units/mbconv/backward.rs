@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::forward::Filtered;
-use super::{ConvNorm, Parameters, Saved, Shape};
+use super::{Parameters, Saved, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, with_function};
 use crate::nn::kernels::matmul::{Panels, gram, matmul};
@@ -11,7 +11,7 @@ use crate::nn::kernels::normalize::{
     Backward, Runs, Sums, apply_both, blend, through, through_slope,
 };
 use crate::nn::kernels::{depthwise, pooling};
-use crate::nn::units::{group, part, sum, total};
+use crate::nn::units::{ConvNorm, group, part, sum, total};
 
 /// Gradients of x `[n, in pixels, in_ch]` and of all parameters for `dy [n, out pixels, out_ch]`.
 pub fn backward(
@@ -49,7 +49,7 @@ fn through_projection_norm(shape: &Shape, saved: &Saved, dy: &[f32]) -> (Buffer,
             g.copy_from_slice(dy);
             for (s, g) in g.chunks_exact_mut(len).enumerate() {
                 if let Some(factor) = saved.keep.get(index * per + s) {
-                    pooling::scale(g, &vec![*factor; shape.out_ch]);
+                    pooling::multiply(g, *factor);
                 }
             }
             let samples = group(shape.out_pixels()) * len;
@@ -166,18 +166,11 @@ fn through_projection(
         })
         .collect();
     let (sums, parts): (Vec<Sums>, Vec<Parameters<Vec<f32>>>) = parts.into_iter().unzip();
-    let all = |pick: fn(&Parameters<Vec<f32>>) -> &Vec<f32>| {
-        let mut into = vec![0.0; pick(&parts[0]).len()];
-        for part in &parts {
-            pooling::add(&mut into, pick(part));
-        }
-        into
-    };
-    gradients.project.weight = all(|p| &p.project.weight);
-    gradients.reduce = all(|p| &p.reduce);
-    gradients.reduce_bias = all(|p| &p.reduce_bias);
-    gradients.excite = all(|p| &p.excite);
-    gradients.excite_bias = all(|p| &p.excite_bias);
+    gradients.project.weight = sum(parts.iter().map(|p| &p.project.weight));
+    gradients.reduce = sum(parts.iter().map(|p| &p.reduce));
+    gradients.reduce_bias = sum(parts.iter().map(|p| &p.reduce_bias));
+    gradients.excite = sum(parts.iter().map(|p| &p.excite));
+    gradients.excite_bias = sum(parts.iter().map(|p| &p.excite_bias));
     (filtered, Backward::new(norm, &total(sums, mid)))
 }
 
@@ -241,8 +234,7 @@ fn through_depthwise(
         })
         .collect();
     let (sums, parts): (Vec<Sums>, Vec<Vec<f32>>) = parts.into_iter().unzip();
-    gradients.depthwise.weight = vec![0.0; w.depthwise.weight.len()];
-    sum(&parts, &mut gradients.depthwise.weight);
+    gradients.depthwise.weight = sum(parts.iter());
     (
         expanded,
         norm.map(|norm| Backward::new(norm, &total(sums, mid))),
@@ -297,10 +289,8 @@ fn through_expansion(
             dw
         })
         .collect();
-    let mut weight = vec![0.0; in_ch * mid];
-    sum(&parts, &mut weight);
     gradients.expand = ConvNorm {
-        weight,
+        weight: sum(parts.iter()),
         gamma: k.gamma,
         beta: k.beta,
     };

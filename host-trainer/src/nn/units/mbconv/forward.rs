@@ -2,13 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::{Parameters, Running, Saved, Shape};
+use super::{Parameters, Saved, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, Sigmoid, with_function};
 use crate::nn::kernels::matmul::{Panels, matmul};
-use crate::nn::kernels::normalize::{Forward, Runs, Sums, apply, mean_and_variance, moments};
+use crate::nn::kernels::normalize::{Forward, Runs, Sums, apply, moments};
 use crate::nn::kernels::{depthwise, pooling};
-use crate::nn::units::{group, part, total};
+use crate::nn::units::{Running, group, part, total};
 
 /// Output `[n, out pixels, out_ch]` of `x [n, in pixels, in_ch]`, and what [`super::backward`]
 /// needs. `keep` is empty, or a factor for each sample's branch (stochastic depth).
@@ -44,7 +44,7 @@ pub fn forward(
                 sums
             })
             .collect();
-        norm(&total(parts, mid), &shift, w.expand.gamma, w.expand.beta)
+        Forward::of_batch(&total(parts, mid), &shift, w.expand.gamma, w.expand.beta)
     });
 
     // Phase 2: normalize and activate into a padded map, depthwise, statistics.
@@ -73,7 +73,7 @@ pub fn forward(
             sums
         })
         .collect();
-    let depthwise_norm = norm(
+    let depthwise_norm = Forward::of_batch(
         &total(parts, mid),
         &shift,
         w.depthwise.gamma,
@@ -123,7 +123,7 @@ pub fn forward(
             sums
         })
         .collect();
-    let project_norm = norm(
+    let project_norm = Forward::of_batch(
         &total(parts, out_ch),
         &shift,
         w.project.gamma,
@@ -140,7 +140,7 @@ pub fn forward(
             for (s, y) in y.chunks_exact_mut(outside * out_ch).enumerate() {
                 let sample = index * per + s;
                 if let Some(factor) = keep.get(sample) {
-                    pooling::scale(y, &vec![*factor; out_ch]);
+                    pooling::multiply(y, *factor);
                 }
                 if shape.residual {
                     pooling::add(y, &x[sample * y.len()..][..y.len()]);
@@ -173,15 +173,9 @@ pub fn evaluate(
 ) -> Vec<f32> {
     let (mid, out_ch) = (shape.mid(), shape.out_ch);
     let (inside, outside) = (shape.in_pixels(), shape.out_pixels());
-    let frozen = |r: &Running, gamma: &[f32], beta: &[f32]| {
-        let wide = |v: &[f32]| v.iter().map(|v| f64::from(*v)).collect::<Vec<f64>>();
-        Forward::new(gamma, beta, &wide(&r.mean), &wide(&r.variance))
-    };
-    let expand_norm = shape
-        .expand
-        .then(|| frozen(&running[0], w.expand.gamma, w.expand.beta));
-    let depthwise_norm = frozen(&running[1], w.depthwise.gamma, w.depthwise.beta);
-    let project_norm = frozen(&running[2], w.project.gamma, w.project.beta);
+    let expand_norm = shape.expand.then(|| running[0].norm(&w.expand));
+    let depthwise_norm = running[1].norm(&w.depthwise);
+    let project_norm = running[2].norm(&w.project);
     let expand = Panels::new(
         w.expand.weight,
         if shape.expand { shape.in_ch } else { 0 },
@@ -256,12 +250,7 @@ impl Filtered<'_> {
             }
             None => {
                 let x = &self.x[sample * len..][..len];
-                for (to, from) in padded[runs.start..]
-                    .chunks_mut(runs.stride)
-                    .zip(x.chunks_exact(runs.len))
-                {
-                    to[..runs.len].copy_from_slice(from);
-                }
+                runs.copy_in(x, padded);
             }
         }
     }
@@ -328,12 +317,6 @@ impl<'a> Excite<'a> {
             pooling::scale(map, gate);
         }
     }
-}
-
-/// Normalization from the batch's sums.
-fn norm(sums: &Sums, shift: &[f32], gamma: &[f32], beta: &[f32]) -> Forward {
-    let (mean, variance) = mean_and_variance(sums, shift);
-    Forward::new(gamma, beta, &mean, &variance)
 }
 
 /// `count` pieces of `len` numbers, the last maybe shorter; all empty where `len` is 0.

@@ -14,6 +14,7 @@ use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::kernels::normalize::Forward;
+use crate::nn::units::ConvNorm;
 
 /// Shapes of one block and its batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,17 +52,6 @@ impl Shape {
     fn mid(&self) -> usize {
         self.window.c
     }
-}
-
-/// A convolution's weights and its normalization's γ and β, or their gradients.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ConvNorm<T> {
-    /// `[taps, out]`.
-    pub weight: T,
-    /// γ `[out]`.
-    pub gamma: T,
-    /// β `[out]`.
-    pub beta: T,
 }
 
 /// All parameters of a block, or their gradients. Absent parts are empty.
@@ -124,15 +114,6 @@ impl<T> Parameters<T> {
             project: conv(pw, pg, pb),
         }
     }
-}
-
-/// Running mean and variance of one normalization.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Running {
-    /// Mean `[c]`.
-    pub mean: Vec<f32>,
-    /// Biased variance `[c]`.
-    pub variance: Vec<f32>,
 }
 
 /// What the forward pass keeps: 4 bytes for each number of the three maps before normalization.
