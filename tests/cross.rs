@@ -14,3 +14,5 @@ mod own_images;
 mod pipeline;
 // Finding and running the binary.
 mod support;
+// Choices of a training, and what stops one.
+mod training;

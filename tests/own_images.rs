@@ -30,7 +30,8 @@ fn photo(class: usize, n: usize) -> Vec<u8> {
     bytes
 }
 
-fn photos(root: &Path) {
+/// Labeled photos of three classes, and new ones.
+pub fn photos(root: &Path) {
     for (class, name) in ["flat", "frame", "tall"].into_iter().enumerate() {
         let kind = [0, 2, 1][class];
         let folder = root.join("labeled").join(name);
@@ -51,8 +52,8 @@ fn photos(root: &Path) {
     std::fs::write(folder.join("again.ppm"), photo(2, 3)).unwrap();
 }
 
-/// Runs the binary in `folder` with a cache of its own.
-fn call(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+/// Runs the binary in `folder` with a cache of its own: exit code, stdout, stderr.
+pub fn call(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = pupil(arguments);
     command
         .current_dir(folder)

@@ -57,6 +57,7 @@ fn main() {
     let mut noise = Noise {
         dropout: 0.0,
         drop_path: 0.0,
+        step: 0,
         rng: stream(0, "bench", 1),
     };
     let images: Vec<Vec<f32>> = (0..4).map(image_batch).collect();

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::compare::{MixKind, OptimizerKind, ScheduleKind};
 use crate::model::zoo::{Family, Placement};
 use crate::nn::Activation;
 use crate::run_dir::Stage;
+use crate::train::{OptimizerKind, Schedule};
 
 /// Trains an int8 image classifier for a microcontroller from few labeled and many unlabeled
 /// images.
@@ -194,8 +194,7 @@ pub struct CompareOptions {
     /// Trainings of each net.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seeds: u16,
-    /// Updates of the weights in one training. Below 200 batch norm's running statistics still
-    /// hold their first values, which squeeze-and-excitation suffers from most.
+    /// Updates of the weights in one training.
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: u64,
     /// Images of a step.
@@ -208,14 +207,17 @@ pub struct CompareOptions {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub learning_rate: Option<f64>,
     /// How the learning rate falls.
-    #[arg(long, value_enum, default_value_t = ScheduleKind::Cosine)]
-    pub schedule: ScheduleKind,
+    #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
+    pub schedule: Schedule,
     /// Largest norm of all gradients together; 0 for no limit.
     #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative)]
     pub clip: f64,
-    /// Images mixed with each other.
-    #[arg(long, value_enum, default_value_t = MixKind::None)]
-    pub mix: MixKind,
+    /// Whole images mixed with each other: α of Beta(α, α), usually 0.2; 0 for none.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative)]
+    pub mixup: f64,
+    /// Rectangles mixed: α, usually 1; 0 for none.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative)]
+    pub cutmix: f64,
     /// Pack each net too, beside its outcome, and measure it in int8 by the chip's own code.
     #[arg(long)]
     pub int8: bool,

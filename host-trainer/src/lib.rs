@@ -5,7 +5,7 @@
 //!
 //! - [`data`]: readers, the image cache, splits, augmentation, batches
 //! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family, the zoo
-//! - [`train`]: the loop that every stage shares
+//! - [`train`]: the loop that every training shares; [`methods`]: what it is told to minimize
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
 //! - [`compare`]: nets with and without a part, over several seeds
 //! - [`config`], [`run_dir`], [`checkpoint`], [`pipeline`]: what was asked, what is done
@@ -20,6 +20,7 @@ pub mod config;
 pub mod data;
 pub mod graph;
 pub mod inspect;
+pub mod methods;
 pub mod model;
 pub mod nn;
 pub mod pipeline;

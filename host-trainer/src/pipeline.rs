@@ -15,7 +15,7 @@ use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
 use crate::progress::{Progress, minutes};
 use crate::report;
-use crate::run_dir::{RunDir, SETTINGS, Stage};
+use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
 use crate::stages::{
     Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher,
 };
@@ -50,7 +50,7 @@ pub fn run(
     };
     let (data, images) = load_data(&config, &tell)?;
     let dir = RunDir::open(&root, options.fresh && which == Which::All)?;
-    keep_settings(&dir, &config, &data)?;
+    keep_settings(&dir, &config, &data, options.fresh.then_some(which))?;
     if let Some(images) = &images {
         dir.write_json(&root.join("data.json"), images)?;
     }
@@ -247,8 +247,13 @@ struct Provenance<'a> {
 }
 
 /// Writes settings and provenance into a new directory; an old one must have been made with
-/// them.
-fn keep_settings(dir: &RunDir, config: &RunConfig, data: &Dataset) -> anyhow::Result<()> {
+/// them. With `fresh`, the stages that start over may have other settings.
+fn keep_settings(
+    dir: &RunDir,
+    config: &RunConfig,
+    data: &Dataset,
+    fresh: Option<Which>,
+) -> anyhow::Result<()> {
     let settings = toml::to_string_pretty(config).context("run.toml can't be written")?;
     let provenance = serde_json::to_string_pretty(&Provenance {
         version: env!("CARGO_PKG_VERSION"),
@@ -260,10 +265,52 @@ fn keep_settings(dir: &RunDir, config: &RunConfig, data: &Dataset) -> anyhow::Re
         unlabeled: data.unlabeled.len(),
         test: data.test.labels.len(),
     })? + "\n";
-    for (name, text) in SETTINGS.iter().zip([settings, provenance]) {
-        dir.keep(name, &text, "run")?;
+    let [settings_name, provenance_name] = SETTINGS;
+    if dir.is_new() {
+        // An earlier run ended before it made anything.
+        SETTINGS.iter().try_for_each(|name| dir.remove(name))?;
     }
-    Ok(())
+    dir.keep(provenance_name, &provenance, "run")?;
+    let Err(mut error) = dir.keep(settings_name, &settings, "run") else {
+        return Ok(());
+    };
+    let path = dir.root().join(settings_name);
+    let first = std::fs::read_to_string(&path)
+        .ok()
+        .and_then(|old| first_other(&toml::from_str(&old).ok()?, config));
+    match (first, fresh) {
+        (Some(first), Some(Which::Only(stage))) if stage <= first => {
+            dir.forget_from(stage)?;
+            dir.write(&path, settings.as_bytes())?;
+            Ok(())
+        }
+        (Some(first), _) => {
+            if let RunDirError::OtherSettings { advice, .. } = &mut error {
+                *advice = format!(
+                    "repeat from there on with `{} --fresh` and these settings, then run; or start over with --fresh, or choose another directory with --run-dir DIR",
+                    first.word()
+                );
+            }
+            Err(error.into())
+        }
+        (None, _) => Err(error.into()),
+    }
+}
+
+/// The first stage that two configurations do not have in common; none where they differ in what
+/// all stages depend on.
+fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
+    if old.seed != new.seed || old.data != new.data || old.images != new.images {
+        return None;
+    }
+    let same = [
+        (Stage::Teacher, old.teacher == new.teacher),
+        (Stage::PseudoLabels, old.pseudo_labels == new.pseudo_labels),
+        (Stage::Student, old.student == new.student),
+        (Stage::Distill, old.distill == new.distill),
+        (Stage::Quantize, old.quantize == new.quantize),
+    ];
+    same.iter().find(|(_, same)| !same).map(|(stage, _)| *stage)
 }
 
 #[cfg(test)]
@@ -280,5 +327,18 @@ mod tests {
         let leaf = folder.path().join("leaf");
         std::fs::create_dir(&leaf).unwrap();
         assert_eq!(default_root(Some(&leaf)), Path::new("runs/leaf"));
+    }
+
+    #[test]
+    fn the_first_stage_with_other_settings_is_found() {
+        let old = RunConfig::default();
+        let mut new = old.clone();
+        assert_eq!(first_other(&old, &new), None);
+        new.quantize.clip = 0.01;
+        assert_eq!(first_other(&old, &new), Some(Stage::Quantize));
+        new.student.fit.steps += 1;
+        assert_eq!(first_other(&old, &new), Some(Stage::Student));
+        new.seed += 1;
+        assert_eq!(first_other(&old, &new), None);
     }
 }

@@ -95,7 +95,7 @@ pub enum RunDirError {
     },
     /// It holds what was made with other settings.
     #[error(
-        "{root} holds a {what} with other settings\n  where: {file}: `{old}` there, `{new}` asked for\n  do:    start over with --fresh, or choose another directory with --run-dir DIR"
+        "{root} holds a {what} with other settings\n  where: {file}: `{old}` there, `{new}` asked for\n  do:    {advice}"
     )]
     OtherSettings {
         /// The directory.
@@ -108,6 +108,8 @@ pub enum RunDirError {
         old: String,
         /// The line that was asked for.
         new: String,
+        /// What to do.
+        advice: String,
     },
     /// Another process works in it.
     #[error(
@@ -236,6 +238,9 @@ impl RunDir {
                     file: name.to_owned(),
                     old: old.trim().to_owned(),
                     new: new.trim().to_owned(),
+                    advice:
+                        "start over with --fresh, or choose another directory with --run-dir DIR"
+                            .to_owned(),
                 })
             }
             Ok(_) => Ok(()),
@@ -268,7 +273,17 @@ impl RunDir {
         for later in Stage::ALL.into_iter().filter(|s| *s >= stage) {
             self.remove(&later.folder())?;
         }
-        Ok(())
+        // It shows what is gone.
+        self.remove("report.html")
+    }
+
+    /// Whether no stage has left anything.
+    pub fn is_new(&self) -> bool {
+        Stage::ALL.iter().all(|stage| {
+            let entries = std::fs::read_dir(self.root.join(stage.folder()));
+            entries.is_ok_and(|mut entries| entries.next().is_none())
+                || !self.root.join(stage.folder()).exists()
+        })
     }
 
     /// Writes a value as JSON, whole or not at all.

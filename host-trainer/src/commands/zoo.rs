@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cli::{AttachOptions, CompareOptions, ZooOptions};
-use crate::compare::{self, Budget, Settings, result, run::Changes};
+use crate::compare::{self, Settings, result, run::Changes};
 use crate::config::{DataSource, RunConfig};
 use crate::data::Augment;
 use crate::model::Variant;
@@ -12,6 +12,7 @@ use crate::model::zoo::{Family, Images, Placement};
 use crate::pipeline::load_data;
 use crate::report;
 use crate::run_dir::RunDir;
+use crate::train::FitConfig;
 
 impl From<AttachOptions> for Changes {
     fn from(options: AttachOptions) -> Self {
@@ -72,28 +73,33 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         .run_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs/compare-se"));
-    let (optimizer, learning_rate) = options.optimizer.config();
+    let (learning_rate, weight_decay) = options.optimizer.usual();
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").into(),
         data_sha256: data.hash(),
         seed: options.seed,
         int8: options.int8,
         attach: options.attach.into(),
-        budget: Budget {
+        augment: Augment::Weak {
+            shift: 2,
+            flip: true,
+        },
+        fit: FitConfig {
             steps: options.steps,
             batch: usize::from(options.batch),
             learning_rate: options.learning_rate.unwrap_or(learning_rate),
+            warmup: 0.05,
+            schedule: options.schedule,
+            optimizer: options.optimizer,
+            momentum: 0.9,
+            weight_decay,
             clip: options.clip,
             ema: average(options.steps),
             label_smoothing: 0.1,
             dropout: 0.1,
-            schedule: options.schedule.schedule(options.steps),
-            mix: options.mix.mix(),
-            optimizer,
-            augment: Augment::Weak {
-                shift: 2,
-                flip: true,
-            },
+            drop_path: 0.0,
+            mixup: options.mixup,
+            cutmix: options.cutmix,
         },
     };
     let nets = if options.nets.is_empty() {

@@ -6,11 +6,10 @@ use anyhow::{Context as _, anyhow};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::budget::Budget;
 use super::result::{Comparison, Outcome};
 use super::train::{Lesson, train};
-use crate::data::Dataset;
 use crate::data::batch::Normalization;
+use crate::data::{Augment, Dataset};
 use crate::graph::calibrate::ranges;
 use crate::graph::fold_net::fold_net;
 use crate::graph::lower::lower;
@@ -22,7 +21,7 @@ use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError};
 use crate::stages::quantize::share_equal;
-use crate::train::accuracy;
+use crate::train::{FitConfig, accuracy};
 use pupil_core::model::Model;
 
 /// What the outcomes in a directory were made with; nets and seeds may be added later.
@@ -38,8 +37,10 @@ pub struct Settings {
     pub int8: bool,
     /// Changes to each net's usual squeeze-and-excitation.
     pub attach: Changes,
+    /// Changes to the images.
+    pub augment: Augment,
     /// The trainings.
-    pub budget: Budget,
+    pub fit: FitConfig,
 }
 
 /// What differs from a net's usual squeeze-and-excitation.
@@ -108,7 +109,7 @@ pub fn run(
     }
     let total: f64 = jobs
         .iter()
-        .flat_map(|(_, nets)| nets.iter().map(|net| work(net, &settings.budget)))
+        .flat_map(|(_, nets)| nets.iter().map(|net| work(net, &settings.fit)))
         .sum();
     let progress = Progress::new(total * seeds as f64, quiet);
     let mut comparisons = Vec::new();
@@ -130,8 +131,8 @@ pub fn run(
 }
 
 /// Work of one training.
-fn work(net: &Blueprint, budget: &Budget) -> f64 {
-    3.0 * net.macs() as f64 * budget.batch as f64 * budget.steps as f64
+fn work(net: &Blueprint, fit: &FitConfig) -> f64 {
+    3.0 * net.macs() as f64 * fit.batch as f64 * fit.steps as f64
 }
 
 /// One training, or its outcome if an earlier run has finished it.
@@ -149,12 +150,12 @@ fn once(
     let path = dir.root().join(folder);
     let file = path.join(format!("{side}.json"));
     if let Some(outcome) = finished(dir, &file)? {
-        progress.skip(work(net, &settings.budget));
+        progress.skip(work(net, &settings.fit));
         return Ok(outcome);
     }
     std::fs::create_dir_all(&path).map_err(|source| RunDirError::Write { path, source })?;
     let start = std::time::Instant::now();
-    let step_work = work(net, &settings.budget) / settings.budget.steps.max(1) as f64;
+    let step_work = work(net, &settings.fit) / settings.fit.steps.max(1) as f64;
     let (outcome, packed) = measure(net, settings, data, number, || progress.advance(step_work))
         .with_context(|| format!("{folder}, {side} squeeze-and-excitation"))?;
     let outcome = Outcome {
@@ -201,10 +202,11 @@ fn measure(
     });
     let lesson = Lesson {
         set: &data.labeled,
+        augment: settings.augment,
         normalization: Normalization::around(data.mean_pixel()),
         classes: data.classes.len(),
     };
-    let (net, loss) = train(net, &settings.budget, lesson, seed, tick)?;
+    let (net, loss) = train(net, &settings.fit, lesson, seed, tick)?;
     let packed = settings
         .int8
         .then(|| pack(&lower(&fold_net(&net)), data, &lesson))
@@ -256,8 +258,8 @@ fn forget(dir: &RunDir) -> Result<(), RunDirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{MixKind, OptimizerKind, ScheduleKind};
-    use crate::data::{Augment, Images, Labeled};
+    use crate::data::{Images, Labeled};
+    use crate::train::{OptimizerKind, Schedule};
 
     fn data() -> Dataset {
         let set = |count: usize, from: usize| {
@@ -285,7 +287,7 @@ mod tests {
     }
 
     fn settings(data: &Dataset, steps: u64) -> Settings {
-        let (optimizer, learning_rate) = OptimizerKind::Sgd.config();
+        let (learning_rate, weight_decay) = OptimizerKind::Sgd.usual();
         Settings {
             version: "test".into(),
             data_sha256: data.hash(),
@@ -295,21 +297,26 @@ mod tests {
                 ratio: Some(4),
                 ..Changes::default()
             },
-            budget: Budget {
+            augment: Augment::Weak {
+                shift: 1,
+                flip: true,
+            },
+            fit: FitConfig {
                 steps,
                 batch: 8,
                 learning_rate,
+                warmup: 0.05,
+                schedule: Schedule::ExponentialStaircase,
+                optimizer: OptimizerKind::Sgd,
+                momentum: 0.9,
+                weight_decay,
                 clip: 1.0,
                 ema: 0.9,
                 label_smoothing: 0.1,
                 dropout: 0.1,
-                schedule: ScheduleKind::ExponentialStaircase.schedule(steps),
-                mix: MixKind::CutMix.mix(),
-                optimizer,
-                augment: Augment::Weak {
-                    shift: 1,
-                    flip: true,
-                },
+                drop_path: 0.0,
+                mixup: 0.0,
+                cutmix: 1.0,
             },
         }
     }

@@ -479,6 +479,8 @@ fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, Stri
         "must be above 0 and at most 10",
     );
     for (key, value) in [
+        ("warmup", fit.warmup),
+        ("momentum", f64::from(fit.momentum)),
         ("weight_decay", fit.weight_decay),
         ("ema", fit.ema),
         ("label_smoothing", f64::from(fit.label_smoothing)),
@@ -490,6 +492,18 @@ fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, Stri
             key,
             value.to_string(),
             "must be at least 0, below 1",
+        );
+    }
+    for (key, value) in [
+        ("clip", fit.clip),
+        ("mixup", fit.mixup),
+        ("cutmix", fit.cutmix),
+    ] {
+        field(
+            (0.0..=1000.0).contains(&value),
+            key,
+            value.to_string(),
+            "must lie between 0 (none) and 1000",
         );
     }
 }

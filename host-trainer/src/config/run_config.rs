@@ -6,7 +6,7 @@ use crate::data::augment::{Augment, RandAugment};
 use crate::data::fit::Fit;
 use crate::model::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
 use crate::nn::Activation;
-use crate::train::FitConfig;
+use crate::train::{FitConfig, OptimizerKind, Schedule};
 
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -254,11 +254,18 @@ const FIT: FitConfig = FitConfig {
     steps: 1500,
     batch: 64,
     learning_rate: 4e-3,
+    warmup: 0.05,
+    schedule: Schedule::Cosine,
+    optimizer: OptimizerKind::AdamW,
+    momentum: 0.9,
     weight_decay: 0.02,
+    clip: 0.0,
     ema: 0.995,
     label_smoothing: 0.1,
     dropout: 0.2,
     drop_path: 0.0,
+    mixup: 0.0,
+    cutmix: 0.0,
 };
 
 const WEAK: Augment = Augment::Weak {

@@ -106,8 +106,19 @@ fn comment(path: &str) -> &'static str {
         "activation" => "Non-linearity of convolutions: silu, relu, relu6 or hard-swish.",
         "steps" => "Updates of the weights.",
         "batch" => "Images of a step, labeled and unlabeled together.",
-        "learning_rate" => "Peak of the cosine schedule.",
-        "weight_decay" => "AdamW's decoupled weight decay.",
+        "learning_rate" => "Peak learning rate, behind the warm-up.",
+        "warmup" => "Share of the steps over which the rate rises to its peak.",
+        "schedule" => {
+            "How it falls: \"cosine\", \"cosine-seven-sixteenths\", \"exponential-staircase\" or \"constant\"."
+        }
+        "optimizer" => {
+            "\"adamw\", \"sgd\" (Nesterov; rates of about 0.05) or \"rmsprop\" (TensorFlow's)."
+        }
+        "momentum" => "Momentum of sgd and rmsprop.",
+        "weight_decay" => "AdamW's decoupled weight decay, an L2 penalty of the others.",
+        "clip" => "Largest norm of all gradients together; 0 for no limit.",
+        "mixup" => "Labeled images mixed in pairs: alpha, usually 0.2; 0 for none.",
+        "cutmix" => "Rectangles exchanged between labeled images: alpha, usually 1; 0 for none.",
         "ema" => "Decay of the weights' moving average.",
         "label_smoothing" => "Share of label mass spread over all classes.",
         "dropout" => "Dropout before the classifier.",

@@ -26,6 +26,8 @@ pub struct Feed {
     pub count: usize,
     /// Image of each entry, where entries are not images (an image may be listed twice).
     pub entries: Option<Vec<usize>>,
+    /// How each view of an image is changed; most feeds have one view.
+    pub views: Vec<Augment>,
     /// Seed of the augmentation's streams.
     pub seed: u64,
 }
@@ -34,16 +36,19 @@ pub struct Feed {
 pub struct Loaded {
     /// Image of each row.
     pub indices: Vec<usize>,
-    values: Vec<f32>,
-    dims: [usize; 3],
+    /// Pixels as the net reads them, `[n, h, w, c]` of each view.
+    pub values: Vec<Vec<f32>>,
+    /// Height, width, channels.
+    pub dims: [usize; 3],
 }
 
 impl Loaded {
-    /// The images `[n, h, w, c]`.
-    pub fn tensor(self, device: &Device) -> Tensor<4> {
+    /// View `view` as a tensor `[n, h, w, c]`, which takes its values.
+    pub fn view(&mut self, view: usize, device: &Device) -> Tensor<4> {
         let [h, w, c] = self.dims;
         let shape = [self.indices.len(), h, w, c];
-        Tensor::from_data(TensorData::new(self.values, shape), device)
+        let values = std::mem::take(&mut self.values[view]);
+        Tensor::from_data(TensorData::new(values, shape), device)
     }
 }
 
@@ -58,12 +63,7 @@ pub struct Loader {
 impl Loader {
     /// Starts making the batches of steps `first`, `first + 1`, …; earlier steps are passed over
     /// in the samplers' order, so that a resumed training sees what an uninterrupted one sees.
-    pub fn new(
-        mut feeds: Vec<Feed>,
-        augment: Augment,
-        normalization: Normalization,
-        first: u64,
-    ) -> Self {
+    pub fn new(mut feeds: Vec<Feed>, normalization: Normalization, first: u64) -> Self {
         let (send, ready) = sync_channel(AHEAD);
         let make = move || {
             for feed in &mut feeds {
@@ -77,12 +77,14 @@ impl Loader {
                     if let Some(entries) = &feed.entries {
                         indices = indices.iter().map(|e| entries[*e]).collect();
                     }
-                    let from = AugmentStream {
-                        seed: feed.seed,
-                        step,
-                    };
+                    // Views draw from streams of their own.
+                    let views = feed.views.iter().zip(0u64..).map(|(augment, view)| {
+                        let seed = feed.seed ^ (view << 32);
+                        let from = AugmentStream { seed, step };
+                        values(&feed.images, &indices, augment, &normalization, from)
+                    });
                     Loaded {
-                        values: values(&feed.images, &indices, &augment, &normalization, from),
+                        values: views.collect(),
                         dims: feed.images.dims,
                         indices,
                     }
@@ -143,13 +145,14 @@ impl Drop for Loader {
 mod tests {
     use super::*;
 
-    fn feeds() -> Vec<Feed> {
+    fn feeds(augment: Augment) -> Vec<Feed> {
         let images = Images::new([4, 4, 1], (0..160).collect());
         let feed = |count, seed, entries: Option<Vec<usize>>| Feed {
             sampler: BatchSampler::new(seed, "test", entries.as_ref().map_or(10, Vec::len)),
             images: images.clone(),
             count,
             entries,
+            views: vec![augment],
             seed,
         };
         vec![feed(4, 1, None), feed(3, 2, Some(vec![7, 7, 9]))]
@@ -160,13 +163,13 @@ mod tests {
             shift: 1,
             flip: true,
         };
-        let mut loader = Loader::new(feeds(), augment, Normalization::around(80), first);
+        let mut loader = Loader::new(feeds(augment), Normalization::around(80), first);
         (0..steps)
             .map(|_| {
                 loader
                     .next_batch()
                     .into_iter()
-                    .flat_map(|l| l.values)
+                    .flat_map(|l| l.values.concat())
                     .collect()
             })
             .collect()
@@ -183,17 +186,17 @@ mod tests {
     #[test]
     fn a_batch_made_ahead_is_the_one_made_at_once() {
         let (augment, n) = (Augment::None, Normalization::around(80));
-        let mut loader = Loader::new(feeds(), augment, n, 0);
-        let mut feed = feeds().remove(0);
+        let mut loader = Loader::new(feeds(augment), n, 0);
+        let mut feed = feeds(augment).remove(0);
         for step in 0..5 {
             let indices = feed.sampler.next(4);
             let from = AugmentStream { seed: 1, step };
             let device = Device::flex();
             let expected =
                 super::super::batch::batch(&feed.images, &indices, &augment, &n, from, &device);
-            let loaded = loader.next_batch().remove(0);
+            let mut loaded = loader.next_batch().remove(0);
             assert_eq!(loaded.indices, indices);
-            let found = loaded.tensor(&device).into_data().try_to_vec::<f32>();
+            let found = loaded.view(0, &device).into_data().try_to_vec::<f32>();
             assert_eq!(
                 found.unwrap(),
                 expected.into_data().try_to_vec::<f32>().unwrap()
@@ -202,5 +205,30 @@ mod tests {
         let entries = loader.next_batch().remove(1).indices;
         assert!(entries.iter().all(|i| [7, 9].contains(i)), "{entries:?}");
         assert!((0.0..=1.0).contains(&loader.waiting()));
+    }
+
+    #[test]
+    fn views_are_of_the_same_images_and_draw_apart() {
+        let weak = Augment::Weak {
+            shift: 1,
+            flip: true,
+        };
+        let mut feed = feeds(weak).remove(0);
+        feed.views = vec![weak, weak, Augment::None];
+        let normalization = Normalization::around(80);
+        let mut loader = Loader::new(vec![feed], normalization, 0);
+        let alone = load(0, 4);
+        for (step, alone) in alone.iter().enumerate() {
+            let loaded = loader.next_batch().remove(0);
+            // A first view is what it is alone; 64 values of four images.
+            assert_eq!(loaded.values[0], alone[..64], "step {step}");
+            assert_ne!(loaded.values[0], loaded.values[1], "step {step}");
+            let plain: Vec<f32> = loaded
+                .indices
+                .iter()
+                .flat_map(|i| (i * 16..i * 16 + 16).map(|p| normalization.apply(p as u8)))
+                .collect();
+            assert_eq!(loaded.values[2], plain);
+        }
     }
 }

@@ -202,6 +202,7 @@ mod tests {
         let mut noise = Noise {
             dropout: 0.0,
             drop_path: 0.0,
+            step: 0,
             rng: stream(3, "noise", 0),
         };
         let x: Vec<f32> = pixels.iter().map(|p| n.apply(*p)).collect();

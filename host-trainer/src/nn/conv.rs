@@ -14,8 +14,14 @@ use super::units::{ConvNorm, Running, conv};
 use super::values::numbers;
 
 /// Share of the old value in a running statistic per step (EfficientNet: 0.99; nets trained for
-/// few steps want a shorter memory).
+/// few steps want a shorter memory). The first steps keep less, so that the statistics are the
+/// plain mean over the steps so far, and never the values that they started with.
 pub const MOMENTUM: f64 = 0.97;
+
+/// Share of the old value at step `step`, counted from 0.
+fn momentum(step: u64) -> f64 {
+    MOMENTUM.min(step as f64 / (step + 1) as f64)
+}
 
 /// Batch norm and the activation behind it.
 #[derive(Module, Debug)]
@@ -53,11 +59,11 @@ impl BatchNormAct {
     /// `x [n, h, w, c]` normalized, scaled, shifted and activated.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         match pass {
-            Pass::Train(_) => {
+            Pass::Train(noise) => {
                 let slot = Slot::new();
                 let y = batch_norm_act(x, self.gamma.val(), self.beta.val(), self.act, &slot);
                 if let Some(norm) = slot.get() {
-                    self.remember(norm);
+                    self.remember(norm, noise.step);
                 }
                 y
             }
@@ -70,17 +76,16 @@ impl BatchNormAct {
         }
     }
 
-    /// Moves the running statistics toward a batch's.
-    pub(super) fn remember(&self, norm: &Forward) {
+    /// Moves the running statistics toward a batch's, that of step `step`.
+    pub(super) fn remember(&self, norm: &Forward, step: u64) {
+        let keep = momentum(step);
         for (state, batch) in [(&self.mean, &norm.mean), (&self.variance, &norm.variance)] {
             let old = state.value_sync();
             let device = old.device();
             let moved: Vec<f32> = numbers(old)
                 .iter()
                 .zip(batch)
-                .map(|(old, new)| {
-                    (f64::from(*old) * MOMENTUM + f64::from(*new) * (1.0 - MOMENTUM)) as f32
-                })
+                .map(|(old, new)| (f64::from(*old) * keep + f64::from(*new) * (1.0 - keep)) as f32)
                 .collect();
             let dims = [moved.len()];
             state.update(Tensor::from_data(TensorData::new(moved, dims), &device));
@@ -141,11 +146,11 @@ fn unit(
         pool,
     };
     match pass {
-        Pass::Train(_) => {
+        Pass::Train(noise) => {
             let slot = Slot::new();
             let y = conv_unit(x, fused(weight, norm), shape, &slot);
             if let Some(saved) = slot.get() {
-                norm.remember(&saved.norm);
+                norm.remember(&saved.norm, noise.step);
             }
             y
         }

@@ -135,12 +135,12 @@ impl MbConv {
             project: fused(&self.project.weight, &self.project.norm),
         };
         let y = mbconv_block(x, parameters, shape, keep, &slot);
-        if let Some(saved) = slot.get() {
+        if let (Some(saved), Some(step)) = (slot.get(), pass.step()) {
             if let (Some(expand), Some(norm)) = (&self.expand, &saved.expand_norm) {
-                expand.norm.remember(norm);
+                expand.norm.remember(norm, step);
             }
-            self.depthwise.norm.remember(&saved.depthwise_norm);
-            self.project.norm.remember(&saved.project_norm);
+            self.depthwise.norm.remember(&saved.depthwise_norm, step);
+            self.project.norm.remember(&saved.project_norm, step);
         }
         y
     }

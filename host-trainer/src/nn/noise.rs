@@ -11,6 +11,8 @@ pub struct Noise {
     /// Stochastic depth: the drop probability that the last block would have; block i of L is
     /// dropped with `drop_path * i / L`.
     pub drop_path: f32,
+    /// Updates of the net so far: running statistics forget their first values quickly.
+    pub step: u64,
     /// Source of the masks.
     pub rng: ChaCha8Rng,
 }
@@ -24,6 +26,14 @@ pub enum Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The training step; none without training.
+    pub fn step(&self) -> Option<u64> {
+        match self {
+            Self::Evaluate => None,
+            Self::Train(noise) => Some(noise.step),
+        }
+    }
+
     /// Inverted dropout on `x [n, c]`.
     pub fn dropout(&mut self, x: Tensor<2>) -> Tensor<2> {
         let Self::Train(noise) = self else { return x };

@@ -1,20 +1,23 @@
 //! What every stage gets: configuration, data, run directory, progress; and how it fails.
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
+use crate::data::Dataset;
 use crate::data::batch::Normalization;
-use crate::data::{Dataset, Loader};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
-use crate::nn::noise::Pass;
 use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
-use crate::train::{FitConfig, FitError, Snapshot, Snapshots, accuracy, fit};
+use crate::train::{
+    Epoch, FitConfig, FitError, Fitted, Objective, Snapshot, Snapshots, Watch, accuracy, fit,
+};
 
 /// Why a stage ended without its result.
 #[derive(Debug, Error)]
@@ -92,6 +95,40 @@ impl Start {
     }
 }
 
+/// A stage's training as its user follows it.
+struct Follow<'a, 'c> {
+    ctx: &'a Context<'c>,
+    folder: PathBuf,
+    start: Start,
+    /// Work of a step, and all steps.
+    work: f64,
+    steps: u64,
+}
+
+impl Watch<EfficientNet> for Follow<'_, '_> {
+    fn start(&mut self) -> Option<Snapshot> {
+        self.start.snapshot.take()
+    }
+
+    fn validate(&mut self, net: &EfficientNet) -> f64 {
+        accuracy(net, &self.ctx.data.validation, &self.ctx.normalization)
+    }
+
+    fn report(&mut self, _step: u64, epoch: Option<&Epoch>) {
+        self.ctx.progress.advance(self.work);
+        if let Some(epoch) = epoch {
+            self.ctx.progress.epoch(self.start.name, epoch, self.steps);
+        }
+    }
+
+    fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        let path = self.folder.clone();
+        let kept = self.start.snapshots.save(snapshot);
+        kept.map(Some)
+            .map_err(|source| FitError::Keep { path, source })
+    }
+}
+
 impl Context<'_> {
     /// The training device.
     pub fn device(&self) -> Device {
@@ -147,14 +184,9 @@ impl Context<'_> {
         net_config: &EfficientNetConfig,
         fit_config: &FitConfig,
         work_per_image: f64,
-        objective: impl FnMut(&EfficientNet, u64, &mut Pass<'_>) -> burn::tensor::Tensor<1>,
+        objective: &mut impl Objective<EfficientNet>,
     ) -> Result<(EfficientNet, Trained), StageError> {
-        let begun = std::time::Instant::now();
-        let Start {
-            name,
-            snapshot,
-            snapshots,
-        } = start;
+        let name = start.name;
         let seed = self.seed(name);
         let device = self.device();
         let net = net_config.init(&mut Init {
@@ -162,31 +194,23 @@ impl Context<'_> {
             rng: &mut stream(seed, "initial weights", 0),
         });
         let step_work = work_per_image * fit_config.batch as f64;
-        if let Some(snapshot) = &snapshot {
-            self.progress.advance(step_work * snapshot.step as f64);
-        }
-        let folder = self.dir.file(stage, "")?;
-        let (net, epochs) = fit(
+        self.progress.advance(step_work * start.step() as f64);
+        let mut follow = Follow {
+            ctx: self,
+            folder: self.dir.file(stage, "")?,
+            start,
+            work: step_work,
+            steps: fit_config.steps,
+        };
+        let Fitted {
             net,
-            fit_config,
-            (seed, "noise"),
-            (snapshot, |snapshot: &Snapshot| {
-                let path = folder.clone();
-                let fail = |source| FitError::Keep { path, source };
-                snapshots.save(snapshot).map_err(fail)
-            }),
-            objective,
-            |net| accuracy(net, &self.data.validation, &self.normalization),
-            |_, epoch| {
-                self.progress.advance(step_work);
-                if let Some(epoch) = epoch {
-                    self.progress.epoch(name, epoch, fit_config.steps);
-                }
-            },
-        )
-        .map_err(|source| StageError::Fit {
-            stage: stage.word(),
-            source,
+            epochs,
+            seconds,
+        } = fit(net, fit_config, (seed, "noise"), objective, &mut follow).map_err(|source| {
+            StageError::Fit {
+                stage: stage.word(),
+                source,
+            }
         })?;
         let mut lines = Vec::new();
         for epoch in &epochs {
@@ -203,14 +227,14 @@ impl Context<'_> {
             parameters: net_config.parameters(),
             macs: net_config.macs(),
             validation: epochs.last().map_or(0.0, |e| e.validation),
-            seconds: begun.elapsed().as_secs_f64(),
+            seconds,
         };
         Ok((net, trained))
     }
 
-    /// Says what share of a training's time went by waiting for images.
-    pub fn waited(&self, loader: &Loader) {
-        let percent = 100.0 * loader.waiting();
+    /// Says what share of a training's time went by waiting for images, 0 to 1.
+    pub fn waited(&self, share: f64) {
+        let percent = 100.0 * share;
         self.progress.say(&format!(
             "  {percent:.2} % of the time spent waiting for images"
         ));

@@ -4,18 +4,14 @@
 //! Beside it the same net is trained on the labels alone, strongly augmented, for as many steps:
 //! the baseline of the final table.
 
-use burn::module::Module;
-use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError, Trained, thousands, training_work};
 use super::teacher::supervised;
 use crate::config::RunConfig;
-use crate::data::{BatchSampler, Dataset, Feed, Images, Loader};
-use crate::model::EfficientNet;
-use crate::nn::noise::Pass;
+use crate::data::{Dataset, Images};
+use crate::methods::Distillation;
 use crate::run_dir::Stage;
-use crate::train::loss::distillation;
 
 /// The stage's two nets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,25 +55,16 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         ),
     );
     let (_, student) = ctx.load(Stage::Student, "student")?;
-    let student = student.valid();
-    let device = ctx.device();
-    let seed = ctx.seed("distill");
-    let feed = Feed {
-        sampler: BatchSampler::new(seed, "all", pool.len()),
-        images: pool,
-        count: config.fit.batch,
-        entries: None,
-        seed,
-    };
     let start = ctx.start(Stage::Distill, "distilled")?;
-    let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, start.step());
-    let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let x = loader.next_batch().remove(0).tensor(&Device::flex());
-        let taught = student.forward(x.clone(), &mut Pass::Evaluate);
-        let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
-        let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);
-        distillation(net.forward(x, pass), taught, config.temperature)
-    };
+    let mut objective = Distillation::new(
+        pool,
+        &student,
+        config.temperature,
+        (config.augment, ctx.normalization),
+        &config.fit,
+        (ctx.seed("distill"), start.step()),
+        &ctx.device(),
+    );
     let (small, student_work) = work_per_image(ctx.config, ctx.data);
     let (_, distilled) = ctx.train(
         Stage::Distill,
@@ -85,10 +72,10 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         &net_config,
         &config.fit,
         small + student_work,
-        objective,
+        &mut objective,
     )?;
-    ctx.waited(&loader);
-    drop(loader);
+    ctx.waited(objective.waiting());
+    drop(objective);
     let (_, labels_only) = supervised(
         ctx,
         Stage::Distill,

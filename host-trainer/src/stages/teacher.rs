@@ -1,12 +1,11 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
 use super::context::{Context, StageError, Trained, thousands, training_work};
-use crate::data::{Augment, BatchSampler, Dataset, Feed, Loader};
+use crate::data::{Augment, Dataset};
+use crate::methods::Supervised;
 use crate::model::{EfficientNet, EfficientNetConfig};
-use crate::nn::noise::Pass;
 use crate::run_dir::Stage;
 use crate::train::FitConfig;
-use crate::train::loss::{one_hot, soft_cross_entropy};
 
 /// Work of the whole stage.
 pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
@@ -42,7 +41,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     Ok(trained)
 }
 
-/// Trains a net on the labeled images alone: cross-entropy with label smoothing.
+/// Trains a net on the labeled images alone.
 ///
 /// # Errors
 /// See [`StageError`].
@@ -54,27 +53,16 @@ pub fn supervised(
     fit: &FitConfig,
     augment: &Augment,
 ) -> Result<(EfficientNet, Trained), StageError> {
-    let set = &ctx.data.labeled;
-    let seed = ctx.seed(name);
-    let device = ctx.device();
-    let feed = Feed {
-        images: set.images.clone(),
-        sampler: BatchSampler::new(seed, "labeled", set.labels.len()),
-        count: fit.batch,
-        entries: None,
-        seed,
-    };
     let start = ctx.start(stage, name)?;
-    let mut loader = Loader::new(vec![feed], *augment, ctx.normalization, start.step());
-    let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let loaded = loader.next_batch().remove(0);
-        let indices = loaded.indices.clone();
-        let x = loaded.tensor(&device);
-        let labels: Vec<u8> = indices.iter().map(|i| set.labels[*i]).collect();
-        let targets = one_hot(&labels, ctx.classes(), fit.label_smoothing, &device);
-        soft_cross_entropy(net.forward(x, pass), targets)
-    };
-    let trained = ctx.train(stage, start, net, fit, training_work(net), objective)?;
-    ctx.waited(&loader);
+    let mut objective = Supervised::new(
+        &ctx.data.labeled,
+        ctx.classes(),
+        (*augment, ctx.normalization),
+        fit,
+        (ctx.seed(name), start.step()),
+        &ctx.device(),
+    );
+    let trained = ctx.train(stage, start, net, fit, training_work(net), &mut objective)?;
+    ctx.waited(objective.waiting());
     Ok(trained)
 }

@@ -1,19 +1,23 @@
 //! One training run: steps, optimizer, average, epochs.
 
+use std::path::PathBuf;
+use std::time::Instant;
+
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ema::Ema;
-use super::optimizer::{AdamW, ModuleOptimizer, OptimizerConfig};
-use super::schedule::CosineSchedule;
+use super::mix::Mix;
+use super::optimizer::{ModuleOptimizer, OptimizerKind};
+use super::schedule::Schedule;
 use super::snapshot::Snapshot;
-use crate::model::EfficientNet;
+use crate::model::Classifier;
 use crate::nn::noise::{Noise, Pass};
-use crate::nn::values::{assign, collect};
+use crate::nn::values::{Named, assign, collect};
 use crate::random::stream;
 
-/// What every training stage sets.
+/// What every training sets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FitConfig {
@@ -21,10 +25,21 @@ pub struct FitConfig {
     pub steps: u64,
     /// Images of a step, labeled and unlabeled together.
     pub batch: usize,
-    /// Peak of the cosine schedule, after a warm-up of 5 % of the steps.
+    /// Peak learning rate, behind the warm-up.
     pub learning_rate: f64,
-    /// AdamW's decoupled weight decay (arXiv 1711.05101).
+    /// Share of the steps over which the rate rises linearly to its peak.
+    pub warmup: f64,
+    /// How the rate falls from there.
+    pub schedule: Schedule,
+    /// How gradients move weights.
+    pub optimizer: OptimizerKind,
+    /// Momentum of SGD and RMSProp.
+    pub momentum: f32,
+    /// AdamW's decoupled weight decay, an L2 penalty of the others; batch norm and biases are
+    /// spared.
     pub weight_decay: f64,
+    /// Largest norm of all gradients together; 0 for no limit.
+    pub clip: f64,
     /// Decay of the weights' moving average.
     pub ema: f64,
     /// Share of label mass spread over all classes.
@@ -33,6 +48,68 @@ pub struct FitConfig {
     pub dropout: f32,
     /// Stochastic depth of the last block.
     pub drop_path: f32,
+    /// α of mixup between labeled images; 0 for none.
+    pub mixup: f64,
+    /// α of CutMix between labeled images; 0 for none.
+    pub cutmix: f64,
+}
+
+impl FitConfig {
+    /// Steps of the warm-up.
+    pub fn warmup_steps(&self) -> u64 {
+        // 0.05 · 2500 may be a hair below 125.
+        (self.steps as f64 * self.warmup + 1e-6) as u64
+    }
+
+    /// Learning rate of step `step`, counted from 0.
+    pub fn rate(&self, step: u64) -> f64 {
+        let factor = self.schedule.factor(step, self.warmup_steps(), self.steps);
+        self.learning_rate * factor
+    }
+
+    /// The optimizer before its first step.
+    pub fn optimizer(&self) -> ModuleOptimizer {
+        let config = self
+            .optimizer
+            .config(self.momentum, self.weight_decay as f32);
+        ModuleOptimizer::new(config, (self.clip > 0.0).then_some(self.clip))
+    }
+
+    /// How labeled images are mixed.
+    pub fn mix(&self) -> Mix {
+        Mix {
+            mixup: self.mixup,
+            cutmix: self.cutmix,
+        }
+    }
+}
+
+/// What a method of learning adds to the training loop.
+pub trait Objective<N> {
+    /// The loss of step `step`, counted from 0.
+    fn loss(&mut self, net: &N, step: u64, pass: &mut Pass<'_>) -> Tensor<1>;
+
+    /// Follows the update of step `step`; `net` is the new one.
+    fn updated(&mut self, _net: &N, _step: u64) {}
+
+    /// Names of the last step's images.
+    fn images(&self) -> Vec<String>;
+
+    /// What a method has learned beside the net; kept with it.
+    fn state(&self) -> Vec<Named> {
+        Vec::new()
+    }
+
+    /// Goes on from what [`Self::state`] gave.
+    ///
+    /// # Errors
+    /// The first entry that does not fit.
+    fn restore(&mut self, state: &[Named]) -> Result<(), String> {
+        match state.first() {
+            None => Ok(()),
+            Some(entry) => Err(format!("{} belongs to another method", entry.name)),
+        }
+    }
 }
 
 /// Steps between two looks at validation images, metrics lines, progress lines and snapshots, at
@@ -62,7 +139,8 @@ pub struct Epoch {
 pub enum FitError {
     /// The loss is no number any more.
     #[error(
-        "the loss became {loss} at step {step}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml"
+        "the loss became {loss} at step {step}\n  where: {}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml and run it again with --fresh{}",
+        some(images), kept(good.as_ref())
     )]
     NotFinite {
         /// The step.
@@ -71,6 +149,10 @@ pub enum FitError {
         loss: f32,
         /// The configured peak rate.
         rate: f64,
+        /// Images of the step.
+        images: Vec<String>,
+        /// The last state with a finite loss, and the updates that it has.
+        good: Option<(PathBuf, u64)>,
     },
     /// A snapshot that does not fit the net, though its configuration is the same.
     #[error("the interrupted training can't go on: {0}\n  do:    start this run over with --fresh")]
@@ -87,71 +169,118 @@ pub enum FitError {
     },
 }
 
-/// Trains `net` and returns it with averaged weights.
+/// The first names of many.
+fn some(names: &[String]) -> String {
+    let first = names.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(8) {
+        0 if names.is_empty() => "a batch of no images".into(),
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+fn kept(good: Option<&(PathBuf, u64)>) -> String {
+    good.map_or(String::new(), |(path, step)| {
+        format!(
+            "\n         the state after step {step} is kept in {}",
+            path.display()
+        )
+    })
+}
+
+/// What follows a training from outside.
+pub trait Watch<N> {
+    /// Where the training goes on, if it was interrupted.
+    fn start(&mut self) -> Option<Snapshot> {
+        None
+    }
+
+    /// Accuracy of the averaged net on validation images, 0 to 1: every [`epoch_steps`] steps
+    /// and at the end.
+    fn validate(&mut self, net: &N) -> f64;
+
+    /// Follows each step; with the epoch that it ends.
+    fn report(&mut self, step: u64, epoch: Option<&Epoch>);
+
+    /// Gets the state after each epoch and says where it is kept.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
+    fn keep(&mut self, _snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        Ok(None)
+    }
+}
+
+/// What a training gives.
+#[derive(Debug)]
+pub struct Fitted<N> {
+    /// The net with averaged weights.
+    pub net: N,
+    /// Its epochs.
+    pub epochs: Vec<Epoch>,
+    /// Wall time in seconds, over all interruptions.
+    pub seconds: f64,
+}
+
+/// Trains `net`.
 ///
-/// `objective(net, step, pass)` is the loss of one step; `validate` gets the averaged net every
-/// [`epoch_steps`] steps and at the end and returns its validation accuracy; `report` follows
-/// each step. With a snapshot the training goes on where it was taken, to the same bits; `keep`
-/// gets one after each epoch; the last one's gives the finished net without a step.
+/// `seed` and `name` fix the net's noise. A training that goes on from a snapshot comes to the
+/// same bits as one that was never interrupted; the last snapshot gives the finished net without
+/// a step.
 ///
 /// # Errors
-/// A loss that is no number, a snapshot of another net, or what `keep` reports.
-pub fn fit(
-    mut net: EfficientNet,
+/// A loss that is no number, a snapshot of another net, or what `watch` reports.
+pub fn fit<N: Classifier>(
+    mut net: N,
     config: &FitConfig,
     (seed, name): (u64, &str),
-    (start, mut keep): (
-        Option<Snapshot>,
-        impl FnMut(&Snapshot) -> Result<(), FitError>,
-    ),
-    mut objective: impl FnMut(&EfficientNet, u64, &mut Pass<'_>) -> Tensor<1>,
-    mut validate: impl FnMut(&EfficientNet) -> f64,
-    mut report: impl FnMut(u64, Option<&Epoch>),
-) -> Result<(EfficientNet, Vec<Epoch>), FitError> {
-    let schedule = CosineSchedule {
-        peak: config.learning_rate,
-        warmup: config.steps / 20,
-        steps: config.steps,
-    };
-    let optimizer = OptimizerConfig::AdamW(AdamW {
-        weight_decay: config.weight_decay as f32,
-        ..AdamW::default()
-    });
-    let mut optimizer = ModuleOptimizer::new(optimizer, None);
+    objective: &mut impl Objective<N>,
+    watch: &mut impl Watch<N>,
+) -> Result<Fitted<N>, FitError> {
+    let begun = Instant::now();
+    let mut optimizer = config.optimizer();
     let mut ema = Ema::new(config.ema, collect(&net));
-    let (mut first, mut epochs) = (0, Vec::new());
-    if let Some(snapshot) = start {
+    let (mut first, mut epochs, mut good) = (0, Vec::new(), None);
+    let mut before = 0.0;
+    if let Some(snapshot) = watch.start() {
         if snapshot.average.len() != snapshot.net.len() || snapshot.step > config.steps {
             return Err(FitError::Foreign("its parts do not match".into()));
         }
         net = assign(net, &snapshot.net).map_err(FitError::Foreign)?;
         ema = Ema::new(config.ema, snapshot.average).after(snapshot.updates);
         optimizer = optimizer.after(snapshot.step, snapshot.optimizer);
-        (first, epochs) = (snapshot.step, snapshot.epochs);
+        objective
+            .restore(&snapshot.method)
+            .map_err(FitError::Foreign)?;
+        (first, epochs, before) = (snapshot.step, snapshot.epochs, snapshot.seconds);
     }
     let every = epoch_steps(config.steps);
     let (mut sum, mut count) = (0.0, 0u32);
     for step in first..config.steps {
-        let rate = schedule.rate(step);
+        let rate = config.rate(step);
         let mut noise = Noise {
             dropout: config.dropout,
             drop_path: config.drop_path,
+            step,
             rng: stream(seed, name, step),
         };
-        let loss = objective(&net, step, &mut Pass::Train(&mut noise));
+        let loss = objective.loss(&net, step, &mut Pass::Train(&mut noise));
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
             return Err(FitError::NotFinite {
                 step,
                 loss: value,
                 rate: config.learning_rate,
+                images: objective.images(),
+                good,
             });
         }
         net = optimizer.step(net, &loss.backward(), rate, &mut ema);
+        objective.updated(&net, step);
         (sum, count) = (sum + f64::from(value), count + 1);
         let done = step + 1;
         if done % every != 0 && done != config.steps {
-            report(done, None);
+            watch.report(done, None);
             continue;
         }
         let averaged = averaged(&net, &ema);
@@ -159,26 +288,32 @@ pub fn fit(
             step: done,
             loss: sum / f64::from(count),
             learning_rate: rate,
-            validation: validate(&averaged),
+            validation: watch.validate(&averaged),
         };
         (sum, count) = (0.0, 0);
-        report(done, Some(&epoch));
+        watch.report(done, Some(&epoch));
         epochs.push(epoch);
-        keep(&Snapshot {
+        let kept = watch.keep(&Snapshot {
             step: done,
             net: collect(&net),
             average: ema.values().to_vec(),
             updates: ema.updates(),
             optimizer: optimizer.states().to_vec(),
+            method: objective.state(),
             epochs: epochs.clone(),
+            seconds: before + begun.elapsed().as_secs_f64(),
         })?;
+        good = kept.map(|path| (path, done)).or(good);
     }
-    Ok((averaged(&net, &ema), epochs))
+    Ok(Fitted {
+        net: averaged(&net, &ema),
+        epochs,
+        seconds: before + begun.elapsed().as_secs_f64(),
+    })
 }
 
 /// A copy of `net` with the averaged numbers; the copy shares nothing with `net`.
-fn averaged(net: &EfficientNet, ema: &Ema) -> EfficientNet {
-    use burn::module::Module;
+fn averaged<N: Classifier>(net: &N, ema: &Ema) -> N {
     // `valid` and `train` detach the running statistics, which plain clones share.
     let copy = net.valid().train();
     assign(copy, ema.values()).expect("the average has the net's entries")

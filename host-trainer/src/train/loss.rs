@@ -21,11 +21,17 @@ pub fn distillation(student: Tensor<2>, teacher: Tensor<2>, temperature: f32) ->
 
 /// One-hot rows `[n, classes]` mixed with the uniform distribution: 1 − ε + ε/K at the label,
 /// ε/K elsewhere.
-pub fn one_hot(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
+pub fn smoothed(labels: &[u8], classes: usize, smoothing: f32) -> Vec<f32> {
     let mut rows = vec![smoothing / classes as f32; labels.len() * classes];
     for (row, label) in rows.chunks_exact_mut(classes).zip(labels) {
         row[usize::from(*label)] += 1.0 - smoothing;
     }
+    rows
+}
+
+/// [`smoothed`] as a tensor.
+pub fn one_hot(labels: &[u8], classes: usize, smoothing: f32, device: &Device) -> Tensor<2> {
+    let rows = smoothed(labels, classes, smoothing);
     Tensor::from_data(TensorData::new(rows, [labels.len(), classes]), device)
 }
 

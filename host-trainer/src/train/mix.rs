@@ -7,24 +7,15 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution};
-use serde::{Deserialize, Serialize};
 
-/// How pairs are mixed.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Mix {
-    /// Not at all.
-    None,
-    /// λ x + (1 − λ) x'.
-    Mixup {
-        /// Of Beta(α, α); 0.2 for ImageNet, 1 for CIFAR.
-        alpha: f64,
-    },
-    /// A rectangle of the partner's pixels.
-    CutMix {
-        /// Of Beta(α, α); 1 in the paper.
-        alpha: f64,
-    },
+/// How pairs are mixed: α of Beta(α, α) of either kind, 0 for none. With both, each batch draws
+/// one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Mix {
+    /// λ x + (1 − λ) x': 0.2 for ImageNet, 1 for CIFAR.
+    pub mixup: f64,
+    /// A rectangle of the partner's pixels: 1 in the paper.
+    pub cutmix: f64,
 }
 
 /// A batch of images `[n, h, w, c]` and targets `[n, classes]`, row-major.
@@ -41,13 +32,20 @@ pub struct Pairs<'a> {
 }
 
 impl Mix {
+    /// Whether nothing is mixed.
+    pub fn is_none(&self) -> bool {
+        self.mixup <= 0.0 && self.cutmix <= 0.0
+    }
+
     /// Mixes every image with a partner drawn without replacement; nothing is drawn where nothing
-    /// is mixed (no mixing, or an α that is not above 0).
+    /// is mixed.
     pub fn apply(&self, pairs: &mut Pairs<'_>, rng: &mut ChaCha8Rng) {
-        let alpha = match *self {
-            Self::None => return,
-            Self::Mixup { alpha } | Self::CutMix { alpha } => alpha,
-        };
+        if self.is_none() {
+            return;
+        }
+        let both = self.mixup > 0.0 && self.cutmix > 0.0;
+        let cut = self.cutmix > 0.0 && !(both && rng.random_bool(0.5));
+        let alpha = if cut { self.cutmix } else { self.mixup };
         let Ok(beta) = Beta::new(alpha, alpha) else {
             return;
         };
@@ -55,14 +53,12 @@ impl Mix {
         let count = pairs.targets.len().checked_div(pairs.classes).unwrap_or(0);
         let mut partners: Vec<usize> = (0..count).collect();
         partners.shuffle(rng);
-        match self {
-            Self::None => {}
-            Self::Mixup { .. } => mixup(pairs, &partners, lambda as f32),
-            Self::CutMix { .. } => {
-                let [h, w, _] = pairs.dims;
-                let center = (rng.random_range(0..h.max(1)), rng.random_range(0..w.max(1)));
-                cut_mix(pairs, &partners, rectangle((h, w), center, lambda));
-            }
+        if cut {
+            let [h, w, _] = pairs.dims;
+            let center = (rng.random_range(0..h.max(1)), rng.random_range(0..w.max(1)));
+            cut_mix(pairs, &partners, rectangle((h, w), center, lambda));
+        } else {
+            mixup(pairs, &partners, lambda as f32);
         }
     }
 }
@@ -170,7 +166,8 @@ mod tests {
 
     #[test]
     fn targets_stay_distributions_and_a_stream_fixes_the_result() {
-        for mix in [Mix::Mixup { alpha: 0.2 }, Mix::CutMix { alpha: 1.0 }] {
+        for (mixup, cutmix) in [(0.2, 0.0), (0.0, 1.0), (0.2, 1.0)] {
+            let mix = Mix { mixup, cutmix };
             for seed in 0..40 {
                 let run = || {
                     let (mut x, mut t) = batch();
@@ -190,11 +187,8 @@ mod tests {
 
     #[test]
     fn nothing_to_mix_changes_and_draws_nothing() {
-        for mix in [
-            Mix::None,
-            Mix::Mixup { alpha: 0.0 },
-            Mix::CutMix { alpha: -1.0 },
-        ] {
+        for (mixup, cutmix) in [(0.0, 0.0), (-1.0, 0.0)] {
+            let mix = Mix { mixup, cutmix };
             let ((mut x, mut t), mut rng) = (batch(), ChaCha8Rng::seed_from_u64(5));
             mix.apply(&mut pairs(&mut x, &mut t), &mut rng);
             assert_eq!((x, t), batch());

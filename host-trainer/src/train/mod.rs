@@ -11,7 +11,7 @@ pub mod snapshot;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};
-pub use fit::{Epoch, FitConfig, FitError, fit};
-pub use optimizer::{ModuleOptimizer, OptimizerConfig};
+pub use fit::{Epoch, FitConfig, FitError, Fitted, Objective, Watch, fit};
+pub use optimizer::{ModuleOptimizer, OptimizerConfig, OptimizerKind};
 pub use schedule::Schedule;
 pub use snapshot::{Snapshot, Snapshots};

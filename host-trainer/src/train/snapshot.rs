@@ -28,8 +28,12 @@ pub struct Snapshot {
     pub updates: u64,
     /// The optimizer's numbers for each parameter.
     pub optimizer: Vec<State>,
+    /// What the method has learned beside the net.
+    pub method: Vec<Named>,
     /// Epochs so far.
     pub epochs: Vec<Epoch>,
+    /// Wall time so far in seconds.
+    pub seconds: f64,
 }
 
 /// Why a file is no snapshot.
@@ -67,16 +71,17 @@ impl Snapshots {
         self.newest.with_extension("previous.safetensors")
     }
 
-    /// Keeps `snapshot`, and the one before it.
+    /// Keeps `snapshot`, and the one before it; returns its file.
     ///
     /// # Errors
     /// An unwritable folder or a full disk; what was kept before stays readable.
-    pub fn save(&self, snapshot: &Snapshot) -> std::io::Result<()> {
+    pub fn save(&self, snapshot: &Snapshot) -> std::io::Result<PathBuf> {
         let bytes = to_bytes(snapshot, &self.key).map_err(std::io::Error::other)?;
         if self.newest.exists() {
             std::fs::rename(&self.newest, self.before())?;
         }
-        write_atomic(&self.newest, &bytes)
+        write_atomic(&self.newest, &bytes)?;
+        Ok(self.newest.clone())
     }
 
     /// The newest whole snapshot of the same training.
@@ -86,8 +91,13 @@ impl Snapshots {
             damaged: Vec::new(),
         };
         for path in [self.newest.clone(), self.before()] {
-            let Ok(bytes) = std::fs::read(&path) else {
-                continue;
+            let bytes = match std::fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => {
+                    found.damaged.push((path, SnapshotError(e.to_string())));
+                    continue;
+                }
             };
             match from_bytes(&bytes, &self.key) {
                 Ok(snapshot) => {
@@ -121,11 +131,16 @@ struct About {
     step: u64,
     updates: u64,
     epochs: Vec<Epoch>,
+    seconds: f64,
 }
 
 fn to_bytes(snapshot: &Snapshot, key: &str) -> Result<Vec<u8>, SnapshotError> {
     let mut tensors = Vec::new();
-    for (kind, list) in [("net", &snapshot.net), ("average", &snapshot.average)] {
+    for (kind, list) in [
+        ("net", &snapshot.net),
+        ("average", &snapshot.average),
+        ("method", &snapshot.method),
+    ] {
         for (i, n) in list.iter().enumerate() {
             let name = format!("{kind}/{i:05}/{}", n.name);
             tensors.push(Named { name, ..n.clone() });
@@ -145,6 +160,7 @@ fn to_bytes(snapshot: &Snapshot, key: &str) -> Result<Vec<u8>, SnapshotError> {
         step: snapshot.step,
         updates: snapshot.updates,
         epochs: snapshot.epochs.clone(),
+        seconds: snapshot.seconds,
     };
     let about = serde_json::to_string(&about).map_err(|e| SnapshotError(e.to_string()))?;
     tensor_file::to_bytes(&tensors, &about).map_err(SnapshotError)
@@ -157,7 +173,8 @@ fn from_bytes(bytes: &[u8], key: &str) -> Result<Option<Snapshot>, SnapshotError
     if about.key != key {
         return Ok(None);
     }
-    let (mut net, mut average, mut first, mut second) = (vec![], vec![], vec![], vec![]);
+    let (mut net, mut average, mut method) = (vec![], vec![], vec![]);
+    let (mut first, mut second) = (vec![], vec![]);
     // Ordered by name, and so by the number in it.
     for tensor in tensors {
         let mut parts = tensor.name.splitn(3, '/');
@@ -166,6 +183,7 @@ fn from_bytes(bytes: &[u8], key: &str) -> Result<Option<Snapshot>, SnapshotError
         match kind {
             Some("net") => net.push(Named { name, ..tensor }),
             Some("average") => average.push(Named { name, ..tensor }),
+            Some("method") => method.push(Named { name, ..tensor }),
             Some("first") => first.push(tensor.values),
             Some("second") => second.push(tensor.values),
             _ => return Err(SnapshotError(format!("unknown entry {}", tensor.name))),
@@ -187,7 +205,9 @@ fn from_bytes(bytes: &[u8], key: &str) -> Result<Option<Snapshot>, SnapshotError
         average,
         updates: about.updates,
         optimizer,
+        method,
         epochs: about.epochs,
+        seconds: about.seconds,
     }))
 }
 
@@ -212,12 +232,14 @@ mod tests {
                     second: vec![0.25, i as f32],
                 })
                 .collect(),
+            method: vec![named("teacher.w", 0.125)],
             epochs: vec![Epoch {
                 step,
                 loss: 0.5,
                 learning_rate: 0.1,
                 validation: 0.75,
             }],
+            seconds: 2.5,
         }
     }
 

@@ -5,9 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::table::{efficientnet_row, zoo_row};
 use super::*;
-use crate::compare::OptimizerKind;
 use crate::compare::train::{Lesson, train};
-use crate::compare::{Budget, MixKind, ScheduleKind};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Labeled};
 use crate::graph::calibrate::ranges;
@@ -22,6 +20,7 @@ use crate::nn::noise::Pass;
 use crate::nn::values::collect;
 use crate::random::stream;
 use crate::train::evaluate::argmax;
+use crate::train::{FitConfig, OptimizerKind, Schedule};
 use pupil_core::model::Model;
 
 const GREY: Images = Images {
@@ -214,20 +213,23 @@ fn stripes(count: usize, seed: u64) -> Labeled {
     }
 }
 
-fn budget(steps: u64) -> Budget {
-    let (optimizer, learning_rate) = OptimizerKind::AdamW.config();
-    Budget {
+fn training(steps: u64) -> FitConfig {
+    FitConfig {
         steps,
         batch: 16,
-        learning_rate,
+        learning_rate: 4e-3,
+        warmup: 0.05,
+        schedule: Schedule::Cosine,
+        optimizer: OptimizerKind::AdamW,
+        momentum: 0.9,
+        weight_decay: 0.02,
         clip: 0.0,
         ema: 0.9,
         label_smoothing: 0.1,
         dropout: 0.0,
-        schedule: ScheduleKind::Cosine.schedule(steps),
-        mix: MixKind::None.mix(),
-        optimizer,
-        augment: Augment::None,
+        drop_path: 0.0,
+        mixup: 0.0,
+        cutmix: 0.0,
     }
 }
 
@@ -245,11 +247,12 @@ fn assert_packs(family: Family, attach: Option<&Attach>) {
     let normalization = Normalization::around(128);
     let lesson = Lesson {
         set: &set,
+        augment: Augment::None,
         normalization,
         classes: 4,
     };
     let net = init(&blueprint, &device);
-    let (net, loss) = train(net, &budget(40), lesson, 3, || {}).unwrap();
+    let (net, loss) = train(net, &training(40), lesson, 3, || {}).unwrap();
     assert!(loss < 1.0, "{name}: loss {loss}"); // ln 4 = 1.39 at the start
 
     let graph = fold_net(&net);

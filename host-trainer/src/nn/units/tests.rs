@@ -51,6 +51,7 @@ fn trained<M: Module, const D: usize>(
     let mut noise = Noise {
         dropout: 0.0,
         drop_path: 0.5,
+        step: 0,
         rng: stream(3, "unit tests", 0),
     };
     let y = run(module, x.clone(), &mut Pass::Train(&mut noise));

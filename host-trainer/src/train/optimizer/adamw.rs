@@ -1,11 +1,8 @@
 //! AdamW: Adam (arXiv 1412.6980) with decoupled weight decay (arXiv 1711.05101, algorithm 2).
 
-use serde::{Deserialize, Serialize};
-
 /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g²,
 /// θ ← θ (1 − η λ) − η m̂ / (√v̂ + ε) with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
     /// β₁.
     pub beta_1: f32,

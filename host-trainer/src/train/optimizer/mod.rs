@@ -13,7 +13,7 @@ mod sgd;
 
 pub use adamw::AdamW;
 pub use clip::{clip_factor, squared_norm};
-pub use config::{OptimizerConfig, State};
+pub use config::{OptimizerConfig, OptimizerKind, State};
 pub use module::{ModuleOptimizer, is_decayed};
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;

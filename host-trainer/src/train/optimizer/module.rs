@@ -186,6 +186,7 @@ mod tests {
         let mut noise = Noise {
             dropout: 0.0,
             drop_path: 0.0,
+            step: 0,
             rng: stream(0, "none", 0),
         };
         let y = net.forward(x, &Pass::Train(&mut noise));

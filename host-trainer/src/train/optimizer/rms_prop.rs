@@ -2,11 +2,8 @@
 //! mean square starts at 1, and the learning rate is part of the momentum. (PyTorch's keeps ε
 //! outside and starts at 0, which diverges at EfficientNet's rates.)
 
-use serde::{Deserialize, Serialize};
-
 /// g ← g + λ θ, s ← ρ s + (1 − ρ) g², b ← μ b + η g / √(s + ε), θ ← θ − b.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RmsProp {
     /// ρ.
     pub decay: f32,

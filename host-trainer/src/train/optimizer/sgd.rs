@@ -1,11 +1,8 @@
 //! Stochastic gradient descent with Nesterov's momentum in the form of Sutskever et al. (2013),
 //! as PyTorch and TensorFlow compute it.
 
-use serde::{Deserialize, Serialize};
-
 /// g ← g + λ θ, v ← μ v + g, θ ← θ − η (g + μ v) with Nesterov's look-ahead, θ ← θ − η v without.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd {
     /// μ.
     pub momentum: f32,

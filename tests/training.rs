@@ -1,0 +1,180 @@
+//! Choices of a training through the real binary, and what stops one.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::own_images::{call, photos};
+use crate::support::{SHORT, binary, finish, run};
+
+/// `SHORT` in a file of `folder`, and a run directory in it.
+fn short(folder: &Path) -> (String, String) {
+    let config = folder.join("short.toml");
+    std::fs::write(&config, SHORT).unwrap();
+    let dir = folder.join("run");
+    (config.display().to_string(), dir.display().to_string())
+}
+
+#[test]
+fn optimizers_schedules_and_mixing_are_chosen_in_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = short(folder.path());
+    let validation = |name: &str, sets: &[&str]| -> f64 {
+        let dir = folder.path().join(name);
+        let text = dir.display().to_string();
+        let mut arguments = vec!["teacher", &config, "--run-dir", &text, "--quiet"];
+        for set in sets {
+            arguments.extend(["--set", set]);
+        }
+        let (code, _, error) = run(&arguments);
+        assert_eq!(code, 0, "{error}");
+        let done = std::fs::read_to_string(dir.join("1-teacher/done.json")).unwrap();
+        let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+        done["validation"].as_f64().unwrap()
+    };
+    let all = [
+        validation("adamw", &[]),
+        validation(
+            "sgd",
+            &[
+                "teacher.fit.optimizer=sgd",
+                "teacher.fit.learning_rate=0.05",
+                "teacher.fit.weight_decay=0.0005",
+                "teacher.fit.schedule=cosine-seven-sixteenths",
+                "teacher.fit.cutmix=1.0",
+            ],
+        ),
+        validation(
+            "rmsprop",
+            &[
+                "teacher.fit.optimizer=rmsprop",
+                "teacher.fit.weight_decay=1e-5",
+                "teacher.fit.schedule=exponential-staircase",
+                "teacher.fit.clip=1.0",
+                "teacher.fit.mixup=0.2",
+            ],
+        ),
+    ];
+    // Ten classes; all learn, and no two do the same.
+    assert!(all.iter().all(|v| *v > 0.35), "{all:?}");
+    assert!(all[0] != all[1] || all[1] != all[2], "{all:?}");
+}
+
+#[test]
+fn a_loss_that_is_no_number_names_step_images_and_the_last_state() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path());
+    let labeled = folder.path().join("labeled").display().to_string();
+    // An L2 penalty times a rate above 2 makes the weights grow at each step: the rate rises over
+    // 180 steps, and reaches it at about the fortieth.
+    let (code, _, error) = call(
+        folder.path(),
+        &[
+            "teacher",
+            "--data",
+            &labeled,
+            "--run-dir",
+            "run",
+            "--set",
+            "teacher.net.width=0.5",
+            "--set",
+            "teacher.fit.steps=200",
+            "--set",
+            "teacher.fit.batch=16",
+            "--set",
+            "teacher.fit.optimizer=sgd",
+            "--set",
+            "teacher.fit.learning_rate=10.0",
+            "--set",
+            "teacher.fit.warmup=0.9",
+            "--set",
+            "teacher.fit.weight_decay=0.9",
+        ],
+    );
+    assert_eq!(code, 2, "{error}");
+    for part in [
+        "teacher: the loss became",
+        "at step",
+        ".ppm",
+        "and 8 more",
+        "learning_rate (10)",
+        "the state after step 40 is kept in run/1-teacher/teacher.resume.safetensors",
+    ] {
+        assert!(error.contains(part), "`{part}` is missing in\n{error}");
+    }
+    assert!(
+        folder
+            .path()
+            .join("run/1-teacher/teacher.resume.safetensors")
+            .is_file()
+    );
+}
+
+#[test]
+fn a_full_disk_stops_a_training_with_advice_and_it_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, dir) = short(folder.path());
+    // No file may grow beyond 100 blocks, which a state does.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""])
+        .arg(binary())
+        .args(["teacher", &config, "--run-dir", &dir])
+        .output()
+        .unwrap();
+    let (code, _, error) = finish(output);
+    assert_eq!(code, 2, "{error}");
+    for part in ["run/1-teacher", "why:", "make room", "--run-dir DIR"] {
+        assert!(error.contains(part), "`{part}` is missing in\n{error}");
+    }
+    for entry in std::fs::read_dir(folder.path().join("run/1-teacher")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let name = name.to_string_lossy();
+        assert!(name.ends_with(".part"), "{name} looks whole");
+    }
+    let (code, _, progress) = run(&["teacher", &config, "--run-dir", &dir]);
+    assert_eq!(code, 0, "{progress}");
+}
+
+#[test]
+fn a_stage_that_starts_over_may_have_other_settings_and_earlier_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = short(folder.path());
+    fn with<'a>(
+        command: &'a str,
+        (config, dir): &'a (String, String),
+        sets: &[&'a str],
+    ) -> Vec<&'a str> {
+        let mut arguments = vec![command, config, "--run-dir", dir];
+        for set in sets {
+            arguments.extend(["--set", set]);
+        }
+        arguments
+    }
+    // What ended before it made anything binds nobody.
+    let order = run(&with("student", &place, &["teacher.fit.steps=60"]));
+    assert_eq!(order.0, 2, "{}", order.2);
+    let first = ["teacher.fit.steps=80"];
+    for command in ["teacher", "pseudo-labels"] {
+        let (code, _, error) = run(&with(command, &place, &first));
+        assert_eq!(code, 0, "{error}");
+    }
+    let teacher = folder.path().join("run/1-teacher/teacher.safetensors");
+    let before = std::fs::read(&teacher).unwrap();
+    let second = ["teacher.fit.steps=80", "pseudo_labels.threshold=0.01"];
+    let (code, _, error) = run(&with("pseudo-labels", &place, &second));
+    assert_eq!(code, 2);
+    assert!(error.contains("`pseudo-labels --fresh`"), "{error}");
+    let mut fresh = with("pseudo-labels", &place, &second);
+    fresh.push("--fresh");
+    let (code, _, error) = run(&fresh);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(std::fs::read(&teacher).unwrap(), before);
+    // The settings are those of the directory from now on.
+    assert_eq!(run(&with("pseudo-labels", &place, &second)).0, 0);
+    // What the teacher depends on can't change behind its back.
+    let third = ["teacher.fit.steps=81", "pseudo_labels.threshold=0.01"];
+    let mut fresh = with("pseudo-labels", &place, &third);
+    fresh.push("--fresh");
+    let (code, _, error) = run(&fresh);
+    assert_eq!(code, 2);
+    assert!(error.contains("`teacher --fresh`"), "{error}");
+}
