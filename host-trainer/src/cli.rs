@@ -244,6 +244,15 @@ pub struct CompareOptions {
     pub quiet: bool,
 }
 
+/// How a user calls this program with `words`: as `cargo run` where cargo has started it.
+pub fn call(words: &str) -> String {
+    // Cargo sets it for what it runs.
+    match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(_) => format!("cargo run --release -- {words}"),
+        None => format!("pupil {words}"),
+    }
+}
+
 /// "28x28x1".
 fn dims(text: &str) -> Result<[usize; 3], String> {
     let sides: Vec<usize> = text.split('x').filter_map(|s| s.parse().ok()).collect();

@@ -339,8 +339,8 @@ pub fn repeat(path: &Path) -> String {
         .to_string_lossy();
     match Stage::ALL.into_iter().find(|s| s.folder() == folder) {
         Some(stage) => format!(
-            "repeat its stage: pupil {} --fresh, then the same command",
-            stage.word()
+            "repeat its stage: {} --fresh, then the same command",
+            crate::cli::call(stage.word())
         ),
         None => "start over with --fresh".into(),
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 
 use super::data::look;
+use crate::cli::call;
 use crate::config::{DataSource, RunConfig, write};
 use crate::data::{Augment, fashion_mnist};
 use crate::run_dir::write_atomic;
@@ -36,7 +37,10 @@ pub fn create(
     }
     for (option, path) in [("--labeled", Some(labeled)), ("--unlabeled", unlabeled)] {
         if let Some(path) = path.filter(|p| !p.exists()) {
-            problems.push(format!("{option} {}: does not exist", path.display()));
+            problems.push(format!(
+                "{option} {}: does not exist; give a folder, a list or an archive of images",
+                path.display()
+            ));
         }
     }
     match problems.as_slice() {
@@ -103,7 +107,7 @@ pub fn create(
     for finding in report.findings(5) {
         let _ = writeln!(out, "  {finding}");
     }
-    let _ = writeln!(out, "next: pupil run {}", file.display());
+    let _ = writeln!(out, "next: {} {}", call("run"), file.display());
     Ok(out)
 }
 

@@ -7,6 +7,7 @@ use pupil_core::model::Model;
 use toml::{Table, Value};
 
 use crate::cli::StudentOptions;
+use crate::cli::call;
 use crate::data::fit::Fit;
 use crate::run_dir::Stage;
 
@@ -35,14 +36,16 @@ impl Student {
         };
         let bytes = std::fs::read(&path).with_context(|| {
             format!(
-                "{}: can't be read\n  do:    train one (pupil run), or give --model FILE or --run-dir DIR",
-                path.display()
+                "{}: can't be read\n  do:    train one ({}), or give --model FILE or --run-dir DIR",
+                path.display(),
+                call("run")
             )
         })?;
         if let Err(e) = Model::parse(&bytes) {
             bail!(
-                "{}: {e}\n  do:    make it anew: pupil pack --fresh",
-                path.display()
+                "{}: {e}\n  do:    make it anew: {} --fresh",
+                path.display(),
+                call("pack")
             );
         }
         let run = path.parent().and_then(Path::parent).map(Path::to_owned);
@@ -86,7 +89,11 @@ fn newest(runs: &Path) -> anyhow::Result<PathBuf> {
         Some((changed, path))
     });
     found.max().map(|(_, path)| path).ok_or_else(|| {
-        anyhow!("no packed student under {}\n  do:    train one (pupil run), or give --model FILE or --run-dir DIR", runs.display())
+        anyhow!(
+            "no packed student under {}\n  do:    train one ({}), or give --model FILE or --run-dir DIR",
+            runs.display(),
+            call("run")
+        )
     })
 }
 

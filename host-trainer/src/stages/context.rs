@@ -44,7 +44,8 @@ pub enum StageError {
     Build(String),
     /// A stage is asked for before the one it needs.
     #[error(
-        "{wanted} needs what {missing} makes, and {missing} has not ended\n  do:    run {missing} first, or all stages: pupil run"
+        "{wanted} needs what {missing} makes, and {missing} has not ended\n  do:    run {missing} first, or all stages: {}",
+        crate::cli::call("run")
     )]
     Order {
         /// The stage asked for.
