@@ -48,11 +48,6 @@ impl<T: Classifier> Distillation<T> {
             last: Vec::new(),
         }
     }
-
-    /// Share of the time spent waiting for images.
-    pub fn waiting(&self) -> f64 {
-        self.loader.waiting()
-    }
 }
 
 impl<N: Classifier, T: Classifier> Objective<N> for Distillation<T> {
@@ -68,5 +63,9 @@ impl<N: Classifier, T: Classifier> Objective<N> for Distillation<T> {
 
     fn images(&self) -> Vec<String> {
         self.last.iter().map(|i| self.images.name(*i)).collect()
+    }
+
+    fn waiting(&self) -> f64 {
+        self.loader.waiting()
     }
 }

@@ -1,13 +1,33 @@
 //! Ways of learning, one a file: each is what [`crate::train::fit`] is told to minimize.
 //!
-//! [`Supervised`] learns from labels alone. [`NoisyStudent`] adds an earlier net's answers for
-//! unlabeled images, and [`Distillation`] follows a larger net's answers on all of them.
+//! - [`Supervised`]: labels alone
+//! - [`PseudoLabel`]: the net's own answers, renewed at every step
+//! - [`Uda`], [`FixMatch`]: a strong view must agree with a weak one
+//! - [`NoisyStudent`]: an earlier net's answers, under noise
+//! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
+//! - [`Distillation`]: a larger net's answers on all images, for the net of the chip
+//!
+//! With weight 0 each is supervised learning, to the bit.
 
+pub mod consistency;
 pub mod distillation;
+pub mod fixmatch;
 pub mod labeled;
+pub mod meta_pseudo_labels;
 pub mod noisy_student;
+pub mod pseudo_label;
 pub mod supervised;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod two_sets;
+pub mod uda;
 
 pub use distillation::Distillation;
+pub use fixmatch::FixMatch;
+pub use meta_pseudo_labels::MetaPseudoLabels;
 pub use noisy_student::NoisyStudent;
+pub use pseudo_label::PseudoLabel;
 pub use supervised::Supervised;
+pub use uda::Uda;

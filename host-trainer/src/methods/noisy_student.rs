@@ -68,11 +68,6 @@ impl<'a> NoisyStudent<'a> {
             last: Default::default(),
         }
     }
-
-    /// Share of the time spent waiting for images.
-    pub fn waiting(&self) -> f64 {
-        self.loader.waiting()
-    }
 }
 
 impl<N: Classifier> Objective<N> for NoisyStudent<'_> {
@@ -96,5 +91,9 @@ impl<N: Classifier> Objective<N> for NoisyStudent<'_> {
         let labeled = with_label.iter().map(|i| self.data.labeled.images.name(*i));
         let unlabeled = without.iter().map(|i| self.data.unlabeled.name(*i));
         labeled.chain(unlabeled).collect()
+    }
+
+    fn waiting(&self) -> f64 {
+        self.loader.waiting()
     }
 }

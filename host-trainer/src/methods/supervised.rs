@@ -50,11 +50,6 @@ impl<'a> Supervised<'a> {
             last: Vec::new(),
         }
     }
-
-    /// Share of the time spent waiting for images.
-    pub fn waiting(&self) -> f64 {
-        self.loader.waiting()
-    }
 }
 
 impl<N: Classifier> Objective<N> for Supervised<'_> {
@@ -67,5 +62,9 @@ impl<N: Classifier> Objective<N> for Supervised<'_> {
 
     fn images(&self) -> Vec<String> {
         self.last.iter().map(|i| self.set.images.name(*i)).collect()
+    }
+
+    fn waiting(&self) -> f64 {
+        self.loader.waiting()
     }
 }

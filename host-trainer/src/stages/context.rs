@@ -185,7 +185,7 @@ impl Context<'_> {
         net_config: &EfficientNetConfig,
         fit_config: &FitConfig,
         work_per_image: f64,
-        objective: &mut impl Objective<EfficientNet>,
+        objective: &mut dyn Objective<EfficientNet>,
     ) -> Result<(EfficientNet, Trained), StageError> {
         let name = start.name;
         let seed = self.seed(name);
@@ -213,6 +213,7 @@ impl Context<'_> {
                 source,
             }
         })?;
+        self.waited(objective.waiting());
         let mut lines = Vec::new();
         for epoch in &epochs {
             lines.extend(serde_json::to_vec(epoch).unwrap_or_default());
@@ -233,8 +234,8 @@ impl Context<'_> {
         Ok((net, trained))
     }
 
-    /// Says what share of a training's time went by waiting for images, 0 to 1.
-    pub fn waited(&self, share: f64) {
+    /// Says what share of a training's time went by waiting for images.
+    fn waited(&self, share: f64) {
         let percent = 100.0 * share;
         self.progress.say(&format!(
             "  {percent:.2} % of the time spent waiting for images"

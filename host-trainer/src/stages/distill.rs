@@ -74,7 +74,6 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         small + student_work,
         &mut objective,
     )?;
-    ctx.waited(objective.waiting());
     drop(objective);
     let (_, labels_only) = supervised(
         ctx,

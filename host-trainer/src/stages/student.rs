@@ -48,7 +48,6 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         training_work(&net_config),
         &mut objective,
     )?;
-    ctx.waited(objective.waiting());
     ctx.dir.finish(Stage::Student, &trained)?;
     Ok(trained)
 }

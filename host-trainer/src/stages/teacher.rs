@@ -63,6 +63,5 @@ pub fn supervised(
         &ctx.device(),
     );
     let trained = ctx.train(stage, start, net, fit, training_work(net), &mut objective)?;
-    ctx.waited(objective.waiting());
     Ok(trained)
 }

@@ -1,5 +1,6 @@
 //! One training run: steps, optimizer, average, epochs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -95,6 +96,14 @@ pub trait Objective<N> {
     /// Names of the last step's images.
     fn images(&self) -> Vec<String>;
 
+    /// What a method watches beside the loss, as means since the last call.
+    fn figures(&mut self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    /// Share of the time spent waiting for images, 0 to 1.
+    fn waiting(&self) -> f64;
+
     /// What a method has learned beside the net; kept with it.
     fn state(&self) -> Vec<Named> {
         Vec::new()
@@ -132,6 +141,9 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// Accuracy of the averaged weights on the validation images, 0 to 1.
     pub validation: f64,
+    /// What the method watches.
+    #[serde(flatten)]
+    pub figures: BTreeMap<String, f64>,
 }
 
 /// Why training stopped early.
@@ -234,8 +246,8 @@ pub fn fit<N: Classifier>(
     mut net: N,
     config: &FitConfig,
     (seed, name): (u64, &str),
-    objective: &mut impl Objective<N>,
-    watch: &mut impl Watch<N>,
+    objective: &mut dyn Objective<N>,
+    watch: &mut dyn Watch<N>,
 ) -> Result<Fitted<N>, FitError> {
     let begun = Instant::now();
     let mut optimizer = config.optimizer();
@@ -284,11 +296,15 @@ pub fn fit<N: Classifier>(
             continue;
         }
         let averaged = averaged(&net, &ema);
+        let figures = objective.figures().into_iter();
         let epoch = Epoch {
             step: done,
             loss: sum / f64::from(count),
             learning_rate: rate,
             validation: watch.validate(&averaged),
+            figures: figures
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
         };
         (sum, count) = (0.0, 0);
         watch.report(done, Some(&epoch));

@@ -238,6 +238,7 @@ mod tests {
                 loss: 0.5,
                 learning_rate: 0.1,
                 validation: 0.75,
+                figures: [("entropy".to_owned(), 0.25)].into(),
             }],
             seconds: 2.5,
         }
