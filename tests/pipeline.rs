@@ -21,7 +21,7 @@ fn packed(run_dir: &Path) -> Vec<u8> {
 }
 
 /// Waits until `path` exists or the child ends.
-fn wait_for(path: &Path, child: &mut Child) {
+pub fn wait_for(path: &Path, child: &mut Child) {
     let start = Instant::now();
     while !path.exists() && child.try_wait().unwrap().is_none() {
         assert!(

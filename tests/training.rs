@@ -1,10 +1,11 @@
 //! Choices of a training through the real binary, and what stops one.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::own_images::{call, photos};
-use crate::support::{SHORT, binary, finish, run};
+use crate::pipeline::wait_for;
+use crate::support::{SHORT, binary, finish, pupil, run};
 
 /// `SHORT` in a file of `folder`, and a run directory in it.
 fn short(folder: &Path) -> (String, String) {
@@ -177,4 +178,96 @@ fn a_stage_that_starts_over_may_have_other_settings_and_earlier_ones_stay() {
     let (code, _, error) = run(&fresh);
     assert_eq!(code, 2);
     assert!(error.contains("`teacher --fresh`"), "{error}");
+}
+
+/// Steps of a method's short run.
+const FEW: [&str; 6] = [
+    "--set",
+    "student.fit.steps=40",
+    "--set",
+    "teacher.fit.steps=60",
+    "--set",
+    "student.fit.ema=0.9",
+];
+
+#[test]
+fn every_method_trains_a_student() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, dir) = short(folder.path());
+    for command in ["teacher", "pseudo-labels"] {
+        let mut arguments = vec![command, &config, "--run-dir", &dir];
+        arguments.extend(FEW);
+        let (code, _, error) = run(&arguments);
+        assert_eq!(code, 0, "{error}");
+    }
+    let mut nets = Vec::new();
+    for method in [
+        "noisy-student",
+        "supervised",
+        "pseudo-label",
+        "uda",
+        "fixmatch",
+        "meta-pseudo-labels",
+    ] {
+        let choice = format!("method={method}");
+        let mut arguments = vec!["student", &config, "--run-dir", &dir, "--fresh"];
+        arguments.extend(FEW);
+        arguments.extend(["--set", &choice, "--set", "student.warm_start=true"]);
+        // Something is confident in a run as short as this.
+        arguments.extend(["--set", "methods.uda.confidence=0.3"]);
+        arguments.extend(["--set", "methods.fixmatch.confidence=0.3"]);
+        let (code, _, progress) = run(&arguments);
+        assert_eq!(code, 0, "{method}\n{progress}");
+        let stage = folder.path().join("run/3-student");
+        let lines = std::fs::read_to_string(stage.join("student.metrics.jsonl")).unwrap();
+        let last: serde_json::Value =
+            serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert!(last["validation"].as_f64().unwrap() > 0.3, "{method}: {last}");
+        let watches = !["noisy-student", "supervised"].contains(&method);
+        assert_eq!(last["unlabeled_entropy"].is_f64(), watches, "{last}");
+        nets.push((method, std::fs::read(stage.join("student.safetensors")).unwrap()));
+    }
+    for (i, (method, net)) in nets.iter().enumerate() {
+        assert!(nets[..i].iter().all(|(_, other)| other != net), "{method}");
+    }
+}
+
+#[test]
+fn a_stop_in_the_second_round_goes_on_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, whole) = short(folder.path());
+    let stopped = folder.path().join("stopped").display().to_string();
+    let arguments = |command: &'static str, dir: &str| {
+        let mut arguments = vec![command, &config, "--run-dir"].into_iter().map(String::from).collect::<Vec<_>>();
+        arguments.push(dir.to_owned());
+        arguments.extend(FEW.iter().map(|s| (*s).to_owned()));
+        arguments.extend(["--set", "student.rounds=2", "--set", "student.later_steps=60"].map(String::from));
+        arguments
+    };
+    let call = |command: &'static str, dir: &str| {
+        let arguments = arguments(command, dir);
+        run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    for command in ["teacher", "pseudo-labels", "student"] {
+        assert_eq!(call(command, &whole).0, 0);
+    }
+    for command in ["teacher", "pseudo-labels"] {
+        assert_eq!(call(command, &stopped).0, 0);
+    }
+    let student = arguments("student", &stopped);
+    let mut child = pupil(&student.iter().map(String::as_str).collect::<Vec<_>>())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stage = Path::new(&stopped).join("3-student");
+    wait_for(&stage.join("student.resume.safetensors"), &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, _, progress) = call("student", &stopped);
+    assert_eq!(code, 0, "{progress}");
+    assert!(progress.contains("round 1 done before"), "{progress}");
+    assert!(progress.contains("student goes on after step"), "{progress}");
+    let net = |dir: &str| std::fs::read(Path::new(dir).join("3-student/student.safetensors"));
+    assert_eq!(net(&stopped).unwrap(), net(&whole).unwrap());
 }

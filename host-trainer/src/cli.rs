@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::methods::Method;
 use crate::model::zoo::{Family, Placement};
 use crate::nn::Activation;
 use crate::run_dir::Stage;
@@ -184,47 +185,44 @@ pub struct AttachOptions {
 
 /// Options of `compare`.
 #[derive(Args, Clone, Debug)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["se", "methods"])))]
 pub struct CompareOptions {
     /// Compare nets with and without squeeze-and-excitation.
-    #[arg(long, required = true)]
+    #[arg(long)]
     pub se: bool,
+    /// Compare these methods, separated by commas, with learning from labels alone: "all", or
+    /// words of `method` in run.toml.
+    #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = method)]
+    pub methods: Vec<Methods>,
+    /// Numbers of labeled images to compare the methods on [default: all that there are].
+    #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "se")]
+    pub labels: Vec<usize>,
+    /// Configuration whose small net, student training, changes and constants the methods take
+    /// [default: the quickstart's].
+    #[arg(long, value_name = "FILE", conflicts_with = "se")]
+    pub config: Option<PathBuf>,
+    /// Set a key of the configuration: `methods.uda.confidence=0.9`. May be repeated.
+    #[arg(long, value_name = "KEY=VALUE", conflicts_with = "se")]
+    pub set: Vec<String>,
     /// Nets of the zoo, separated by commas [default: all].
-    #[arg(long, value_name = "NET,…", value_delimiter = ',')]
+    #[arg(long, value_name = "NET,…", value_delimiter = ',', requires = "se")]
     pub nets: Vec<Family>,
-    /// Trainings of each net.
+    /// Trainings of each.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seeds: u16,
-    /// Updates of the weights in one training.
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
-    pub steps: u64,
-    /// Images of a step.
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(2..=4096))]
-    pub batch: u16,
-    /// The optimizer.
-    #[arg(long, value_enum, default_value_t = OptimizerKind::AdamW)]
-    pub optimizer: OptimizerKind,
-    /// Peak learning rate [default: 0.004; 0.05 for sgd].
-    #[arg(long, value_name = "RATE", value_parser = rate)]
-    pub learning_rate: Option<f64>,
-    /// How the learning rate falls.
-    #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
-    pub schedule: Schedule,
-    /// Largest norm of all gradients together; 0 for no limit.
-    #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative)]
-    pub clip: f64,
-    /// Whole images mixed with each other: α of Beta(α, α), usually 0.2; 0 for none.
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative)]
-    pub mixup: f64,
-    /// Rectangles mixed: α, usually 1; 0 for none.
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative)]
-    pub cutmix: f64,
+    /// Updates of the weights in one training [default: 400; the configuration's for methods].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// How nets are trained.
+    #[command(flatten)]
+    pub training: TrainingOptions,
     /// Pack each net too, beside its outcome, and measure it in int8 by the chip's own code.
-    #[arg(long)]
+    #[arg(long, requires = "se")]
     pub int8: bool,
     /// Changes to each net's usual squeeze-and-excitation.
     #[command(flatten)]
     pub attach: AttachOptions,
-    /// Where outcomes are kept [default: runs/compare-se].
+    /// Where outcomes are kept [default: runs/compare-se or runs/compare-methods].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
     /// Images, as for `run`.
@@ -242,6 +240,54 @@ pub struct CompareOptions {
     /// No progress on stderr.
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// How `compare --se` trains.
+#[derive(Args, Clone, Debug)]
+pub struct TrainingOptions {
+    /// Images of a step.
+    #[arg(long, value_name = "N", default_value_t = 32, requires = "se", value_parser = clap::value_parser!(u16).range(2..=4096))]
+    pub batch: u16,
+    /// The optimizer.
+    #[arg(long, value_enum, default_value_t = OptimizerKind::AdamW, requires = "se")]
+    pub optimizer: OptimizerKind,
+    /// Peak learning rate [default: 0.004; 0.05 for sgd].
+    #[arg(long, value_name = "RATE", value_parser = rate, requires = "se")]
+    pub learning_rate: Option<f64>,
+    /// How the learning rate falls.
+    #[arg(long, value_enum, default_value_t = Schedule::Cosine, requires = "se")]
+    pub schedule: Schedule,
+    /// Largest norm of all gradients together; 0 for no limit.
+    #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    pub clip: f64,
+    /// Whole images mixed with each other: α of Beta(α, α), usually 0.2; 0 for none.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    pub mixup: f64,
+    /// Rectangles mixed: α, usually 1; 0 for none.
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    pub cutmix: f64,
+}
+
+/// One word of `--methods`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Methods {
+    /// Every method.
+    All,
+    /// This one.
+    One(Method),
+}
+
+fn method(text: &str) -> Result<Methods, String> {
+    use clap::ValueEnum;
+    if text == "all" {
+        return Ok(Methods::All);
+    }
+    Method::from_str(text, false)
+        .map(Methods::One)
+        .map_err(|_| {
+            let words = Method::ALL.map(Method::word).join(", ");
+            format!("there is no such method; known: all, {words}")
+        })
 }
 
 /// How a user calls this program with `words`: as `cargo run` where cargo has started it.

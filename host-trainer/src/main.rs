@@ -67,7 +67,12 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Compare(options)) => {
-            show(&commands::zoo::compare(options)?)?;
+            let text = if options.se {
+                commands::zoo::compare(options)?
+            } else {
+                commands::methods::compare(options)?
+            };
+            show(&text)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Completions { shell }) => {

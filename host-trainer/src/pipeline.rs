@@ -306,7 +306,10 @@ fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
     let same = [
         (Stage::Teacher, old.teacher == new.teacher),
         (Stage::PseudoLabels, old.pseudo_labels == new.pseudo_labels),
-        (Stage::Student, old.student == new.student),
+        (
+            Stage::Student,
+            old.student == new.student && old.method == new.method && old.methods == new.methods,
+        ),
         (Stage::Distill, old.distill == new.distill),
         (Stage::Quantize, old.quantize == new.quantize),
     ];

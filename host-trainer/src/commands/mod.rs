@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod eval;
+pub mod methods;
 pub mod new;
 pub mod pages;
 pub mod predict;

@@ -68,6 +68,7 @@ pub fn create(
     for augment in [
         &mut config.teacher.augment,
         &mut config.student.augment,
+        &mut config.student.weak,
         &mut config.distill.augment,
         &mut config.distill.labels_only_augment,
     ] {

@@ -1,4 +1,4 @@
-//! `pupil zoo` and `pupil compare`: from what was typed to what is printed.
+//! `pupil zoo` and `pupil compare --se`: from what was typed to what is printed.
 
 use std::path::PathBuf;
 
@@ -73,7 +73,8 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         .run_dir
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs/compare-se"));
-    let (learning_rate, weight_decay) = options.optimizer.usual();
+    let (training, steps) = (&options.training, options.steps.unwrap_or(400));
+    let (learning_rate, weight_decay) = options.training.optimizer.usual();
     let settings = Settings {
         version: env!("CARGO_PKG_VERSION").into(),
         data_sha256: data.hash(),
@@ -85,21 +86,21 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             flip: true,
         },
         fit: FitConfig {
-            steps: options.steps,
-            batch: usize::from(options.batch),
-            learning_rate: options.learning_rate.unwrap_or(learning_rate),
+            steps,
+            batch: usize::from(training.batch),
+            learning_rate: training.learning_rate.unwrap_or(learning_rate),
             warmup: 0.05,
-            schedule: options.schedule,
-            optimizer: options.optimizer,
+            schedule: training.schedule,
+            optimizer: training.optimizer,
             momentum: 0.9,
             weight_decay,
-            clip: options.clip,
-            ema: average(options.steps),
+            clip: training.clip,
+            ema: average(steps),
             label_smoothing: 0.1,
             dropout: 0.1,
             drop_path: 0.0,
-            mixup: options.mixup,
-            cutmix: options.cutmix,
+            mixup: training.mixup,
+            cutmix: training.cutmix,
         },
     };
     let nets = if options.nets.is_empty() {

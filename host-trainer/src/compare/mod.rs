@@ -1,6 +1,7 @@
-//! Trains nets of the zoo with and without squeeze-and-excitation on one small budget: several
-//! seeds a net, paired, resumable.
+//! Comparisons on one budget, several seeds each, resumable: nets of the zoo with and without
+//! squeeze-and-excitation, and [`methods`] of learning.
 
+pub mod methods;
 pub mod result;
 pub mod run;
 pub mod train;

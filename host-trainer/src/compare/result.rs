@@ -44,7 +44,7 @@ impl Spread {
     }
 
     /// "85.12 ± 0.40" in percent; `signed` writes a plus sign.
-    fn percent(&self, signed: bool) -> String {
+    pub fn percent(&self, signed: bool) -> String {
         let mean = 100.0 * self.mean;
         let mean = if signed {
             format!("{mean:+.2}")

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::{DataSource, ImagesConfig, RunConfig};
 use crate::data::Augment;
+use crate::methods::MethodsConfig;
 use crate::train::FitConfig;
 
 /// Problems of a configuration, one a line.
@@ -205,6 +206,7 @@ fn known_keys() -> Table {
     let full = table.get("teacher").and_then(|t| t.get("augment")).cloned();
     for (stage, key) in [
         ("student", "augment"),
+        ("student", "weak"),
         ("distill", "augment"),
         ("distill", "labels_only_augment"),
     ] {
@@ -356,6 +358,7 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
     for (path, augment) in [
         ("teacher.augment", &config.teacher.augment),
         ("student.augment", &config.student.augment),
+        ("student.weak", &config.student.weak),
         ("distill.augment", &config.distill.augment),
         (
             "distill.labels_only_augment",
@@ -386,6 +389,20 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         ratio.to_string(),
         "leaves no labeled image in a batch; it must be below student.fit.batch",
     );
+    let rounds = config.student.rounds;
+    need(
+        (1..=20).contains(&rounds),
+        "student.rounds",
+        rounds.to_string(),
+        "must lie between 1 and 20",
+    );
+    need(
+        !config.student.warm_start || config.student.net == config.teacher.net,
+        "student.warm_start",
+        "true".into(),
+        "needs student.net to be teacher.net",
+    );
+    check_methods(&config.methods, &mut need);
     let temperature = config.distill.temperature;
     need(
         temperature > 0.0 && temperature <= 100.0,
@@ -407,6 +424,53 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         "is a share at either end: at least 0, below 0.5",
     );
     problems
+}
+
+/// Constants of the methods.
+fn check_methods(methods: &MethodsConfig, need: &mut impl FnMut(bool, &str, String, &str)) {
+    let (own, uda) = (&methods.pseudo_label, &methods.uda);
+    let (fixmatch, meta) = (&methods.fixmatch, &methods.meta_pseudo_labels);
+    for (key, weight) in [
+        ("pseudo_label.alpha", own.alpha),
+        ("uda.weight", uda.weight),
+        ("fixmatch.weight", fixmatch.weight),
+        ("meta_pseudo_labels.weight", meta.weight),
+        ("meta_pseudo_labels.clip", meta.clip),
+    ] {
+        need(
+            (0.0..=1000.0).contains(&weight),
+            &format!("methods.{key}"),
+            weight.to_string(),
+            "must lie between 0 and 1000",
+        );
+    }
+    for (key, share) in [
+        ("uda.confidence", f64::from(uda.confidence)),
+        ("fixmatch.confidence", f64::from(fixmatch.confidence)),
+        ("meta_pseudo_labels.baseline", meta.baseline),
+        ("meta_pseudo_labels.uda_ramp", meta.uda_ramp),
+        ("meta_pseudo_labels.fine_tune", meta.fine_tune),
+    ] {
+        need(
+            (0.0..1.0).contains(&share),
+            &format!("methods.{key}"),
+            share.to_string(),
+            "must be at least 0, below 1",
+        );
+    }
+    let (from, to) = own.ramp;
+    need(
+        (0.0..=1.0).contains(&from) && (from..=1.0).contains(&to),
+        "methods.pseudo_label.ramp",
+        format!("[{from}, {to}]"),
+        "must be ascending, within 0 and 1",
+    );
+    need(
+        uda.temperature > 0.0 && uda.temperature <= 100.0,
+        "methods.uda.temperature",
+        uda.temperature.to_string(),
+        "must be above 0 and at most 100",
+    );
 }
 
 /// Sizes, shares, and whether the paths are there.

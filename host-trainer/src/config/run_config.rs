@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::augment::{Augment, RandAugment};
 use crate::data::fit::Fit;
+use crate::methods::{Method, MethodsConfig};
 use crate::model::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
 use crate::nn::Activation;
 use crate::train::{FitConfig, OptimizerKind, Schedule};
@@ -16,6 +17,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// Where the images come from.
     pub data: DataSource,
+    /// How stage 3 learns from unlabeled images.
+    pub method: Method,
     /// How the user's own images are read.
     pub images: ImagesConfig,
     /// Stage 1.
@@ -24,6 +27,8 @@ pub struct RunConfig {
     pub pseudo_labels: PseudoLabelsConfig,
     /// Stage 3.
     pub student: StudentConfig,
+    /// Constants of the methods.
+    pub methods: MethodsConfig,
     /// Stage 4.
     pub distill: DistillConfig,
     /// Stage 5.
@@ -196,7 +201,7 @@ pub struct PseudoLabelsConfig {
     pub balance: bool,
 }
 
-/// Stage 3: an equal or larger net on labels and pseudo-labels, under noise.
+/// Stage 3: an equal or larger net on labels and unlabeled images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudentConfig {
@@ -208,6 +213,16 @@ pub struct StudentConfig {
     pub augment: Augment,
     /// Unlabeled images of a batch for each labeled one.
     pub unlabeled_ratio: usize,
+    /// Students one after the other: the second learns from the first one's answers, by Noisy
+    /// Student, and so on.
+    pub rounds: usize,
+    /// Updates of the second and later rounds; 0 for as many as the first.
+    pub later_steps: u64,
+    /// Whether the first round goes on from the teacher's weights; the nets must be equal.
+    pub warm_start: bool,
+    /// Changes to the unlabeled images that uda, fixmatch and meta-pseudo-labels take targets
+    /// from.
+    pub weak: Augment,
 }
 
 /// Stage 4: the net for the chip, taught by the student on all images.
@@ -288,10 +303,12 @@ impl Default for RunConfig {
         Self {
             seed: 0,
             data: DataSource::Auto,
+            method: Method::NoisyStudent,
             images: ImagesConfig::default(),
             teacher: TeacherConfig::default(),
             pseudo_labels: PseudoLabelsConfig::default(),
             student: StudentConfig::default(),
+            methods: MethodsConfig::default(),
             distill: DistillConfig::default(),
             quantize: QuantizeConfig::default(),
         }
@@ -354,6 +371,10 @@ impl Default for StudentConfig {
                 cutout: 0,
             },
             unlabeled_ratio: 5,
+            rounds: 1,
+            later_steps: 0,
+            warm_start: false,
+            weak: WEAK,
         }
     }
 }

@@ -40,6 +40,9 @@ fn comment(path: &str) -> &'static str {
         "data" => {
             "\"auto\", \"bundled\", or your labeled images: class folders, a .csv or .jsonl list, an archive, IDX or CIFAR files. Relative paths start at this file's folder."
         }
+        "method" => {
+            "How stage 3 learns: \"noisy-student\", \"uda\", \"fixmatch\", \"pseudo-label\", \"meta-pseudo-labels\" or \"supervised\"."
+        }
         "images" => "How your own images are read.",
         "images.unlabeled" => {
             "More images, without labels: a folder, list or archive; \"\" for none."
@@ -65,7 +68,43 @@ fn comment(path: &str) -> &'static str {
             "Images whose most probable class is less probable than this are left out."
         }
         "pseudo_labels.balance" => "Whether every class gets as many images as the others.",
-        "student" => "Stage 3: an equal or larger net on labels and pseudo-labels, under noise.",
+        "student" => "Stage 3: an equal or larger net on labels and unlabeled images.",
+        "student.rounds" => {
+            "Students one after the other; from the second on by noisy-student from the one before."
+        }
+        "student.later_steps" => {
+            "Steps of the second and later rounds; 0 for as many as the first."
+        }
+        "student.warm_start" => {
+            "Whether the first round goes on from the teacher's weights; the nets must be equal."
+        }
+        "student.weak" => {
+            "Changes to the unlabeled images that uda, fixmatch and meta-pseudo-labels take targets from."
+        }
+        "methods" => "Constants of the methods.",
+        "methods.pseudo_label" => "Pseudo-Label (Lee 2013).",
+        "methods.pseudo_label.alpha" => "Final weight of the unlabeled images.",
+        "methods.pseudo_label.ramp" => "Shares of the steps between which the weight rises.",
+        "methods.uda" => "UDA (arXiv 1904.12848); meta-pseudo-labels' teacher takes these too.",
+        "methods.uda.weight" | "methods.fixmatch.weight" => "Weight of the unlabeled images.",
+        "methods.uda.temperature" => "Sharpens the targets; 1 leaves them.",
+        "methods.uda.confidence" => "Targets less probable than this are left out.",
+        "methods.fixmatch.confidence" => "Targets less probable than this are left out.",
+        "methods.uda.annealing" => {
+            "Labeled images that the net is sure of are left out for a while: \"none\", \"linear\", \"exponential\" or \"logarithmic\"."
+        }
+        "methods.fixmatch" => "FixMatch (arXiv 2001.07685).",
+        "methods.meta_pseudo_labels" => "Meta Pseudo Labels (arXiv 2003.10580).",
+        "methods.meta_pseudo_labels.feedback" => {
+            "How the teacher hears about its student: \"reinforce\", \"soft-exact\", or \"paper-code\", whose gradient is zero."
+        }
+        "methods.meta_pseudo_labels.weight" => "Weight of what the teacher hears.",
+        "methods.meta_pseudo_labels.baseline" => "Decay of the mean that it is compared with.",
+        "methods.meta_pseudo_labels.clip" => "Its limit of either sign; 0 for none.",
+        "methods.meta_pseudo_labels.uda_ramp" => {
+            "Share of the steps over which the teacher's UDA loss rises."
+        }
+        "methods.meta_pseudo_labels.fine_tune" => "Share of the steps at the end on labels alone.",
         "student.unlabeled_ratio" => "Unlabeled images of a batch for each labeled one.",
         "distill" => "Stage 4: the net for the chip, taught by the student on all images.",
         "distill.temperature" => "Softens both answers.",
@@ -113,6 +152,10 @@ fn comment(path: &str) -> &'static str {
         }
         "optimizer" => {
             "\"adamw\", \"sgd\" (Nesterov; rates of about 0.05) or \"rmsprop\" (TensorFlow's)."
+        }
+        "align" => "Whether predictions are aligned with the labels' distribution.",
+        "target_pass" => {
+            "Targets by \"batch\" statistics under noise, as the papers' code, or by \"running\" ones: a third of the work."
         }
         "momentum" => "Momentum of sgd and rmsprop.",
         "weight_decay" => "AdamW's decoupled weight decay, an L2 penalty of the others.",

@@ -7,8 +7,9 @@
 //! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
 //! - [`Distillation`]: a larger net's answers on all images, for the net of the chip
 //!
-//! With weight 0 each is supervised learning, to the bit.
+//! [`Method`] chooses. With weight 0 each is supervised learning, to the bit.
 
+pub mod choice;
 pub mod consistency;
 pub mod distillation;
 pub mod fixmatch;
@@ -24,10 +25,12 @@ mod tests;
 pub mod two_sets;
 pub mod uda;
 
+pub use choice::{Method, MethodsConfig};
 pub use distillation::Distillation;
 pub use fixmatch::FixMatch;
 pub use meta_pseudo_labels::MetaPseudoLabels;
 pub use noisy_student::NoisyStudent;
 pub use pseudo_label::PseudoLabel;
 pub use supervised::Supervised;
+pub use two_sets::Setup;
 pub use uda::Uda;

@@ -115,6 +115,7 @@ fn curves(html: &mut String, dir: &RunDir) {
         let series = |y: fn(&Epoch) -> f64| Series {
             name: name.to_owned(),
             points: epochs.iter().map(|e| (e.step as f64, y(e))).collect(),
+            errors: Vec::new(),
         };
         loss.push(series(|e| e.loss));
         validation.push(series(|e| 100.0 * e.validation));

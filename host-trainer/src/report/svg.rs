@@ -8,6 +8,8 @@ pub struct Series {
     pub name: String,
     /// (x, y), ascending x.
     pub points: Vec<(f64, f64)>,
+    /// Half the length of each point's error bar; none where empty.
+    pub errors: Vec<f64>,
 }
 
 const COLORS: [&str; 6] = [
@@ -24,8 +26,15 @@ pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
     const BOTTOM: f64 = 28.0;
     let points = || series.iter().flat_map(|s| s.points.iter());
     let x_max = points().map(|p| p.0).fold(1.0, f64::max);
-    let high = points().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
-    let low = points().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    let error = series
+        .iter()
+        .flat_map(|s| &s.errors)
+        .copied()
+        .fold(0.0, f64::max);
+    let high = points()
+        .map(|p| p.1 + error)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let low = points().map(|p| p.1 - error).fold(f64::INFINITY, f64::min);
     let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
     let (x_span, y_span) = (W - LEFT - RIGHT, H - TOP - BOTTOM);
     let x = |v: f64| LEFT + x_span * v / x_max;
@@ -66,6 +75,17 @@ pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
             TOP + 14.0 + 18.0 * i as f64,
             escape(&s.name)
         );
+        for ((at, value), error) in s.points.iter().zip(&s.errors) {
+            let _ = write!(
+                svg,
+                "<circle cx=\"{0:.1}\" cy=\"{1:.1}\" r=\"3\" fill=\"{color}\"/>\
+                 <line x1=\"{0:.1}\" x2=\"{0:.1}\" y1=\"{2:.1}\" y2=\"{3:.1}\" stroke=\"{color}\"/>",
+                x(*at),
+                y(*value),
+                y(value - error),
+                y(value + error)
+            );
+        }
     }
     svg + "</svg>"
 }
@@ -130,6 +150,7 @@ mod tests {
         let one = Series {
             name: "a<b".into(),
             points: vec![(1.0, 2.0), (2.0, 1.0)],
+            errors: Vec::new(),
         };
         let svg = lines("t&t", "steps", &[one]);
         assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
@@ -140,6 +161,7 @@ mod tests {
                 "x",
                 &[Series {
                     name: "s".into(),
+                    errors: vec![0.5; points.len()],
                     points,
                 }],
             );

@@ -84,7 +84,7 @@ pub struct Trained {
 
 /// Where a training begins.
 pub struct Start {
-    name: &'static str,
+    name: String,
     snapshot: Option<Snapshot>,
     snapshots: Snapshots,
 }
@@ -118,7 +118,7 @@ impl Watch<EfficientNet> for Follow<'_, '_> {
     fn report(&mut self, _step: u64, epoch: Option<&Epoch>) {
         self.ctx.progress.advance(self.work);
         if let Some(epoch) = epoch {
-            self.ctx.progress.epoch(self.start.name, epoch, self.steps);
+            self.ctx.progress.epoch(&self.start.name, epoch, self.steps);
         }
     }
 
@@ -151,7 +151,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// An unwritable run directory, or one without settings.
-    pub fn start(&self, stage: Stage, name: &'static str) -> Result<Start, StageError> {
+    pub fn start(&self, stage: Stage, name: &str) -> Result<Start, StageError> {
         let folder = self.dir.file(stage, "")?;
         // The directory refuses other settings and images: what it holds stands for them.
         let snapshots = Snapshots::new(&folder, name, self.dir.identity(&SETTINGS)?);
@@ -167,13 +167,13 @@ impl Context<'_> {
                 .say(&format!("  {name} goes on after step {}", snapshot.step));
         }
         Ok(Start {
-            name,
+            name: name.to_owned(),
             snapshot: found.snapshot,
             snapshots,
         })
     }
 
-    /// Trains a new net of `config`, writes `name.safetensors` and `name.metrics.jsonl` into the
+    /// Trains a new net of `net_config`, or goes on with `from`; writes `name.safetensors` and `name.metrics.jsonl` into the
     /// stage's folder.
     ///
     /// # Errors
@@ -182,17 +182,19 @@ impl Context<'_> {
         &self,
         stage: Stage,
         start: Start,
-        net_config: &EfficientNetConfig,
+        (net_config, from): (&EfficientNetConfig, Option<EfficientNet>),
         fit_config: &FitConfig,
         work_per_image: f64,
         objective: &mut dyn Objective<EfficientNet>,
     ) -> Result<(EfficientNet, Trained), StageError> {
-        let name = start.name;
+        let name = &start.name.clone();
         let seed = self.seed(name);
         let device = self.device();
-        let net = net_config.init(&mut Init {
-            device: &device,
-            rng: &mut stream(seed, "initial weights", 0),
+        let net = from.unwrap_or_else(|| {
+            net_config.init(&mut Init {
+                device: &device,
+                rng: &mut stream(seed, "initial weights", 0),
+            })
         });
         let step_work = work_per_image * fit_config.batch as f64;
         self.progress.advance(step_work * start.step() as f64);
@@ -240,6 +242,15 @@ impl Context<'_> {
         self.progress.say(&format!(
             "  {percent:.2} % of the time spent waiting for images"
         ));
+    }
+
+    /// Whether `stage` has saved the net called `name`.
+    ///
+    /// # Errors
+    /// An unwritable directory.
+    pub fn has(&self, stage: Stage, name: &str) -> Result<bool, StageError> {
+        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
+        Ok(path.is_file())
     }
 
     /// The net that an earlier stage saved.

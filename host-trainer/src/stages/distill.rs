@@ -69,7 +69,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let (_, distilled) = ctx.train(
         Stage::Distill,
         start,
-        &net_config,
+        (&net_config, None),
         &config.fit,
         small + student_work,
         &mut objective,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError};
 use crate::data::Dataset;
+use crate::methods::Method;
 use crate::run_dir::RunDirError;
 use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
@@ -59,24 +60,32 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let (_, teacher) = ctx.load(Stage::Teacher, "teacher")?;
     let all = probabilities(&teacher, &ctx.data.unlabeled, &ctx.normalization);
     ctx.progress.advance(work(ctx.config, ctx.data));
+    let (labels, summary) = labels(ctx, all)?;
+    save(ctx, &labels)?;
+    ctx.dir.finish(Stage::PseudoLabels, &summary)?;
+    Ok(summary)
+}
+
+/// What is learned from a net's answers `all` `[images, classes]` for the unlabeled images.
+///
+/// # Errors
+/// [`StageError::NothingKept`] where Noisy Student would learn from nothing.
+pub fn labels(ctx: &Context<'_>, all: Vec<f32>) -> Result<(PseudoLabels, Summary), StageError> {
     let config = &ctx.config.pseudo_labels;
     let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
-    if indices.is_empty() {
+    let needed = ctx.config.method == Method::NoisyStudent || ctx.config.student.rounds > 1;
+    if indices.is_empty() && needed {
         return Err(StageError::NothingKept(unsure(
             &all,
             ctx.classes(),
             config.threshold,
         )));
     }
-    save(
-        ctx,
-        &PseudoLabels {
-            indices,
-            probabilities: all,
-        },
-    )?;
-    ctx.dir.finish(Stage::PseudoLabels, &summary)?;
-    Ok(summary)
+    let labels = PseudoLabels {
+        indices,
+        probabilities: all,
+    };
+    Ok((labels, summary))
 }
 
 /// Filters by confidence and balances; deterministic, without random numbers.

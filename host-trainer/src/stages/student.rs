@@ -1,17 +1,57 @@
-//! Stage 3: a net of at least the teacher's size, noised, on labels and pseudo-labels together
-//! (Noisy Student step 3, arXiv 1911.04252).
+//! Stage 3: a net of at least the teacher's size learns from labels and unlabeled images.
+//!
+//! By Noisy Student (arXiv 1911.04252, step 3), or by the method that the configuration names;
+//! further rounds are Noisy Student's step 4: the student labels the images, and a new one learns.
 
-use super::context::{Context, StageError, Trained, thousands, training_work};
-use super::pseudo_labels;
+use super::context::{Context, StageError, Trained, thousands};
+use super::pseudo_labels::{self, PseudoLabels};
 use crate::config::RunConfig;
 use crate::data::Dataset;
-use crate::methods::NoisyStudent;
+use crate::methods::{
+    FixMatch, MetaPseudoLabels, Method, NoisyStudent, PseudoLabel, Setup, Supervised, Uda,
+};
+use crate::model::{EfficientNet, EfficientNetConfig};
+use crate::nn::init::Init;
+use crate::random::stream;
 use crate::run_dir::Stage;
+use crate::train::FitConfig;
+use crate::train::evaluate::probabilities;
+use crate::train::fit::Objective;
 
 /// Work of the whole stage.
 pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
-    training_work(&net) * config.student.fit.batch as f64 * config.student.fit.steps as f64
+    (1..=config.student.rounds)
+        .map(|round| {
+            let fit = fit_of(config, round);
+            step_work(config, &net, &fit, round) * fit.steps as f64
+        })
+        .sum()
+}
+
+/// How round `round`, counted from 1, learns.
+fn method_of(config: &RunConfig, round: usize) -> Method {
+    if round == 1 {
+        config.method
+    } else {
+        Method::NoisyStudent
+    }
+}
+
+/// The training of round `round`.
+fn fit_of(config: &RunConfig, round: usize) -> FitConfig {
+    let fit = config.student.fit;
+    match config.student.later_steps {
+        steps if round > 1 && steps > 0 => FitConfig { steps, ..fit },
+        _ => fit,
+    }
+}
+
+fn step_work(config: &RunConfig, net: &EfficientNetConfig, fit: &FitConfig, round: usize) -> f64 {
+    let batch = fit.batch as f64;
+    let labeled = (fit.batch / (1 + config.student.unlabeled_ratio)).max(1) as f64;
+    let macs = net.macs() as f64;
+    method_of(config, round).work(macs, batch, labeled, &config.methods)
 }
 
 /// Trains the student.
@@ -21,33 +61,125 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let config = &ctx.config.student;
     let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
-    let pseudo = pseudo_labels::load(ctx)?;
-    ctx.progress.stage(
-        Stage::Student,
-        &format!(
-            "{}, {} parameters, on labels and {} pseudo-labels, with noise",
-            config.net.title(),
-            thousands(net_config.parameters()),
+    let mut pseudo = pseudo_labels::load(ctx)?;
+    let mut last = None;
+    for round in 1..=config.rounds {
+        let name = match round {
+            _ if round == config.rounds => "student".to_owned(),
+            _ => format!("student-round-{round}"),
+        };
+        announce(ctx, &net_config, round, &pseudo);
+        if round < config.rounds && ctx.has(Stage::Student, &name)? {
+            ctx.progress.skip(
+                step_work(ctx.config, &net_config, &fit_of(ctx.config, round), round)
+                    * fit_of(ctx.config, round).steps as f64,
+            );
+            ctx.progress.say(&format!("  round {round} done before"));
+        } else {
+            last = Some(train_round(ctx, &net_config, round, &name, &pseudo)?);
+        }
+        if round < config.rounds {
+            let (_, net) = ctx.load(Stage::Student, &name)?;
+            let all = probabilities(&net, &ctx.data.unlabeled, &ctx.normalization);
+            pseudo = pseudo_labels::labels(ctx, all)?.0;
+        }
+    }
+    let trained = last.expect("the last round is always trained");
+    ctx.dir.finish(Stage::Student, &trained)?;
+    Ok(trained)
+}
+
+fn announce(ctx: &Context<'_>, net: &EfficientNetConfig, round: usize, pseudo: &PseudoLabels) {
+    let config = &ctx.config.student;
+    let what = match method_of(ctx.config, round) {
+        Method::NoisyStudent => format!(
+            "on labels and {} pseudo-labels, with noise",
             thousands(pseudo.indices.len())
         ),
+        Method::Supervised => "on labels alone".to_owned(),
+        method => format!(
+            "on labels and {} unlabeled images by {}",
+            thousands(ctx.data.unlabeled.len()),
+            method.word()
+        ),
+    };
+    let (title, parameters) = (config.net.title(), thousands(net.parameters()));
+    let rounds = match config.rounds {
+        1 => String::new(),
+        rounds => format!("round {round} of {rounds}: "),
+    };
+    ctx.progress.stage(
+        Stage::Student,
+        &format!("{rounds}{title}, {parameters} parameters, {what}"),
     );
-    let start = ctx.start(Stage::Student, "student")?;
-    let mut objective = NoisyStudent::new(
-        ctx.data,
-        &pseudo,
-        (config.augment, ctx.normalization),
-        (&config.fit, config.unlabeled_ratio),
-        (ctx.seed("student"), start.step()),
-        &ctx.device(),
-    );
+}
+
+fn train_round(
+    ctx: &Context<'_>,
+    net_config: &EfficientNetConfig,
+    round: usize,
+    name: &str,
+    pseudo: &PseudoLabels,
+) -> Result<Trained, StageError> {
+    let (config, fit) = (&ctx.config.student, &fit_of(ctx.config, round));
+    let seed = ctx.seed(name);
+    let start = ctx.start(Stage::Student, name)?;
+    let setup = Setup {
+        data: ctx.data,
+        normalization: ctx.normalization,
+        fit,
+        unlabeled_ratio: config.unlabeled_ratio,
+        strong: config.augment,
+        weak: config.weak,
+        seed,
+        first: start.step(),
+        device: ctx.device(),
+    };
+    let constants = &ctx.config.methods;
+    let changes = (config.augment, ctx.normalization);
+    let mut objective: Box<dyn Objective<EfficientNet> + '_> = match method_of(ctx.config, round) {
+        Method::Supervised => Box::new(Supervised::new(
+            &ctx.data.labeled,
+            ctx.classes(),
+            changes,
+            fit,
+            (seed, setup.first),
+            &setup.device,
+        )),
+        Method::PseudoLabel => Box::new(PseudoLabel::new(&setup, constants.pseudo_label)),
+        Method::NoisyStudent => Box::new(NoisyStudent::new(
+            ctx.data,
+            pseudo,
+            changes,
+            (fit, config.unlabeled_ratio),
+            (seed, setup.first),
+            &setup.device,
+        )),
+        Method::Uda => Box::new(Uda::new(&setup, constants.uda)),
+        Method::FixMatch => Box::new(FixMatch::new(&setup, constants.fixmatch)),
+        Method::MetaPseudoLabels => {
+            let teacher = net_config.init(&mut Init {
+                device: &setup.device,
+                rng: &mut stream(seed, "the teacher's initial weights", 0),
+            });
+            let (meta, uda) = (constants.meta_pseudo_labels, constants.uda);
+            Box::new(MetaPseudoLabels::new(&setup, teacher, meta, uda))
+        }
+    };
+    // A first round may go on from the teacher's weights; later ones start anew, as the paper's.
+    let from = if config.warm_start && round == 1 {
+        Some(ctx.load(Stage::Teacher, "teacher")?.1)
+    } else {
+        None
+    };
+    let work = step_work(ctx.config, net_config, fit, round);
     let (_, trained) = ctx.train(
         Stage::Student,
         start,
-        &net_config,
-        &config.fit,
-        training_work(&net_config),
-        &mut objective,
+        (net_config, from),
+        fit,
+        work / fit.batch as f64,
+        objective.as_mut(),
     )?;
-    ctx.dir.finish(Stage::Student, &trained)?;
     Ok(trained)
 }

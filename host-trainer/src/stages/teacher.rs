@@ -62,6 +62,13 @@ pub fn supervised(
         (ctx.seed(name), start.step()),
         &ctx.device(),
     );
-    let trained = ctx.train(stage, start, net, fit, training_work(net), &mut objective)?;
+    let trained = ctx.train(
+        stage,
+        start,
+        (net, None),
+        fit,
+        training_work(net),
+        &mut objective,
+    )?;
     Ok(trained)
 }

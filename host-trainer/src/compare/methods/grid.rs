@@ -1,0 +1,188 @@
+//! All trainings of a comparison of methods, each done once.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, Learner, Outcome, train};
+use super::labels::with_labels;
+use crate::config::{NetChoice, PseudoLabelsConfig};
+use crate::data::{Augment, Dataset};
+use crate::methods::{Method, MethodsConfig};
+use crate::progress::Progress;
+use crate::run_dir::{RunDir, RunDirError};
+use crate::train::FitConfig;
+
+/// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
+/// added later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GridSettings {
+    /// Version that wrote them.
+    pub version: String,
+    /// SHA-256 of the images.
+    pub data_sha256: String,
+    /// Fixes every random choice, with the number of the seed.
+    pub seed: u64,
+    /// Unlabeled images of a batch for each labeled one.
+    pub unlabeled_ratio: usize,
+    /// The net of all.
+    pub net: NetChoice,
+    /// The training of all; its label of "labels alone" are whole batches.
+    pub fit: FitConfig,
+    /// Changes that targets are taken under, and those of the weak baseline.
+    pub weak: Augment,
+    /// Changes to all other images.
+    pub strong: Augment,
+    /// Noisy Student's filter.
+    pub pseudo_labels: PseudoLabelsConfig,
+    /// Constants of the methods.
+    pub methods: MethodsConfig,
+}
+
+/// Rows, numbers of labels, seeds.
+#[derive(Clone, Debug)]
+pub struct Grid<'a> {
+    /// Methods, besides labels alone.
+    pub methods: &'a [Method],
+    /// Labeled images.
+    pub labels: &'a [usize],
+    /// Trainings of each.
+    pub seeds: usize,
+}
+
+/// A finished comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The way of learning.
+    pub learner: Learner,
+    /// Labeled images.
+    pub labels: usize,
+    /// SHA-256 of their indices.
+    pub labels_sha256: String,
+    /// One a seed.
+    pub outcomes: Vec<Outcome>,
+}
+
+const SETTINGS: &str = "compare.toml";
+
+/// Trains what is missing of `grid` in `dir`.
+///
+/// # Errors
+/// A directory of other settings, an unwritable or damaged file, a training that diverges.
+pub fn run(
+    dir: &RunDir,
+    fresh: bool,
+    settings: &GridSettings,
+    data: &Dataset,
+    grid: &Grid<'_>,
+    quiet: bool,
+) -> anyhow::Result<Vec<Row>> {
+    if fresh {
+        for count in entries(dir.root()) {
+            dir.remove(&count)?;
+        }
+        dir.remove(SETTINGS)?;
+    }
+    let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
+    dir.keep(SETTINGS, &text, "comparison")?;
+    let parts = grid
+        .labels
+        .iter()
+        .map(|count| with_labels(data, *count).map_err(anyhow::Error::msg))
+        .collect::<Result<Vec<_>, _>>()?;
+    let learners = Learner::rows(grid.methods);
+    let work: f64 = learners.iter().map(|l| work(*l, settings, data)).sum();
+    let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
+    let mut rows = Vec::new();
+    for ((part, kept, sha), count) in parts.iter().zip(grid.labels) {
+        let folder = dir.root().join(format!("labels-{count}"));
+        make(&folder)?;
+        dir.write_json(&folder.join("labels.json"), kept)?;
+        for learner in &learners {
+            let mut outcomes = Vec::new();
+            for number in 0..grid.seeds {
+                let cell = Cell {
+                    learner: *learner,
+                    labels: *count,
+                    number,
+                };
+                let outcome = once(dir, &folder, cell, settings, part, &progress);
+                outcomes.push(outcome.inspect_err(|_| progress.clear())?);
+            }
+            rows.push(Row {
+                learner: *learner,
+                labels: *count,
+                labels_sha256: sha.clone(),
+                outcomes,
+            });
+        }
+    }
+    progress.clear();
+    Ok(rows)
+}
+
+fn make(folder: &Path) -> Result<(), RunDirError> {
+    std::fs::create_dir_all(folder).map_err(|source| RunDirError::Write {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
+/// Folders that a comparison has made.
+fn entries(root: &Path) -> Vec<String> {
+    let found = std::fs::read_dir(root).into_iter().flatten().flatten();
+    found
+        .map(|e| e.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("labels-"))
+        .collect()
+}
+
+/// Work of one training.
+fn work(learner: Learner, settings: &GridSettings, data: &Dataset) -> f64 {
+    let net = settings.net.resolve(data.dims(), data.classes.len());
+    let batch = settings.fit.batch as f64;
+    let labeled = (settings.fit.batch / (1 + settings.unlabeled_ratio)).max(1) as f64;
+    let method = match learner {
+        Learner::SupervisedWeak | Learner::Supervised => Method::Supervised,
+        Learner::PseudoLabel => Method::PseudoLabel,
+        Learner::NoisyStudent => Method::NoisyStudent,
+        Learner::Uda => Method::Uda,
+        Learner::FixMatch => Method::FixMatch,
+        Learner::MetaPseudoLabels => Method::MetaPseudoLabels,
+    };
+    let step = method.work(net.macs() as f64, batch, labeled, &settings.methods);
+    step * settings.fit.steps as f64
+}
+
+/// One training, or its outcome if an earlier run has finished it.
+fn once(
+    dir: &RunDir,
+    folder: &Path,
+    cell: Cell,
+    settings: &GridSettings,
+    data: &Dataset,
+    progress: &Progress,
+) -> anyhow::Result<Outcome> {
+    let name = format!("{}-{}", cell.learner.word(), cell.number);
+    let file = folder.join(format!("{name}.json"));
+    let all = work(cell.learner, settings, data);
+    if file.exists() {
+        progress.skip(all);
+        return Ok(dir.read_json(&file)?);
+    }
+    let step_work = all / settings.fit.steps.max(1) as f64;
+    let outcome = train(cell, settings, data, &mut || progress.advance(step_work))
+        .with_context(|| format!("{} labels, {name}", cell.labels))?;
+    dir.write_json(&file, &outcome)?;
+    progress.say(&format!(
+        "  {:>6} labels  {:<20} seed {}  {:.2} %  {:.0} s",
+        cell.labels,
+        cell.learner.word(),
+        cell.number,
+        100.0 * outcome.accuracy,
+        outcome.seconds
+    ));
+    // What is printed now and after a resume is what the file says, to the last digit.
+    Ok(dir.read_json(&file)?)
+}

@@ -1,0 +1,110 @@
+//! What a comparison of methods says: text, JSON, a chart, a page.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::cell::Learner;
+use super::grid::{GridSettings, Row};
+use crate::compare::Spread;
+use crate::report::svg::{Series, escape, lines};
+use crate::stages::context::thousands;
+
+fn accuracy(row: &Row) -> Spread {
+    Spread::of(&row.outcomes.iter().map(|o| o.accuracy).collect::<Vec<_>>())
+}
+
+/// Difference to labels alone under strong augmentation, seed by seed.
+fn gain(row: &Row, rows: &[Row]) -> Option<Spread> {
+    let base = rows
+        .iter()
+        .find(|r| r.learner == Learner::Supervised && r.labels == row.labels)?;
+    let pairs = row.outcomes.iter().zip(&base.outcomes);
+    Some(Spread::of(
+        &pairs
+            .map(|(a, b)| a.accuracy - b.accuracy)
+            .collect::<Vec<_>>(),
+    ))
+}
+
+/// The table.
+pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
+    let mut text = String::new();
+    let plural = if seeds == 1 { "seed" } else { "seeds" };
+    let _ = writeln!(
+        text,
+        "% right of {} test images, mean ± standard deviation of {seeds} {plural}; {} steps of {} images each\n",
+        thousands(test_images),
+        thousands(settings.fit.steps as usize),
+        settings.fit.batch,
+    );
+    let _ = writeln!(
+        text,
+        "{:>7}  {:<20} {:<15} {:<15} {:>9}",
+        "labels", "method", "accuracy", "over supervised", "seconds"
+    );
+    for row in rows {
+        let seconds: f64 = row.outcomes.iter().map(|o| o.seconds).sum();
+        let gain = gain(row, rows).filter(|_| row.learner != Learner::Supervised);
+        let _ = writeln!(
+            text,
+            "{:>7}  {:<20} {:<15} {:<15} {:>9.0}",
+            thousands(row.labels),
+            row.learner.word(),
+            accuracy(row).percent(false),
+            gain.map_or(String::new(), |g| g.percent(true)),
+            seconds / row.outcomes.len().max(1) as f64
+        );
+    }
+    text
+}
+
+/// `compare.json`.
+pub fn json(rows: &[Row], settings: &GridSettings, test_images: usize) -> Value {
+    let list: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "method": row.learner,
+                "labels": row.labels,
+                "labels_sha256": row.labels_sha256,
+                "accuracy": accuracy(row),
+                "over_supervised": gain(row, rows),
+                "outcomes": row.outcomes,
+            })
+        })
+        .collect();
+    json!({ "settings": settings, "test_images": test_images, "rows": list })
+}
+
+/// Accuracy against the number of labels, a line a method.
+pub fn chart(rows: &[Row]) -> String {
+    let mut series: Vec<Series> = Vec::new();
+    for row in rows {
+        let point = (row.labels as f64, 100.0 * accuracy(row).mean);
+        let error = accuracy(row).std.map_or(0.0, |s| 100.0 * s);
+        match series.iter_mut().find(|s| s.name == row.learner.word()) {
+            Some(line) => {
+                line.points.push(point);
+                line.errors.push(error);
+            }
+            None => series.push(Series {
+                name: row.learner.word().to_owned(),
+                points: vec![point],
+                errors: vec![error],
+            }),
+        }
+    }
+    lines("% right of the test images", "labels", &series)
+}
+
+/// A page that needs nothing else.
+pub fn page(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Methods compared</title>\
+         <style>body{{font:15px sans-serif;max-width:52em;margin:2em auto}}pre{{font-size:13px}}</style>\
+         <h1>Methods compared</h1>{}<pre>{}</pre></html>\n",
+        chart(rows),
+        escape(&table(rows, settings, seeds, test_images))
+    )
+}

@@ -1,0 +1,102 @@
+//! The choice of a method, and its constants.
+
+use serde::{Deserialize, Serialize};
+
+use super::fixmatch::FixMatchConfig;
+use super::meta_pseudo_labels::MetaPseudoLabelsConfig;
+use super::pseudo_label::PseudoLabelConfig;
+use super::uda::UdaConfig;
+
+/// How a net learns from unlabeled images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// From labels alone.
+    Supervised,
+    /// From its own most probable classes, renewed at every step (Lee 2013).
+    PseudoLabel,
+    /// From an earlier net's answers, under noise (arXiv 1911.04252).
+    NoisyStudent,
+    /// From agreeing with its own sharpened answers (arXiv 1904.12848).
+    Uda,
+    /// From agreeing with its own confident answers (arXiv 2001.07685).
+    #[serde(rename = "fixmatch")]
+    #[value(name = "fixmatch")]
+    FixMatch,
+    /// From a teacher that learns from how well its student does (arXiv 2003.10580).
+    MetaPseudoLabels,
+}
+
+impl Method {
+    /// All, the simplest first.
+    pub const ALL: [Self; 6] = [
+        Self::Supervised,
+        Self::PseudoLabel,
+        Self::NoisyStudent,
+        Self::Uda,
+        Self::FixMatch,
+        Self::MetaPseudoLabels,
+    ];
+
+    /// Its word in files and commands.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Supervised => "supervised",
+            Self::PseudoLabel => "pseudo-label",
+            Self::NoisyStudent => "noisy-student",
+            Self::Uda => "uda",
+            Self::FixMatch => "fixmatch",
+            Self::MetaPseudoLabels => "meta-pseudo-labels",
+        }
+    }
+
+    /// Work of training a net of `macs` on a batch of `batch` images of which `labeled` have a
+    /// label: forward, and backward at twice its cost.
+    pub fn work(self, macs: f64, batch: f64, labeled: f64, constants: &MethodsConfig) -> f64 {
+        use super::consistency::TargetPass;
+        let unlabeled = batch - labeled;
+        let weak = |pass: TargetPass| match pass {
+            TargetPass::Batch => 3.0 * unlabeled,
+            TargetPass::Running => 0.5 * unlabeled,
+        };
+        let images = match self {
+            Self::Supervised | Self::PseudoLabel | Self::NoisyStudent => 3.0 * batch,
+            Self::Uda => 3.0 * batch + weak(constants.uda.target_pass),
+            Self::FixMatch => 3.0 * batch + weak(constants.fixmatch.target_pass),
+            // A teacher on labels and both views, a student on the strong view, two looks at the
+            // labeled images.
+            Self::MetaPseudoLabels => 3.0 * (batch + unlabeled) + 3.0 * unlabeled + 2.0 * labeled,
+        };
+        macs * images
+    }
+}
+
+/// Constants of the methods that have some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MethodsConfig {
+    /// Pseudo-Label's.
+    pub pseudo_label: PseudoLabelConfig,
+    /// UDA's; Meta Pseudo Labels' teacher takes them too.
+    pub uda: UdaConfig,
+    /// FixMatch's.
+    pub fixmatch: FixMatchConfig,
+    /// Meta Pseudo Labels'.
+    pub meta_pseudo_labels: MetaPseudoLabelsConfig,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_same_in_files_and_commands() {
+        use clap::ValueEnum;
+        for method in Method::ALL {
+            let written = toml::Value::try_from(method).unwrap();
+            assert_eq!(written.as_str(), Some(method.word()));
+            assert_eq!(Method::from_str(method.word(), false), Ok(method));
+        }
+        assert_eq!(Method::value_variants().len(), Method::ALL.len());
+    }
+}
