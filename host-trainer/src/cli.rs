@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{MixKind, OptimizerKind, ScheduleKind};
+use crate::device::TrainingDevice;
 use crate::model::zoo::{Family, Placement};
 use crate::nn::Activation;
 use crate::run_dir::Stage;
@@ -299,6 +300,9 @@ pub struct RunOptions {
     /// Fixes every random choice.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Where nets are trained and asked. A run may go on on another device.
+    #[arg(long, value_enum, default_value_t = TrainingDevice::Cpu)]
+    pub device: TrainingDevice,
     /// Delete what earlier runs left in the run directory.
     #[arg(long)]
     pub fresh: bool,

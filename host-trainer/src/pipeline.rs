@@ -39,6 +39,7 @@ pub fn run(
     which: Which,
 ) -> anyhow::Result<Option<(PathBuf, RunConfig, pack::Summary)>> {
     let config = configuration(config_file, options)?;
+    let device = options.device.open()?;
     let root = options
         .run_dir
         .clone()
@@ -67,6 +68,7 @@ pub fn run(
         dir: &dir,
         data: &data,
         normalization,
+        device,
         progress: &progress,
     };
     progress.say(&format!(

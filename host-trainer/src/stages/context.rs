@@ -61,6 +61,8 @@ pub struct Context<'a> {
     pub data: &'a Dataset,
     /// Pixels to real values.
     pub normalization: Normalization,
+    /// Where nets are trained and asked, without autodiff.
+    pub device: Device,
     /// Lines on stderr.
     pub progress: &'a Progress,
 }
@@ -95,7 +97,7 @@ impl Start {
 impl Context<'_> {
     /// The training device.
     pub fn device(&self) -> Device {
-        Device::flex().autodiff()
+        self.device.clone().autodiff()
     }
 
     /// A seed for one purpose under the run's.

@@ -5,7 +5,7 @@
 //! the baseline of the final table.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError, Trained, thousands, training_work};
@@ -60,7 +60,6 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     );
     let (_, student) = ctx.load(Stage::Student, "student")?;
     let student = student.valid();
-    let device = ctx.device();
     let seed = ctx.seed("distill");
     let feed = Feed {
         sampler: BatchSampler::new(seed, "all", pool.len()),
@@ -72,10 +71,9 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let start = ctx.start(Stage::Distill, "distilled")?;
     let mut loader = Loader::new(vec![feed], config.augment, ctx.normalization, start.step());
     let objective = |net: &EfficientNet, _, pass: &mut Pass<'_>| {
-        let x = loader.next_batch().remove(0).tensor(&Device::flex());
+        let x = loader.next_batch().remove(0).tensor(&ctx.device);
         let taught = student.forward(x.clone(), &mut Pass::Evaluate);
-        let x: Tensor<4> = Tensor::from_data(x.into_data(), &device);
-        let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &device);
+        let (x, taught) = (Tensor::from_inner(x), Tensor::from_inner(taught));
         distillation(net.forward(x, pass), taught, config.temperature)
     };
     let (small, student_work) = work_per_image(ctx.config, ctx.data);
