@@ -2,13 +2,13 @@
 
 use super::compare::{Target, compare};
 use crate::model::zoo::{Family, Images};
-use crate::model::{CompoundScaling, EfficientNetConfig};
+use crate::model::{CompoundScaling, EfficientNet, EfficientNetConfig, Net};
 use crate::nn::activation::Activation;
 use crate::nn::conv::{BatchNormAct, ConvBnAct, Depthwise, Pointwise};
 use crate::nn::grouped::GroupedConv;
-use crate::nn::mbconv::MbConvConfig;
+use crate::nn::mbconv::{MbConv, MbConvConfig};
 use crate::nn::ops::global_pool;
-use crate::nn::squeeze_excite::SqueezeExciteConfig;
+use crate::nn::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
 
 /// What trains as one node of the graph on the CPU.
 pub fn units(target: &Target) {
@@ -25,8 +25,8 @@ pub fn units(target: &Target) {
             &format!("convolution {kernel}x{kernel} stride {stride}"),
             |init| ConvBnAct::new(channels, kernel, stride, Activation::Silu, init),
             dims,
-            &|m, x, pass| m.forward(x, pass),
-            &|m, x, pass| m.compose(x, pass),
+            &|m: &ConvBnAct, x, pass| m.forward(x, pass),
+            &|m: &ConvBnAct, x, pass| m.compose(x, pass),
         );
     }
     for dims in [[9, 4, 3, 6], [2, 1, 1, 6]] {
@@ -35,8 +35,8 @@ pub fn units(target: &Target) {
             "pointwise convolution, pooled",
             |init| Pointwise::new((6, 20), Activation::Silu, init),
             dims,
-            &|m, x, pass| m.forward_pooled(x, pass),
-            &|m, x, pass| global_pool(m.compose(x, pass)),
+            &|m: &Pointwise, x, pass| m.forward_pooled(x, pass),
+            &|m: &Pointwise, x, pass| global_pool(m.compose(x, pass)),
         );
     }
 }
@@ -138,8 +138,8 @@ fn blocks(target: &Target) {
             &format!("{config:?}"),
             |init| config.init(init),
             dims,
-            &|m, x, pass| m.forward(x, pass, 1, 2),
-            &|m, x, pass| m.compose(x, pass, 1, 2),
+            &|m: &MbConv, x, pass| m.forward(x, pass, 1, 2),
+            &|m: &MbConv, x, pass| m.compose(x, pass, 1, 2),
         );
     }
 }
@@ -159,8 +159,8 @@ pub fn modules(target: &Target) {
             &format!("batch norm, {act:?}"),
             |init| BatchNormAct::new(6, act, init),
             [4, 5, 3, 6],
-            &|m, x, pass| m.forward(x, pass),
-            &|m, x, pass| m.forward(x, pass),
+            &|m: &BatchNormAct, x, pass| m.forward(x, pass),
+            &|m: &BatchNormAct, x, pass| m.forward(x, pass),
         );
     }
     for (kernel, stride, dims) in [
@@ -174,8 +174,8 @@ pub fn modules(target: &Target) {
             &format!("depthwise {kernel}x{kernel} stride {stride}"),
             |init| Depthwise::new(dims[3], kernel, stride, Activation::Relu, init),
             dims,
-            &|m, x, pass| m.forward(x, pass),
-            &|m, x, pass| m.forward(x, pass),
+            &|m: &Depthwise, x, pass| m.forward(x, pass),
+            &|m: &Depthwise, x, pass| m.forward(x, pass),
         );
     }
     for (groups, kernel, stride) in [(4, 3, 2), (2, 3, 1), (8, 1, 1)] {
@@ -184,8 +184,8 @@ pub fn modules(target: &Target) {
             &format!("{groups} groups {kernel}x{kernel} stride {stride}"),
             |init| GroupedConv::new((8, 24), groups, (kernel, stride), Activation::Relu, init),
             [3, 6, 7, 8],
-            &|m, x, pass| m.forward(x, pass),
-            &|m, x, pass| m.forward(x, pass),
+            &|m: &GroupedConv, x, pass| m.forward(x, pass),
+            &|m: &GroupedConv, x, pass| m.forward(x, pass),
         );
     }
     for (gate, bias) in [
@@ -204,8 +204,8 @@ pub fn modules(target: &Target) {
             &format!("squeeze-and-excitation {gate:?}"),
             |init| config.init(init),
             [5, 4, 3, 8],
-            &|m, x, _| m.forward(x),
-            &|m, x, _| m.forward(x),
+            &|m: &SqueezeExcite, x, _| m.forward(x),
+            &|m: &SqueezeExcite, x, _| m.forward(x),
         );
     }
 }
@@ -223,8 +223,8 @@ pub fn nets(target: &Target) {
         "EfficientNet",
         |init| config.init(init),
         [32, 12, 12, 1],
-        &|m, x, pass| m.forward(x, pass),
-        &|m, x, pass| m.forward(x, pass),
+        &|m: &EfficientNet, x, pass| m.forward(x, pass),
+        &|m: &EfficientNet, x, pass| m.forward(x, pass),
     );
     let images = Images {
         input: [12, 12, 1],
@@ -238,8 +238,8 @@ pub fn nets(target: &Target) {
             family.word(),
             |init| blueprint.init(init),
             [16, 12, 12, 1],
-            &|m, x, pass| m.forward(x, pass),
-            &|m, x, pass| m.forward(x, pass),
+            &|m: &Net, x, pass| m.forward(x, pass),
+            &|m: &Net, x, pass| m.forward(x, pass),
         );
     }
 }
