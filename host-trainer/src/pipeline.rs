@@ -13,6 +13,7 @@ use crate::data::cache::Cache;
 use crate::data::open::{self, Request};
 use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
+use crate::device::TrainingDevice;
 use crate::progress::{Progress, minutes};
 use crate::report;
 use crate::run_dir::{RunDir, SETTINGS, Stage};
@@ -79,6 +80,12 @@ pub fn run(
         data.unlabeled.len(),
         data.test.labels.len()
     ));
+    if options.device != TrainingDevice::Cpu {
+        let word = options.device.word();
+        progress.say(&format!(
+            "trained by {word}: equal to the CPU's nets to rounding, not to the bit"
+        ));
+    }
     for finding in images.iter().flat_map(|i| i.findings(5)) {
         progress.say(&format!("  {finding}"));
     }
