@@ -44,6 +44,19 @@ fn data_folder(folder: &Path) {
 }
 
 #[test]
+fn a_device_that_is_not_built_in_names_its_feature() {
+    for word in ["cuda", "wgpu"] {
+        let feature = format!("--features {word}");
+        let parts = ["--device", word, "why:", "do:", &feature, "CPU"];
+        refused(&["--device", word], &parts);
+        refused(&["teacher", "--device", word], &parts);
+    }
+    let (code, _, error) = run(&["run", "--device", "tpu"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("cpu, cuda, wgpu"), "{error}");
+}
+
+#[test]
 fn damaged_and_missing_data_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().display().to_string();

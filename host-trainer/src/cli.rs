@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::device::TrainingDevice;
 use crate::methods::Method;
 use crate::model::zoo::{Family, Placement};
 use crate::nn::Activation;
@@ -356,6 +357,9 @@ pub struct RunOptions {
     /// Fixes every random choice.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Where nets are trained and asked. A run may go on on another device.
+    #[arg(long, value_enum, default_value_t = TrainingDevice::Cpu)]
+    pub device: TrainingDevice,
     /// Delete what earlier runs left in the run directory.
     #[arg(long)]
     pub fresh: bool,

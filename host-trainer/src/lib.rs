@@ -5,6 +5,7 @@
 //!
 //! - [`data`]: readers, the image cache, splits, augmentation, batches
 //! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family, the zoo
+//! - [`device`]: CPU or GPU
 //! - [`train`]: the loop that every training shares; [`methods`]: what it is told to minimize
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
 //! - [`compare`]: nets with and without a part, over several seeds
@@ -18,6 +19,7 @@ pub mod commands;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod device;
 pub mod graph;
 pub mod inspect;
 pub mod methods;

@@ -13,6 +13,7 @@ use crate::data::cache::Cache;
 use crate::data::open::{self, Request};
 use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
+use crate::device::TrainingDevice;
 use crate::progress::{Progress, minutes};
 use crate::report;
 use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
@@ -39,6 +40,7 @@ pub fn run(
     which: Which,
 ) -> anyhow::Result<Option<(PathBuf, RunConfig, pack::Summary)>> {
     let config = configuration(config_file, options)?;
+    let device = options.device.open()?;
     let root = options
         .run_dir
         .clone()
@@ -67,6 +69,7 @@ pub fn run(
         dir: &dir,
         data: &data,
         normalization,
+        device,
         progress: &progress,
     };
     progress.say(&format!(
@@ -77,6 +80,12 @@ pub fn run(
         data.unlabeled.len(),
         data.test.labels.len()
     ));
+    if options.device != TrainingDevice::Cpu {
+        let word = options.device.word();
+        progress.say(&format!(
+            "trained by {word}: equal to the CPU's nets to rounding, not to the bit"
+        ));
+    }
     for finding in images.iter().flat_map(|i| i.findings(5)) {
         progress.say(&format!("  {finding}"));
     }

@@ -56,8 +56,7 @@ impl<N: Classifier, T: Classifier> Objective<N> for Distillation<T> {
         let x = loaded.view(0, &self.device.clone().inner());
         self.last = loaded.indices;
         let taught = self.teacher.forward(x.clone(), &mut Pass::Evaluate);
-        let x: Tensor<4> = Tensor::from_data(x.into_data(), &self.device);
-        let taught: Tensor<2> = Tensor::from_data(taught.into_data(), &self.device);
+        let (x, taught) = (Tensor::from_inner(x), Tensor::from_inner(taught));
         distillation(net.forward(x, pass), taught, self.temperature)
     }
 

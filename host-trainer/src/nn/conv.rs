@@ -9,7 +9,10 @@ use super::kernels::depthwise::Window;
 use super::kernels::normalize::{EPSILON, Forward};
 use super::noise::Pass;
 use super::ops::slot::Slot;
-use super::ops::{batch_norm_act, conv_unit, depthwise, patches, scale_shift_act};
+use super::ops::{
+    batch_norm_act, conv_unit, convolution, depthwise, global_pool, is_fused, scale_shift_act,
+    stock,
+};
 use super::units::{ConvNorm, Running, conv};
 use super::values::numbers;
 
@@ -59,12 +62,18 @@ impl BatchNormAct {
     /// `x [n, h, w, c]` normalized, scaled, shifted and activated.
     pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         match pass {
-            Pass::Train(noise) => {
+            Pass::Train(noise) if is_fused(&x.device()) => {
                 let slot = Slot::new();
                 let y = batch_norm_act(x, self.gamma.val(), self.beta.val(), self.act, &slot);
                 if let Some(norm) = slot.get() {
                     self.remember(norm, noise.step);
                 }
+                y
+            }
+            Pass::Train(noise) => {
+                let (gamma, beta) = (self.gamma.val(), self.beta.val());
+                let (y, batch) = stock::batch_norm_act(x, gamma, beta, self.act);
+                self.follow(batch, noise.step);
                 y
             }
             Pass::Evaluate => {
@@ -89,6 +98,17 @@ impl BatchNormAct {
                 .collect();
             let dims = [moved.len()];
             state.update(Tensor::from_data(TensorData::new(moved, dims), &device));
+            state.value_sync();
+        }
+    }
+
+    /// The same with the batch's statistics where they are, which a GPU need not wait for.
+    fn follow(&self, batch: stock::Moments, step: u64) {
+        let keep = momentum(step);
+        let both = [(&self.mean, batch.mean), (&self.variance, batch.variance)];
+        for (state, batch) in both {
+            let old = state.value_sync().inner();
+            state.update(old * keep + batch * (1.0 - keep));
             state.value_sync();
         }
     }
@@ -137,6 +157,15 @@ fn unit(
     pool: bool,
     pass: &Pass<'_>,
 ) -> Tensor<4> {
+    if !is_fused(&x.device()) {
+        let y = composed(x, (weight, norm), (kernel, stride), pass);
+        let [n, _, _, c] = y.dims();
+        return if pool {
+            global_pool(y).reshape([n, 1, 1, c])
+        } else {
+            y
+        };
+    }
     let [n, h, w, in_ch] = x.dims();
     let shape = conv::Shape {
         n,
@@ -167,6 +196,22 @@ fn unit(
             Tensor::from_data(TensorData::new(y, [n, h, w, shape.out_ch]), &device)
         }
     }
+}
+
+/// The unit without pooling as a composition of small operators.
+fn composed(
+    x: Tensor<4>,
+    (weight, norm): (&Param<Tensor<2>>, &BatchNormAct),
+    (kernel, stride): (usize, usize),
+    pass: &Pass<'_>,
+) -> Tensor<4> {
+    let weight = weight.val();
+    let y = if (kernel, stride) == (1, 1) {
+        matrix(x, weight)
+    } else {
+        convolution(x, weight.unsqueeze(), kernel, stride)
+    };
+    norm.forward(y, pass)
 }
 
 /// Convolution, batch norm, activation: the stem. SAME padding, no bias.
@@ -206,8 +251,8 @@ impl ConvBnAct {
 
     /// The same as a composition of small operators.
     pub fn compose(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-        let columns = patches(x, self.kernel, self.stride);
-        self.norm.forward(matrix(columns, self.weight.val()), pass)
+        let (kernel, stride) = (self.kernel, self.stride);
+        composed(x, (&self.weight, &self.norm), (kernel, stride), pass)
     }
 }
 
@@ -243,7 +288,7 @@ impl Pointwise {
 
     /// [`Self::forward`] as a composition of small operators.
     pub fn compose(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
-        self.norm.forward(matrix(x, self.weight.val()), pass)
+        composed(x, (&self.weight, &self.norm), (1, 1), pass)
     }
 }
 

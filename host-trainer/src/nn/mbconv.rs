@@ -12,8 +12,8 @@ use super::conv::{Depthwise, Pointwise, frozen, fused};
 use super::init::Init;
 use super::kernels::depthwise::Window;
 use super::noise::Pass;
-use super::ops::mbconv_block;
 use super::ops::slot::Slot;
+use super::ops::{is_fused, mbconv_block};
 use super::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
 use super::units::mbconv::{Parameters, Shape};
 use super::units::{self, ConvNorm};
@@ -97,6 +97,9 @@ impl MbConv {
         index: usize,
         blocks: usize,
     ) -> Tensor<4> {
+        if !is_fused(&x.device()) {
+            return self.compose(x, pass, index, blocks);
+        }
         let shape = self.shape(x.dims());
         if let Pass::Evaluate = pass {
             return self.evaluate(x, &shape);
@@ -145,7 +148,8 @@ impl MbConv {
         y
     }
 
-    /// The same as a composition of small operators: the specification of the fused one.
+    /// The same as a composition of small operators: the specification of the fused one, and what
+    /// runs on a GPU.
     pub fn compose(
         &self,
         x: Tensor<4>,

@@ -9,6 +9,8 @@ pub mod kernels;
 pub mod mbconv;
 pub mod noise;
 pub mod ops;
+#[cfg(test)]
+mod parity;
 pub mod pool;
 pub mod squeeze_excite;
 pub mod units;

@@ -65,6 +65,8 @@ pub struct Context<'a> {
     pub data: &'a Dataset,
     /// Pixels to real values.
     pub normalization: Normalization,
+    /// Where nets are trained and asked, without autodiff.
+    pub device: Device,
     /// Lines on stderr.
     pub progress: &'a Progress,
 }
@@ -133,7 +135,7 @@ impl Watch<EfficientNet> for Follow<'_, '_> {
 impl Context<'_> {
     /// The training device.
     pub fn device(&self) -> Device {
-        Device::flex().autodiff()
+        self.device.clone().autodiff()
     }
 
     /// A seed for one purpose under the run's.

@@ -12,14 +12,19 @@ use crate::nn::noise::Pass;
 /// Images of one forward pass.
 const BATCH: usize = 250;
 
-/// Class probabilities of each image, row-major `[len, classes]`, by running statistics.
+/// Class probabilities of each image, row-major `[len, classes]`, by running statistics, on the
+/// device of `net`.
 pub fn probabilities(
     net: &impl Classifier,
     images: &Images,
     normalization: &Normalization,
 ) -> Vec<f32> {
     let net = net.valid();
-    let device = Device::flex();
+    let device = net
+        .devices()
+        .first()
+        .map_or_else(Device::flex, Clone::clone);
+    let device = device.inner();
     let nowhere = AugmentStream { seed: 0, step: 0 };
     let mut all = Vec::new();
     let indices: Vec<usize> = (0..images.len()).collect();

@@ -12,7 +12,9 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
+use super::choice::is_fused;
 use super::slot::Slot;
+use super::stock;
 use super::storage::Host;
 use crate::nn::activation::Activation;
 use crate::nn::kernels::normalize::Forward;
@@ -39,7 +41,8 @@ pub trait BatchNormActBackend: Backend {
 }
 
 /// Normalizes `x [n, h, w, c]` with its own statistics, then scales, shifts and activates. The
-/// batch's mean and biased variance are left in `slot`, for the running averages.
+/// batch's mean and biased variance are left in `slot`, for the running averages. For tensors on the
+/// CPU; elsewhere [`stock::batch_norm_act`].
 pub fn batch_norm_act(
     x: Tensor<4>,
     gamma: Tensor<1>,
@@ -58,6 +61,9 @@ pub fn batch_norm_act(
 
 /// act(x a + b) for `x [n, h, w, c]` and `a, b [c]`; carries no gradient.
 pub fn scale_shift_act(x: Tensor<4>, a: Tensor<1>, b: Tensor<1>, act: Activation) -> Tensor<4> {
+    if !is_fused(&x.device()) {
+        return stock::scale_shift_act(x, a, b, act);
+    }
     Tensor::from_dispatch(Dispatch::scale_shift_act(
         x.into_dispatch(),
         a.into_dispatch(),

@@ -30,7 +30,7 @@ pub trait ConvUnitBackend: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The unit on `x [n, h, w, in_ch]`.
+/// The unit on `x [n, h, w, in_ch]`, which is on the CPU.
 pub fn conv_unit(
     x: Tensor<4>,
     w: ConvNorm<DispatchTensor>,

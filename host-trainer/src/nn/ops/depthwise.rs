@@ -8,6 +8,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::Tensor;
 
+use super::choice::is_fused;
+use super::stock;
 use super::storage::{Host, from_vec};
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::units;
@@ -26,6 +28,9 @@ pub trait DepthwiseBackend: Backend {
 
 /// Depthwise convolution of `x [n, h, w, c]` with `w [kernel*kernel, c]`, SAME padding.
 pub fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
+    if !is_fused(&x.device()) {
+        return stock::depthwise(x, w, kernel, stride);
+    }
     Tensor::from_dispatch(Dispatch::depthwise(
         x.into_dispatch(),
         w.into_dispatch(),

@@ -10,6 +10,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::choice::is_fused;
+use super::stock;
 use super::storage::Host;
 use crate::nn::kernels::pooling;
 use crate::nn::units::part;
@@ -23,6 +25,9 @@ pub trait GateBackend: Backend {
 
 /// `x [n, h, w, c]`, each channel scaled by `s [n, c]`.
 pub fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
+    if !is_fused(&x.device()) {
+        return stock::gate(x, s);
+    }
     Tensor::from_dispatch(Dispatch::gate(x.into_dispatch(), s.into_dispatch()))
 }
 

@@ -9,6 +9,8 @@ use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_e
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::choice::is_fused;
+use super::stock;
 use super::storage::{Host, from_vec};
 use crate::nn::kernels::pooling;
 use crate::nn::units::part;
@@ -22,6 +24,9 @@ pub trait GlobalPoolBackend: Backend {
 
 /// Mean of `x [n, h, w, c]` over h and w.
 pub fn global_pool(x: Tensor<4>) -> Tensor<2> {
+    if !is_fused(&x.device()) {
+        return stock::global_pool(x);
+    }
     Tensor::from_dispatch(Dispatch::global_pool(x.into_dispatch()))
 }
 

@@ -40,7 +40,7 @@ pub trait MbConvBackend: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The block on `x [n, h, w, in_ch]`; `keep` as in [`mbconv::forward`].
+/// The block on `x [n, h, w, in_ch]`, which is on the CPU; `keep` as in [`mbconv::forward`].
 pub fn mbconv_block(
     x: Tensor<4>,
     parameters: Parameters<DispatchTensor>,

@@ -23,7 +23,7 @@ pub trait PatchesBackend: Backend {
 }
 
 /// Rows ordered (ky, kx, c) of the pixels under each position of a `kernel` x `kernel` window;
-/// zeros outside the image.
+/// zeros outside the image. For tensors on the CPU.
 pub fn patches(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::patches(x.into_dispatch(), kernel, stride))
 }

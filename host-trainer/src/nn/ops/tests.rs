@@ -1,16 +1,12 @@
 //! Each fused operator against the same function composed of burn's stock operators: outputs
 //! and all gradients, on odd sizes, short channels and both strides.
 
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::{ConvOptions, PadMode};
-use burn::tensor::{Device, Tensor, TensorData, activation};
-use pupil_core::shape::same_padding;
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 
 use super::slot::Slot;
 use super::*;
 use crate::nn::Activation;
-use crate::nn::activate::activate;
 use crate::random::stream;
 
 fn device() -> Device {
@@ -75,19 +71,6 @@ fn leaf<const D: usize>(dims: [usize; D], counter: u64) -> (Tensor<1>, Tensor<D>
     (flat.clone(), flat.reshape(dims))
 }
 
-/// Stock convolution of an NHWC map with SAME padding; weights `[out, in/groups, k, k]`.
-fn stock_conv(x: Tensor<4>, w: Tensor<4>, stride: usize, groups: usize) -> Tensor<4> {
-    let [_, h, width, _] = x.dims();
-    let kernel = w.dims()[2];
-    let (top, bottom) = same_padding(h, kernel, stride);
-    let (left, right) = same_padding(width, kernel, stride);
-    let x = x
-        .permute([0, 3, 1, 2])
-        .pad((left, right, top, bottom), PadMode::Constant(0.0));
-    let options = ConvOptions::new([stride, stride], [0, 0], [1, 1], groups);
-    conv2d(x, w, None, options).permute([0, 2, 3, 1])
-}
-
 #[test]
 fn depthwise_equals_grouped_convolution() {
     for (dims, kernel, stride) in [
@@ -101,11 +84,10 @@ fn depthwise_equals_grouped_convolution() {
         let c = dims[3];
         let ((fx, x), (fw, w)) = (leaf(dims, 1), leaf([kernel * kernel, c], 2));
         let ((sx, x2), (sw, w2)) = (leaf(dims, 1), leaf([kernel * kernel, c], 2));
-        let w2 = w2.permute([1, 0]).reshape([c, 1, kernel, kernel]);
         compare(
             &format!("depthwise {dims:?} k{kernel} s{stride}"),
             depthwise(x, w, kernel, stride),
-            stock_conv(x2, w2, stride, c),
+            stock::depthwise(x2, w2, kernel, stride),
             &[fx, fw],
             &[sx, sw],
         );
@@ -114,49 +96,23 @@ fn depthwise_equals_grouped_convolution() {
 
 #[test]
 fn patches_times_weights_equal_convolution() {
-    for (dims, kernel, stride, out) in [
-        ([3, 7, 6, 2], 3, 1, 4),
-        ([2, 8, 8, 1], 3, 2, 5),
-        ([2, 5, 1, 3], 5, 2, 2),
+    for (dims, kernel, stride, groups, out) in [
+        ([3, 7, 6, 2], 3, 1, 1, 4),
+        ([2, 8, 8, 1], 3, 2, 1, 5),
+        ([2, 5, 1, 3], 5, 2, 1, 2),
+        ([2, 6, 7, 8], 3, 2, 4, 3),
     ] {
-        let [n, h, w, c] = dims;
-        let rows = kernel * kernel * c;
-        let ((fx, x), (fw, weight)) = (leaf(dims, 3), leaf([rows, out], 4));
-        let ((sx, x2), (sw, weight2)) = (leaf(dims, 3), leaf([rows, out], 4));
-        let (oh, ow) = (h.div_ceil(stride), w.div_ceil(stride));
-        let fused = patches(x, kernel, stride)
-            .reshape([n * oh * ow, rows])
-            .matmul(weight);
-        let weight2 = weight2
-            .reshape([kernel, kernel, c, out])
-            .permute([3, 2, 0, 1]);
+        let rows = kernel * kernel * dims[3] / groups;
+        let ((fx, x), (fw, weight)) = (leaf(dims, 3), leaf([groups, rows, out], 4));
+        let ((sx, x2), (sw, weight2)) = (leaf(dims, 3), leaf([groups, rows, out], 4));
         compare(
-            &format!("patches {dims:?} k{kernel} s{stride}"),
-            fused.reshape([n, oh, ow, out]),
-            stock_conv(x2, weight2, stride, 1),
+            &format!("convolution {dims:?} k{kernel} s{stride} g{groups}"),
+            convolution(x, weight, kernel, stride),
+            stock::convolution(x2, weight2, kernel, stride),
             &[fx, fw],
             &[sx, sw],
         );
     }
-}
-
-/// Batch norm and activation from stock operators.
-fn stock_batch_norm_act(
-    x: Tensor<4>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    act: Activation,
-) -> Tensor<4> {
-    let [n, h, w, c] = x.dims();
-    let rows = x.reshape([n * h * w, c]);
-    let mean = rows.clone().mean_dim(0);
-    let centered = rows - mean;
-    let variance = centered.clone().powi_scalar(2).mean_dim(0);
-    let inverse = (variance + crate::nn::kernels::normalize::EPSILON)
-        .sqrt()
-        .recip();
-    let z = centered * inverse * gamma.unsqueeze() + beta.unsqueeze();
-    activate(z, act).reshape([n, h, w, c])
 }
 
 #[test]
@@ -176,7 +132,7 @@ fn batch_norm_act_equals_its_composition() {
             compare(
                 &format!("batch norm {act:?} {dims:?}"),
                 batch_norm_act(x, g, b, act, &Slot::new()),
-                stock_batch_norm_act(x2, g2, b2, act),
+                stock::batch_norm_act(x2, g2, b2, act).0,
                 &[fx, fg, fb],
                 &[sx, sg, sb],
             );
@@ -205,7 +161,7 @@ fn pooling_and_gate_equal_their_compositions() {
     for dims in [[3, 5, 4, 7], [2, 1, 1, 8], [9, 3, 2, 16]] {
         let [n, _, _, c] = dims;
         let ((fx, x), (sx, x2)) = (leaf(dims, 10), leaf(dims, 10));
-        let stock = x2.mean_dim(1).mean_dim(2).reshape([n, c]);
+        let stock = stock::global_pool(x2);
         compare(
             &format!("pool {dims:?}"),
             global_pool(x),
@@ -215,7 +171,7 @@ fn pooling_and_gate_equal_their_compositions() {
         );
         let ((fx, x), (fs, s)) = (leaf(dims, 11), leaf([n, c], 12));
         let ((sx, x2), (ss, s2)) = (leaf(dims, 11), leaf([n, c], 12));
-        let stock = x2 * s2.reshape([n, 1, 1, c]);
+        let stock = stock::gate(x2, s2);
         compare(
             &format!("gate {dims:?}"),
             gate(x, s),
@@ -230,7 +186,7 @@ fn pooling_and_gate_equal_their_compositions() {
 fn evaluation_applies_the_given_scale_and_shift() {
     let (x, a, b) = (random([2, 3, 3, 5], 13), random([5], 14), random([5], 15));
     let y = scale_shift_act(x.clone(), a.clone(), b.clone(), Activation::Silu);
-    let stock = activation::silu(x * a.unsqueeze() + b.unsqueeze());
+    let stock = stock::scale_shift_act(x, a, b, Activation::Silu);
     assert_close("scale and shift", &values(y), &values(stock.inner()));
 }
 

@@ -5,9 +5,10 @@
 //! one of the graph: here each parameter is read once, updated, averaged and written back.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor, TensorData, Transaction};
 
 use super::{OptimizerConfig, State, clip_factor, squared_norm};
+use crate::nn::ops::is_fused;
 use crate::nn::values::numbers;
 use crate::train::ema::Ema;
 
@@ -59,11 +60,14 @@ impl ModuleOptimizer {
         learning_rate: f64,
         ema: &mut Ema,
     ) -> M {
+        let read = Read::all(&net, gradients);
         let factor = match self.clip {
             None => 1.0,
             Some(limit) => {
                 let mut norm = Norm {
                     gradients,
+                    read: &read,
+                    entry: 0,
                     squares: 0.0,
                 };
                 net.visit(&mut norm);
@@ -75,6 +79,7 @@ impl ModuleOptimizer {
         let mut update = Update {
             optimizer: self,
             gradients,
+            read,
             factor,
             learning_rate,
             ema,
@@ -87,22 +92,99 @@ impl ModuleOptimizer {
     }
 }
 
+/// A step's parameters and gradients as numbers. A GPU answers each question when it has done all its
+/// work, so it is asked once for everything; on the CPU the list is empty and each is read in its
+/// turn.
+#[derive(Default)]
+struct Read(Vec<(Vec<f32>, Option<Vec<f32>>)>);
+
+impl Read {
+    fn all<M: Module>(net: &M, gradients: &Gradients) -> Self {
+        if net.devices().iter().all(is_fused) {
+            return Self::default();
+        }
+        let mut ask = Ask {
+            gradients,
+            transaction: Transaction::default(),
+            tracked: Vec::new(),
+        };
+        net.visit(&mut ask);
+        let mut all = ask.transaction.execute().into_iter();
+        let mut next = || {
+            let data = all
+                .next()
+                .map(|d| d.try_to_vec().expect("the tensor is f32"));
+            data.unwrap_or_default()
+        };
+        Self(
+            ask.tracked
+                .iter()
+                .map(|tracked| (next(), tracked.then(&mut next)))
+                .collect(),
+        )
+    }
+
+    fn parameters<const D: usize>(&self, entry: usize, tensor: Tensor<D>) -> Vec<f32> {
+        match self.0.get(entry) {
+            Some((parameters, _)) => parameters.clone(),
+            None => numbers(tensor),
+        }
+    }
+
+    fn gradient<const D: usize>(&self, entry: usize, tensor: Tensor<D>) -> Vec<f32> {
+        match self.0.get(entry) {
+            Some((_, Some(gradient))) => gradient.clone(),
+            _ => numbers(tensor),
+        }
+    }
+}
+
+/// Collects what [`Read`] asks for.
+struct Ask<'a> {
+    gradients: &'a Gradients,
+    transaction: Transaction,
+    /// Whether each entry has a gradient.
+    tracked: Vec<bool>,
+}
+
+impl Ask<'_> {
+    fn register<const D: usize>(&mut self, tensor: Tensor<D>) {
+        self.transaction = core::mem::take(&mut self.transaction).register(tensor.inner());
+    }
+}
+
+impl ModuleVisitor for Ask<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val();
+        let gradient = value.grad(self.gradients);
+        self.tracked.push(gradient.is_some());
+        self.register(value);
+        if let Some(gradient) = gradient {
+            self.register(gradient);
+        }
+    }
+}
+
 struct Norm<'a> {
     gradients: &'a Gradients,
+    read: &'a Read,
+    entry: usize,
     squares: f64,
 }
 
 impl ModuleVisitor for Norm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(g) = param.val().grad(self.gradients) {
-            self.squares += squared_norm(&numbers(g));
+            self.squares += squared_norm(&self.read.gradient(self.entry, g));
         }
+        self.entry += 1;
     }
 }
 
 struct Update<'a> {
     optimizer: &'a mut ModuleOptimizer,
     gradients: &'a Gradients,
+    read: Read,
     factor: f32,
     learning_rate: f64,
     ema: &'a mut Ema,
@@ -119,12 +201,12 @@ impl ModuleMapper for Update<'_> {
         let tensor = param.val();
         let gradient = tensor.grad(self.gradients);
         let (dims, device) = (tensor.dims(), tensor.device());
-        let mut parameters = numbers(tensor);
+        let mut parameters = self.read.parameters(entry, tensor);
         let Some(gradient) = gradient else {
             self.ema.follow(entry, self.keep, &parameters);
             return param;
         };
-        let mut gradient = numbers(gradient);
+        let mut gradient = self.read.gradient(entry, gradient);
         if self.factor < 1.0 {
             gradient.iter_mut().for_each(|g| *g *= self.factor);
         }

@@ -4,6 +4,7 @@ mod bench;
 mod boards;
 mod command;
 mod elf;
+mod gpu;
 mod peers;
 mod qemu;
 mod steps;
@@ -17,6 +18,8 @@ use command::out;
 const HELP: &str = "\
 cargo xtask test [STEP…]   all checks, or the named ones; installs what is missing
 cargo xtask test --list    the steps
+cargo xtask check-gpu [cuda|wgpu] the trainer's GPU backends compile; needs no GPU
+    --parity               compares every module with the CPU's on the GPU that is there
 cargo xtask setup          QEMU and a compiler for bare-metal targets
 cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEMU
     --run DIR              with the student of a run directory instead of the committed one
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
             Ok(true)
         }
         ["test", names @ ..] => steps::test(names),
+        ["check-gpu", rest @ ..] => gpu::main(rest),
         ["qemu", rest @ ..] => qemu::main(rest),
         ["bench", "train", rest @ ..] => train_bench::main(rest),
         ["bench", rest @ ..] => bench::main(rest),

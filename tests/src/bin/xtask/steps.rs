@@ -14,7 +14,8 @@ use super::{bench, qemu, toolchain};
 pub struct Counts {
     passed: usize,
     failed: usize,
-    skipped: usize,
+    /// Ignored, or without the device that it needs.
+    pub skipped: usize,
 }
 
 impl Counts {
@@ -166,7 +167,7 @@ fn run_all(commands: impl IntoIterator<Item = Command>) -> anyhow::Result<Report
 }
 
 /// Sums "test result: …" lines of cargo test and total lines "N passed, N failed, N skipped".
-fn read_counts(text: &str) -> Counts {
+pub fn read_counts(text: &str) -> Counts {
     let mut counts = Counts::default();
     for line in text.lines() {
         let rest = match line.strip_prefix("test result:") {
