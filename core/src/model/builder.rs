@@ -8,7 +8,7 @@ use std::vec::Vec;
 use super::bytes::crc32;
 use super::header::{CRC_START, HEADER_BYTES, InputSpec, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
 use super::layer::{NONE, code, layout};
-use super::{FORMAT_VERSION, Operator};
+use super::{FORMAT_VERSION, MAX_LAYERS};
 use crate::error::ModelError;
 use crate::kernels::pairs::{Mode, Pairs, conv_scratch, dense_scratch};
 use crate::kernels::row_pairs::{Claims, Form, RowPairs};
@@ -215,6 +215,8 @@ impl ModelBuilder {
     pub fn dense(&mut self, x: TensorId, layer: Conv) -> Result<TensorId, BuildError> {
         let (taps, out) = (self.shape(x).len(), layer.channels.len());
         let layer = Conv {
+            kernel: (1, 1),
+            stride: (1, 1),
             pad: Pad::Explicit {
                 top: 0,
                 left: 0,
@@ -460,6 +462,12 @@ impl ModelBuilder {
     /// Whatever [`Model::parse`] says of the written bytes, or labels and sizes that the format
     /// can't hold.
     pub fn finish(self) -> Result<Vec<u8>, BuildError> {
+        if self.records.len() > MAX_LAYERS {
+            let layers = self.records.len();
+            return Err(BuildError(format!(
+                "{layers} layers, a packed model has {MAX_LAYERS} at most"
+            )));
+        }
         let scratch: Vec<(usize, usize)> = self
             .records
             .iter()
@@ -478,6 +486,11 @@ impl ModelBuilder {
         let mut file = vec![0u8; HEADER_BYTES];
         let labels_at = file.len();
         for label in &self.labels {
+            if label.chars().any(char::is_control) {
+                return Err(BuildError(format!(
+                    "label {label:?} has control characters"
+                )));
+            }
             let len = u8::try_from(label.len())
                 .map_err(|_| BuildError(format!("label `{label}` has over 255 bytes")))?;
             file.push(len);
@@ -780,19 +793,4 @@ fn window(
         pad_left: left,
     };
     (window, h, w)
-}
-
-/// Layers by name and multiply-accumulates, for reports.
-impl Operator<'_> {
-    /// Multiply-accumulates of convolutions and dense layers; 0 for others.
-    pub fn macs(&self) -> u64 {
-        match self {
-            Self::Conv(f) => {
-                (f.output.len() * f.window.kernel_h * f.window.kernel_w * f.input.c) as u64
-            }
-            Self::Depthwise(f) => (f.output.len() * f.window.kernel_h * f.window.kernel_w) as u64,
-            Self::Dense(f) => (f.output.c * f.input.len()) as u64,
-            _ => 0,
-        }
-    }
 }

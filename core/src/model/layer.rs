@@ -84,6 +84,27 @@ impl Operator<'_> {
         }
     }
 
+    /// Multiply-accumulates of convolutions and dense layers; 0 for others.
+    pub fn macs(&self) -> u64 {
+        match self {
+            Self::Conv(f) | Self::Dense(f) | Self::Depthwise(f) => {
+                (f.output.len() as u64).saturating_mul(f.taps as u64)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes of the weights section that a parse reads to its proofs.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        match self {
+            Self::Conv(f) | Self::Dense(f) | Self::Depthwise(f) => {
+                (f.weights.len() + CHANNEL_BYTES * f.channels.len()) as u64
+            }
+            Self::Add(p) => p.table.map_or(0, |t| size_of_val(t) as u64),
+            _ => 0,
+        }
+    }
+
     /// Whether the output may replace the given input (0 or 1) value by value.
     pub fn works_in_place(&self, input: usize) -> bool {
         match self {
@@ -161,6 +182,9 @@ impl<'a> Layer<'a> {
             output,
             prove,
         };
+        if prove {
+            source.reserved(operator_code).map_err(fault)?;
+        }
         let operator = source.operator(operator_code).map_err(fault)?;
         let scratch = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
         let end = scratch.0.checked_add(scratch.1);
@@ -205,6 +229,44 @@ impl<'a> Source<'a> {
             }
             _ => self.softmax().map(Operator::Softmax),
         }
+    }
+
+    /// Fields and flags that the operator does not use are 0, and sections begin at multiples of
+    /// 16.
+    fn reserved(&self, operator_code: u8) -> Result<(), LayerFault> {
+        let [flags, layout] = [1, 15].map(|at| u8_at(self.record, at));
+        let filter = matches!(operator_code, code::CONV | code::DEPTHWISE | code::DENSE);
+        let sums = filter || operator_code == code::MEAN;
+        let windows = !matches!(operator_code, code::DENSE | code::MEAN..);
+        let fused = flags == 1 || operator_code == code::LOOKUP;
+        let add_table = operator_code == code::ADD && layout == layout::TABLE;
+        let constants = matches!(
+            operator_code,
+            code::MEAN | code::ADD | code::MUL | code::SOFTMAX
+        );
+        let window = part(self.record, 6, 6).unwrap_or(&[]);
+        let without = match operator_code {
+            code::DENSE => [1, 1, 1, 1, 0, 0],
+            _ => [0; 6],
+        };
+        need(
+            flags <= u8::from(sums)
+                && (filter || operator_code == code::ADD || layout == layout::NATURAL)
+                && (windows || window == without),
+            LayerFault::Reserved,
+        )?;
+        for (field, used) in [
+            (16, filter),
+            (20, filter && layout == layout::NATURAL),
+            (24, fused || add_table),
+            (28, constants),
+        ] {
+            let at = u32_at(self.record, field);
+            need(used || at == 0, LayerFault::Reserved)?;
+            need(at.is_multiple_of(16), LayerFault::Weights)?;
+        }
+        let empty = u32_at(self.record, 36) == 0;
+        need(!empty || u32_at(self.record, 32) == 0, LayerFault::Reserved)
     }
 
     /// Input and output shapes.
@@ -377,13 +439,6 @@ impl<'a> Source<'a> {
         let window = self.window();
         check_window(&window, input, output)?;
         need(input.c == output.c, LayerFault::Shape)?;
-        // Every window must hold a pixel.
-        for y in 0..if self.prove { output.h } else { 0 } {
-            need(!window.rows(y, input.h).is_empty(), LayerFault::Shape)?;
-        }
-        for x in 0..if self.prove { output.w } else { 0 } {
-            need(!window.columns(x, input.w).is_empty(), LayerFault::Shape)?;
-        }
         let out = self.output()?;
         Ok(PoolParams {
             input,
@@ -521,7 +576,7 @@ fn check_multiplier(m: Multiplier) -> Result<Multiplier, LayerFault> {
 }
 
 /// Kernel and strides are at least 1, padding is smaller than the kernel, and the last window
-/// begins inside the image.
+/// begins inside the image: so every window holds a pixel.
 fn check_window(w: &Window, input: Shape, output: Shape) -> Result<(), LayerFault> {
     let axis = |kernel: usize, stride: usize, pad: usize, len: usize, out: usize| {
         kernel >= 1 && stride >= 1 && pad < kernel && out >= 1 && (out - 1) * stride < len + pad
