@@ -7,8 +7,10 @@
 mod builder;
 mod bytes;
 mod check;
+mod filter;
 mod header;
 mod layer;
+mod record;
 
 #[cfg(feature = "std")]
 pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
