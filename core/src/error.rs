@@ -69,7 +69,8 @@ pub enum ModelError {
         /// Which class.
         class: u16,
     },
-    /// A tensor without values, beyond the arena, or with a scale that is no positive number.
+    /// A tensor without values, beyond the arena, misaligned, or with a scale that is no positive
+    /// number.
     Tensor {
         /// Which tensor.
         tensor: u16,
@@ -184,7 +185,10 @@ impl fmt::Display for ModelError {
                 f,
                 "label {class} is cut off, is not UTF-8 or has control characters"
             ),
-            Self::Tensor { tensor } => write!(f, "tensor {tensor} is empty or beyond the arena"),
+            Self::Tensor { tensor } => write!(
+                f,
+                "tensor {tensor} is empty, misplaced in the arena, or has no scale"
+            ),
             Self::UnknownOperator { layer, code } => {
                 write!(
                     f,
@@ -216,12 +220,27 @@ pub enum ArenaError {
         /// Bytes given.
         got: usize,
     },
+    /// The model's bytes or the arena do not begin at a multiple of 4, as the chip's kernels want.
+    Misaligned,
+    /// The program does not link the kernel of a layer's operator: build it with this model.
+    OperatorMissing {
+        /// The layer.
+        layer: usize,
+    },
 }
 
 impl fmt::Display for ArenaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::ArenaTooSmall { needed, got } = self;
-        write!(f, "arena too small: needs {needed} bytes, got {got}")
+        match self {
+            Self::ArenaTooSmall { needed, got } => {
+                write!(f, "arena too small: needs {needed} bytes, got {got}")
+            }
+            Self::Misaligned => f.write_str("model or arena does not begin at a multiple of 4"),
+            Self::OperatorMissing { layer } => write!(
+                f,
+                "the program has no kernel for layer {layer}: build it with this model"
+            ),
+        }
     }
 }
 

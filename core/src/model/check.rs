@@ -8,7 +8,7 @@ use super::layer::Layer;
 use crate::error::{LayerFault, ModelError};
 use core::ops::Range;
 
-/// The arena's length and what is rounded up to it is a multiple of this.
+/// Tensors begin at multiples of this, and the arena's length is one.
 const ARENA_UNIT: u64 = 4;
 
 /// Checks everything but magic, version, length and checksum.
@@ -23,6 +23,7 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
             || end > model.arena_len() as u64
             || !(scale > 0.0 && scale.is_finite())
             || model.tensor_reserved(i) != 0
+            || !tensor.offset.is_multiple_of(ARENA_UNIT as usize)
         {
             return Err(ModelError::Tensor { tensor: i as u16 });
         }

@@ -249,11 +249,11 @@ impl Case {
         assert_eq!(f.row_pairs().unwrap().check(f.output.c), Ok(()));
         let mut scratch = vec![0x55; scratch_len(&Operator::Depthwise(f))];
         let mut y = vec![0; expected.len()];
-        depthwise(&f, x, &mut y, &mut scratch);
+        depthwise::<Every>(&f, x, &mut y, &mut scratch);
         assert_eq!(y, expected, "{form:?} {self:?}");
         if Operator::Depthwise(f).works_in_place(0) && f.input == f.output {
             let mut map = x.to_vec();
-            depthwise_in_place(&f, &mut map, &mut scratch);
+            depthwise_in_place::<Every>(&f, &mut map, &mut scratch);
             assert_eq!(map, expected, "in place {form:?} {self:?}");
         }
     }

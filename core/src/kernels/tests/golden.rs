@@ -154,8 +154,8 @@ fn short_slices_leave_the_output_alone() {
         },
     };
     let mut y = [5; 4];
-    conv(&f, &[1; 3], &mut y, &mut []);
-    depthwise(&f, &[1; 3], &mut y, &mut []);
-    conv(&f, &[1; 4], &mut y[..3], &mut []);
+    conv::<Every>(&f, &[1; 3], &mut y, &mut []);
+    depthwise::<Every>(&f, &[1; 3], &mut y, &mut []);
+    conv::<Every>(&f, &[1; 4], &mut y[..3], &mut []);
     assert_eq!(y, [5; 4]);
 }

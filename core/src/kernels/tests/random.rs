@@ -12,26 +12,26 @@ proptest! {
 
     #[test]
     fn conv_equals_the_reference(case in case()) {
-        case.compare(None, conv);
+        case.compare(None, conv::<Every>);
     }
 
     #[test]
     fn pointwise_equals_the_reference(case in case()) {
         let case = Case { kernel: (1, 1), stride: (1, 1), ..case };
         case.compare(None, pointwise);
-        case.compare(None, conv);
+        case.compare(None, conv::<Every>);
     }
 
     #[test]
     fn dense_equals_the_reference(case in case()) {
         let one = Case { h: 1, w: 1, in_ch: case.h * case.in_ch, kernel: (1, 1), stride: (1, 1), ..case };
-        one.compare(None, dense);
+        one.compare(None, dense::<Every>);
     }
 
     #[test]
     fn depthwise_equals_the_reference(case in case(), multiplier in 1usize..4) {
-        case.compare(Some(1), depthwise);
-        case.compare(Some(multiplier), depthwise);
+        case.compare(Some(1), depthwise::<Every>);
+        case.compare(Some(multiplier), depthwise::<Every>);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The block kernels: two rows by two columns of one channel.
 #![allow(unsafe_code)]
 
-use crate::kernels::m4::depthwise::layout::Run;
+use super::expand::{pupil_m4_dw_expand_64, pupil_m4_dw_expand_96};
+use crate::kernels::m4::depthwise::layout::{Expand, Run};
+use crate::kernels::operators::{OperatorSet, Operators};
 use crate::kernels::row_pairs::Kernel;
 use core::arch::global_asm;
 
@@ -308,15 +310,29 @@ impl Frame {
     }
 }
 
-/// A kernel's code.
-#[inline(always)]
-pub(in super::super) fn entry(kernel: Kernel) -> unsafe extern "C" fn(*const Frame) {
-    match kernel {
-        Kernel::K3S1 { fast: true } => pupil_m4_dw3x3s1_fast,
-        Kernel::K3S1 { fast: false } => pupil_m4_dw3x3s1,
-        Kernel::K3S2 { fast: true } => pupil_m4_dw3x3s2_fast,
-        Kernel::K3S2 { fast: false } => pupil_m4_dw3x3s2,
-        Kernel::K5S1 { fast: true } => pupil_m4_dw5x5s1_fast,
-        Kernel::K5S1 { fast: false } => pupil_m4_dw5x5s1,
+/// A kernel's code, and that of the pair rows that it reads.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Code {
+    pub blocks: unsafe extern "C" fn(*const Frame),
+    pub expand: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
+}
+
+impl Code {
+    /// None for a kernel that is not among the operators `O`: its code is not linked.
+    #[inline(always)]
+    pub(in super::super) fn of<O: Operators>(kernel: Kernel) -> Option<Self> {
+        type Blocks = unsafe extern "C" fn(*const Frame);
+        type Rows = unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand);
+        let code = |k: Kernel, blocks: Blocks, expand: Rows| {
+            let linked = O::SET.has(OperatorSet::of_kernel(k));
+            (linked && k == kernel).then_some(Self { blocks, expand })
+        };
+        let (e64, e96): (Rows, Rows) = (pupil_m4_dw_expand_64, pupil_m4_dw_expand_96);
+        code(Kernel::K3S1 { fast: true }, pupil_m4_dw3x3s1_fast, e64)
+            .or_else(|| code(Kernel::K3S1 { fast: false }, pupil_m4_dw3x3s1, e64))
+            .or_else(|| code(Kernel::K3S2 { fast: true }, pupil_m4_dw3x3s2_fast, e96))
+            .or_else(|| code(Kernel::K3S2 { fast: false }, pupil_m4_dw3x3s2, e96))
+            .or_else(|| code(Kernel::K5S1 { fast: true }, pupil_m4_dw5x5s1_fast, e96))
+            .or_else(|| code(Kernel::K5S1 { fast: false }, pupil_m4_dw5x5s1, e96))
     }
 }

@@ -34,6 +34,6 @@
 mod blocks;
 mod expand;
 
-pub(super) use blocks::{Frame, entry};
+pub(super) use blocks::{Code, Frame};
 pub use expand::expand_planar;
-pub(super) use expand::{pupil_m4_dw_expand_64, pupil_m4_dw_expand_96, pupil_m4_dw_half};
+pub(super) use expand::pupil_m4_dw_half;
