@@ -129,15 +129,15 @@ fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i
 
 #[cfg(not(arm_dsp))]
 fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
-    let natural = OperatorSet::DEPTHWISE_NATURAL;
+    // All forms of weights are one here: only a program without any has none of this.
+    if O::SET == OperatorSet::DEPTHWISE_NATURAL {
+        return;
+    }
     let (Some(pairs), Some((weights, rows))) =
         (f.row_pairs(), scratch.split_at_mut_checked(BLOCK * f.taps))
     else {
         return;
     };
-    if O::SET == OperatorSet::NONE || O::SET == natural {
-        return;
-    }
     for first in (0..f.output.c).step_by(BLOCK) {
         let channels = BLOCK.min(f.output.c - first);
         weights.fill(0);

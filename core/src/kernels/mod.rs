@@ -286,7 +286,9 @@ pub fn run_linked<O: Operators>(
             }
         }
         Operator::Conv(f) if has(filters) => conv::<O>(f, input, output, scratch),
-        Operator::Depthwise(f) => depthwise::<O>(f, input, output, scratch),
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
+            depthwise::<O>(f, input, output, scratch);
+        }
         Operator::Dense(f) if has(Set::DENSE.with(Set::DENSE_NATURAL)) => {
             dense::<O>(f, input, output, scratch);
         }
@@ -335,7 +337,9 @@ pub fn run_in_place_linked<O: Operators>(
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
             squeeze_excite::mul_in_place_linked::<O>(p, map, other, scratch);
         }
-        Operator::Depthwise(f) => depthwise_in_place::<O>(f, map, scratch),
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
+            depthwise_in_place::<O>(f, map, scratch);
+        }
         Operator::Lookup(table) if has(Set::LOOKUP) => lookup_in_place(table, map),
         _ => {}
     }

@@ -62,6 +62,8 @@ impl OperatorSet {
     pub const DEPTHWISE_NARROW: Self = Self(1 << 12);
     /// Depthwise convolution with clamps of its own behind.
     pub const DEPTHWISE_CLAMP: Self = Self(1 << 13);
+    /// Depthwise convolution in any form.
+    pub const DEPTHWISE: Self = Self(0x7ff << 3);
     /// Dense layer with weights in the natural layout.
     pub const DENSE_NATURAL: Self = Self(1 << 14);
     /// Dense layer in the pair layout.
@@ -167,5 +169,32 @@ impl OperatorSet {
     pub fn of_model(model: &Model<'_>) -> Self {
         let sets = model.layers().map(|layer| Self::of(&layer.operator));
         sets.fold(Self::NONE, Self::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_depthwise_form_is_depthwise() {
+        let forms = [
+            OperatorSet::DEPTHWISE_NATURAL,
+            OperatorSet::DEPTHWISE_ANY,
+            OperatorSet::of_kernel(Kernel::K3S1 { fast: true }),
+            OperatorSet::of_kernel(Kernel::K3S1 { fast: false }),
+            OperatorSet::of_kernel(Kernel::K3S2 { fast: true }),
+            OperatorSet::of_kernel(Kernel::K3S2 { fast: false }),
+            OperatorSet::of_kernel(Kernel::K5S1 { fast: true }),
+            OperatorSet::of_kernel(Kernel::K5S1 { fast: false }),
+            OperatorSet::DEPTHWISE_MANY,
+            OperatorSet::DEPTHWISE_NARROW,
+            OperatorSet::DEPTHWISE_CLAMP,
+        ];
+        let all = forms.into_iter().fold(OperatorSet::NONE, OperatorSet::with);
+        assert_eq!(all, OperatorSet::DEPTHWISE);
+        for other in [OperatorSet::CONV, OperatorSet::DENSE_NATURAL] {
+            assert!(!OperatorSet::DEPTHWISE.has_any(other));
+        }
     }
 }
