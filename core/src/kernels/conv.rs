@@ -8,7 +8,6 @@ use crate::shape::Shape;
 
 /// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[out_ch][kh][kw][in_ch]`.
 /// Scratch of the pair layout: [`super::pairs::conv_scratch`].
-#[inline(never)]
 pub fn conv<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
     let (c, out) = (f.input.c, f.output);
     if input.len() < f.input.len() || output.len() < out.len() || c == 0 || out.c == 0 {

@@ -255,6 +255,7 @@ pub fn scratch_len(operator: &Operator<'_>) -> usize {
 
 /// Runs an operator from `input` (and `second`) to `output`; these and the [`scratch_len`] bytes of
 /// `scratch` do not overlap.
+#[inline(always)]
 pub fn run(
     operator: &Operator<'_>,
     input: &[i8],
@@ -280,10 +281,10 @@ pub fn run_linked<O: Operators>(
     match operator {
         // The chip's convolution knows 1x1 windows, and needs no second fallback.
         #[cfg(not(arm_dsp))]
-        Operator::Conv(f) if f.window.is_pointwise() => {
-            if has(Set::CONV_NATURAL.with(Set::POINTWISE)) {
-                pointwise(f, input, output, scratch);
-            }
+        Operator::Conv(f)
+            if f.window.is_pointwise() && has(Set::CONV_NATURAL.with(Set::POINTWISE)) =>
+        {
+            pointwise(f, input, output, scratch);
         }
         Operator::Conv(f) if has(filters) => conv::<O>(f, input, output, scratch),
         Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
@@ -309,6 +310,7 @@ pub fn run_linked<O: Operators>(
 
 /// Runs an operator that works in place: `map` is the input numbered `replaced` (0 or 1) and
 /// becomes the output; `other` is the other input.
+#[inline(always)]
 pub fn run_in_place(
     operator: &Operator<'_>,
     replaced: usize,

@@ -24,7 +24,7 @@ pub fn run<O: Operators>(
     scratch: &mut [u32],
 ) {
     let walker = &mut Walker::new(layer, kernel, code, maps, scratch);
-    walker.narrow &= O::SET.has(OperatorSet::DEPTHWISE_NARROW);
+    let narrow = O::SET.has(OperatorSet::DEPTHWISE_NARROW) && walker.narrow;
     let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
     let slack = 8 * kernel.slack(layer.output.h);
     let (steps, last_row) = (layer.output.h.div_ceil(2), layer.input.h - 1);
@@ -45,7 +45,7 @@ pub fn run<O: Operators>(
             }
             while at < base + live {
                 let to = walker.scratch.wrapping_add(at);
-                if row < last_row && !walker.narrow {
+                if row < last_row && !narrow {
                     // SAFETY: both image rows exist, and the pair row lies in the scratch.
                     unsafe { expand_to(upper, image_row, to, &raw const walker.expand) }
                 } else {
