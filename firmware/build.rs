@@ -16,6 +16,7 @@ use std::{env, fs};
 
 use boards::{BOARDS, Board};
 use fit::{Load, Misfit};
+use pupil_core::kernels::OperatorSet;
 use pupil_core::model::Model;
 
 fn main() {
@@ -119,6 +120,13 @@ fn read(path: &Path, advice: &str) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| format!("{}: {e}\n  do:    {advice}", path.display()))
 }
 
+/// The operators of a model: the program links no other's kernels.
+fn operators(path: &Path) -> Result<OperatorSet, String> {
+    let bytes = read(path, "set PUPIL_MODEL to a student.pupil, or unset it")?;
+    let model = Model::parse(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(OperatorSet::of_model(&model))
+}
+
 /// memory.rs for `src/board/memory.rs`, memory.x for the linker, and the link arguments.
 fn write_outputs(board: &Board, model: &Path, images: &Path, load: Load) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
@@ -134,11 +142,13 @@ fn write_outputs(board: &Board, model: &Path, images: &Path, load: Load) -> Resu
             "static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!({:?}));\n\
              static IMAGES: &[u8] = include_bytes!({:?});\n\
              const ARENA_LEN: usize = {};\n\
+             const OPERATORS: u32 = {:#x};\n\
              /// The board of this build.\n\
              pub const BOARD: Board = crate::boards::BOARDS[{}];\n",
             absolute(model)?,
             absolute(images)?,
             load.arena,
+            operators(model)?.bits(),
             BOARDS
                 .iter()
                 .position(|b| b.name == board.name)

@@ -43,12 +43,34 @@ pub enum ModelError {
         /// Offset of the field.
         offset: u16,
     },
-    /// A label is cut off or is not UTF-8.
+    /// More layers than a model may have.
+    TooManyLayers {
+        /// Layers of the file.
+        found: u16,
+        /// Most that this build reads.
+        most: u16,
+    },
+    /// The arena has another size than tensors and scratch memory take.
+    ArenaLen {
+        /// Bytes that the header asks for.
+        found: u32,
+        /// End of the last tensor or scratch memory, rounded up to a multiple of 4.
+        used: u32,
+    },
+    /// The header counts other multiply-accumulates than the layers make.
+    Macs {
+        /// Number in the header.
+        found: u32,
+        /// Sum over the layers.
+        counted: u32,
+    },
+    /// A label is cut off, is not UTF-8, or has control characters.
     Label {
         /// Which class.
         class: u16,
     },
-    /// A tensor without values, beyond the arena, or with a scale that is no positive number.
+    /// A tensor without values, beyond the arena, misaligned, or with a scale that is no positive
+    /// number.
     Tensor {
         /// Which tensor.
         tensor: u16,
@@ -97,6 +119,10 @@ pub enum LayerFault {
     Layout,
     /// Scratch memory that is too small, misaligned or outside the arena.
     Scratch,
+    /// A field or flag that its operator does not use is not 0.
+    Reserved,
+    /// With the weights of the layers before it more bytes than the file has.
+    Shared,
 }
 
 impl fmt::Display for LayerFault {
@@ -110,6 +136,8 @@ impl fmt::Display for LayerFault {
             Self::Clamp => "its lower clamp is above the upper one",
             Self::Layout => "its weights are in a layout that is not known for it",
             Self::Scratch => "its scratch memory is too small or misplaced",
+            Self::Reserved => "a field or flag that its operator does not use is not 0",
+            Self::Shared => "its weights are shared with other layers",
         })
     }
 }
@@ -141,8 +169,26 @@ impl fmt::Display for ModelError {
                 "packed model is damaged: CRC-32 is {found:08x}, the header says {expected:08x}"
             ),
             Self::Header { offset } => write!(f, "header field at byte {offset} is invalid"),
-            Self::Label { class } => write!(f, "label {class} is cut off or not UTF-8"),
-            Self::Tensor { tensor } => write!(f, "tensor {tensor} is empty or beyond the arena"),
+            Self::TooManyLayers { found, most } => write!(
+                f,
+                "packed model has {found} layers, this build reads up to {most}"
+            ),
+            Self::ArenaLen { found, used } => write!(
+                f,
+                "packed model asks for an arena of {found} bytes, its plan takes {used}"
+            ),
+            Self::Macs { found, counted } => write!(
+                f,
+                "header says {found} multiply-accumulates, the layers make {counted}"
+            ),
+            Self::Label { class } => write!(
+                f,
+                "label {class} is cut off, is not UTF-8 or has control characters"
+            ),
+            Self::Tensor { tensor } => write!(
+                f,
+                "tensor {tensor} is empty, misplaced in the arena, or has no scale"
+            ),
             Self::UnknownOperator { layer, code } => {
                 write!(
                     f,
@@ -174,12 +220,27 @@ pub enum ArenaError {
         /// Bytes given.
         got: usize,
     },
+    /// The model's bytes or the arena do not begin at a multiple of 4, as the chip's kernels want.
+    Misaligned,
+    /// The program does not link the kernel of a layer's operator: build it with this model.
+    OperatorMissing {
+        /// The layer.
+        layer: usize,
+    },
 }
 
 impl fmt::Display for ArenaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::ArenaTooSmall { needed, got } = self;
-        write!(f, "arena too small: needs {needed} bytes, got {got}")
+        match self {
+            Self::ArenaTooSmall { needed, got } => {
+                write!(f, "arena too small: needs {needed} bytes, got {got}")
+            }
+            Self::Misaligned => f.write_str("model or arena does not begin at a multiple of 4"),
+            Self::OperatorMissing { layer } => write!(
+                f,
+                "the program has no kernel for layer {layer}: build it with this model"
+            ),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Runs a packed model in an arena.
 
 use crate::error::{ArenaError, FrameError};
-use crate::kernels;
+use crate::kernels::{self, Every, OperatorSet, Operators};
 use crate::model::{Layer, Model, Operator, TensorInfo};
 use crate::observer::Observer;
+use core::marker::PhantomData;
 
 /// Where a model works: `N` bytes, aligned for every kernel. Usually a static.
 #[repr(align(16))]
@@ -34,25 +35,51 @@ pub enum Step {
 }
 
 /// A model, an arena, and how far the current frame has come. Holds a few words beside them.
+///
+/// `O` is the set of operators whose kernels the program links; see
+/// [`operators`](crate::kernels::operators).
 #[derive(Debug)]
-pub struct Interpreter<'m, 'a> {
+pub struct Interpreter<'m, 'a, O = Every> {
     model: Model<'m>,
     arena: &'a mut [i8],
     next: usize,
+    operators: PhantomData<O>,
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
-    /// Works in the first [`Model::arena_len`] bytes of `arena`.
+    /// Works in the first [`Model::arena_len`] bytes of `arena`, with all operators.
     ///
     /// # Errors
-    /// An arena that is too small, with both sizes.
+    /// As [`Interpreter::with_operators`].
     pub fn new(model: &Model<'m>, arena: &'a mut [i8]) -> Result<Self, ArenaError> {
+        Self::with_operators(model, arena)
+    }
+}
+
+impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
+    /// [`Interpreter::new`] with the operators `O`.
+    ///
+    /// # Errors
+    /// An arena that is too small, with both sizes; on chips with DSP instructions, model bytes or
+    /// an arena that do not begin at a multiple of 4; a model with an operator that is not in `O`.
+    pub fn with_operators(model: &Model<'m>, arena: &'a mut [i8]) -> Result<Self, ArenaError> {
+        let aligned = |at: usize| cfg!(not(arm_dsp)) || at.is_multiple_of(4);
+        if !aligned(model.bytes().as_ptr().addr()) || !aligned(arena.as_ptr().addr()) {
+            return Err(ArenaError::Misaligned);
+        }
+        if O::SET != OperatorSet::ALL {
+            let linked = |layer: &Layer<'_>| O::SET.has(OperatorSet::of(&layer.operator));
+            if let Some(layer) = model.layers().position(|layer| !linked(&layer)) {
+                return Err(ArenaError::OperatorMissing { layer });
+            }
+        }
         let (needed, got) = (model.arena_len(), arena.len());
         match arena.get_mut(..needed) {
             Some(arena) => Ok(Self {
                 model: *model,
                 arena,
                 next: 0,
+                operators: PhantomData,
             }),
             None => Err(ArenaError::ArenaTooSmall { needed, got }),
         }
@@ -135,13 +162,13 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         match layer.second.map(tensor) {
             None if same(&input) && operator.works_in_place(0) => {
                 if let Ok([map, s]) = self.arena.get_disjoint_mut([output.range(), scratch]) {
-                    kernels::run_in_place(operator, 0, map, &[], s);
+                    kernels::run_in_place_linked::<O>(operator, 0, map, &[], s);
                 }
             }
             None => {
                 let ranges = [input.range(), output.range(), scratch];
                 if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                    kernels::run(operator, x, &[], y, s);
+                    kernels::run_linked::<O>(operator, x, &[], y, s);
                 }
             }
             Some(second) => {
@@ -158,17 +185,17 @@ impl<'m, 'a> Interpreter<'m, 'a> {
                     }
                     let ranges = [output.range(), other.range(), scratch];
                     if let Ok([map, other, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run_in_place(operator, replaced, map, other, s);
+                        kernels::run_in_place_linked::<O>(operator, replaced, map, other, s);
                     }
                 } else if layer.second == Some(layer.input) {
                     let ranges = [input.range(), output.range(), scratch];
                     if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run(operator, x, x, y, s);
+                        kernels::run_linked::<O>(operator, x, x, y, s);
                     }
                 } else {
                     let ranges = [input.range(), second.range(), output.range(), scratch];
                     if let Ok([a, b, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run(operator, a, b, y, s);
+                        kernels::run_linked::<O>(operator, a, b, y, s);
                     }
                 }
             }
@@ -178,8 +205,10 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// x + x in place.
     fn execute_doubled(&mut self, layer: &Layer<'_>) {
         let range = self.model.tensor(layer.output).range();
-        if let Operator::Add(p) = &layer.operator {
-            kernels::add_doubled(p, self.arena.get_mut(range).unwrap_or(&mut []));
+        if let Operator::Add(p) = &layer.operator
+            && O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN))
+        {
+            kernels::add::add_doubled_linked::<O>(p, self.arena.get_mut(range).unwrap_or(&mut []));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use pupil_core::error::{ArenaError, FrameError};
 use pupil_core::interpreter::{Interpreter, Step};
+use pupil_core::kernels::{Every, Operators};
 use pupil_core::model::Model;
 
 use crate::camera::{Camera, Frame};
@@ -15,7 +16,7 @@ use crate::protocol::{Output, Record, Scores, hash};
 /// Why the application stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppError<E> {
-    /// The arena is too small for the model.
+    /// Arena, model and program do not fit one another.
     Arena(ArenaError),
     /// The camera's frames have another size than the model reads.
     FrameLen {
@@ -34,7 +35,9 @@ impl<E> AppError<E> {
     /// The word of the protocol's `error` line.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Arena(_) => "arena-too-small",
+            Self::Arena(ArenaError::ArenaTooSmall { .. }) => "arena-too-small",
+            Self::Arena(ArenaError::OperatorMissing { .. }) => "operator-missing",
+            Self::Arena(_) => "arena-misaligned",
             Self::FrameLen { .. } | Self::Frame(_) => "frame-size",
             Self::Camera(_) => "camera",
         }
@@ -69,10 +72,10 @@ impl<'a> Classified<'a> {
     }
 }
 
-/// A model at work on a camera.
+/// A model at work on a camera. `O` is the set of operators that the program links.
 #[derive(Debug)]
-pub struct App<'m, 'a, C, K> {
-    interpreter: Interpreter<'m, 'a>,
+pub struct App<'m, 'a, C, K, O = Every> {
+    interpreter: Interpreter<'m, 'a, O>,
     camera: C,
     clock: K,
     decider: Decider,
@@ -80,11 +83,28 @@ pub struct App<'m, 'a, C, K> {
 }
 
 impl<'m, 'a, C: Camera, K: Clock> App<'m, 'a, C, K> {
+    /// Puts model, arena and camera together, with all operators.
+    ///
+    /// # Errors
+    /// As [`App::with_operators`].
+    pub fn new(
+        model: &Model<'m>,
+        arena: &'a mut [i8],
+        camera: C,
+        clock: K,
+        policy: Policy,
+    ) -> Result<Self, AppError<C::Error>> {
+        Self::with_operators(model, arena, camera, clock, policy)
+    }
+}
+
+impl<'m, 'a, C: Camera, K: Clock, O: Operators> App<'m, 'a, C, K, O> {
     /// Puts model, arena and camera together and checks that they fit.
     ///
     /// # Errors
-    /// An arena that is too small, or a camera with other frames than the model reads.
-    pub fn new(
+    /// An arena that is too small, an operator that is not linked, or a camera with other frames
+    /// than the model reads.
+    pub fn with_operators(
         model: &Model<'m>,
         arena: &'a mut [i8],
         camera: C,
@@ -95,7 +115,7 @@ impl<'m, 'a, C: Camera, K: Clock> App<'m, 'a, C, K> {
         if needed != got {
             return Err(AppError::FrameLen { needed, got });
         }
-        let interpreter = Interpreter::new(model, arena).map_err(AppError::Arena)?;
+        let interpreter = Interpreter::with_operators(model, arena).map_err(AppError::Arena)?;
         Ok(Self {
             interpreter,
             camera,

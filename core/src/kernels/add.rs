@@ -3,6 +3,7 @@
 
 #[cfg(arm_dsp)]
 use super::m4::add as m4;
+use super::operators::{Every, OperatorSet, Operators};
 use crate::quant::Multiplier;
 
 /// Bits that the inputs are shifted left by before scaling.
@@ -66,8 +67,24 @@ impl AddParams<'_> {
 
 /// `output = a + b`, value by value.
 pub fn add(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
+    add_linked::<Every>(p, a, b, output);
+}
+
+/// Whether the portable loop runs an addition of this build: those with a table go to the chip's
+/// kernel, where there is one.
+fn is_plain<O: Operators>(p: &AddParams<'_>) -> bool {
+    cfg!(not(arm_dsp)) || O::SET.has(OperatorSet::ADD_PLAIN) && p.table.is_none()
+}
+
+/// [`add`] in a program that links the operators `O` only.
+pub(super) fn add_linked<O: Operators>(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
     #[cfg(arm_dsp)]
-    if m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Apart(a, b, output))) {
+    if O::SET.has(OperatorSet::ADD)
+        && m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Apart(a, b, output)))
+    {
+        return;
+    }
+    if !is_plain::<O>(p) {
         return;
     }
     for ((y, a), b) in output.iter_mut().zip(a).zip(b) {
@@ -77,8 +94,20 @@ pub fn add(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
 
 /// The output takes the place of the input numbered `replaced` (0 or 1).
 pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &[i8]) {
+    add_in_place_linked::<Every>(p, replaced, map, other);
+}
+
+/// [`add_in_place`] in a program that links the operators `O` only.
+pub(super) fn add_in_place_linked<O: Operators>(
+    p: &AddParams<'_>,
+    replaced: usize,
+    map: &mut [i8],
+    other: &[i8],
+) {
     #[cfg(arm_dsp)]
-    if let Some(add) = m4::Add::of(p) {
+    if O::SET.has(OperatorSet::ADD)
+        && let Some(add) = m4::Add::of(p)
+    {
         let done = match replaced {
             0 => add.run(m4::Maps::First(map, other)),
             _ => add.run(m4::Maps::Second(other, map)),
@@ -86,6 +115,9 @@ pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &
         if done {
             return;
         }
+    }
+    if !is_plain::<O>(p) {
+        return;
     }
     for (x, other) in map.iter_mut().zip(other) {
         *x = match replaced {
@@ -97,8 +129,18 @@ pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &
 
 /// Both inputs and the output are one map.
 pub fn add_doubled(p: &AddParams<'_>, map: &mut [i8]) {
+    add_doubled_linked::<Every>(p, map);
+}
+
+/// [`add_doubled`] in a program that links the operators `O` only.
+pub(crate) fn add_doubled_linked<O: Operators>(p: &AddParams<'_>, map: &mut [i8]) {
     #[cfg(arm_dsp)]
-    if m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Doubled(map))) {
+    if O::SET.has(OperatorSet::ADD)
+        && m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Doubled(map)))
+    {
+        return;
+    }
+    if !is_plain::<O>(p) {
         return;
     }
     for x in map {

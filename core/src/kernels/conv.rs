@@ -1,23 +1,29 @@
 //! General convolution, any kernel and stride, without a copy of the image's patches.
 
-use super::Filter;
 use super::dot::{as_bytes, dot4};
+use super::operators::{OperatorSet, Operators};
 use super::pairs::BLOCK;
+use super::{Filter, Layout};
 use crate::shape::Shape;
 
 /// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[out_ch][kh][kw][in_ch]`.
 /// Scratch of the pair layout: [`super::pairs::conv_scratch`].
-pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+pub fn conv<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
     let (c, out) = (f.input.c, f.output);
     if input.len() < f.input.len() || output.len() < out.len() || c == 0 || out.c == 0 {
         return;
     }
-    #[cfg(arm_dsp)]
-    if super::m4::conv(f, input, output, scratch) {
+    if cfg!(arm_dsp) && f.layout != Layout::Natural {
+        #[cfg(arm_dsp)]
+        super::m4::conv::<O>(f, input, output, scratch);
+        return;
+    }
+    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::CONV_NATURAL) {
         return;
     }
     for block in 0..out.c.div_ceil(BLOCK) {
-        match f.pairs() {
+        // Where DSP instructions are, only the natural layout comes here.
+        match f.pairs().filter(|_| cfg!(not(arm_dsp))) {
             Some(pairs) => {
                 let Some(rows) = scratch.get_mut(..BLOCK * f.taps) else {
                     return;
@@ -41,7 +47,7 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
 fn four(f: &Filter<'_>, block: usize, rows: &[u8], input: &[i8], output: &mut [i8]) {
     let (Shape { h, w, c }, out, window) = (f.input, f.output, &f.window);
     let (row_len, first) = (window.kernel_w * c, block * BLOCK);
-    let channels: [_; BLOCK] = core::array::from_fn(|k| f.channel(first + k));
+    let channels: [_; BLOCK] = core::array::from_fn(|k| f.portable_channel(first + k));
     for (i, pixel) in output
         .chunks_exact_mut(out.c)
         .enumerate()

@@ -1,22 +1,33 @@
 //! Fully connected layer.
 
-use super::Filter;
 use super::dot::dot4;
+use super::operators::{OperatorSet, Operators};
 use super::pairs::BLOCK;
+use super::{Filter, Layout};
 
 /// `input` (flattened) to `output [out]`; natural weights `[out][in]`. Scratch of the pair layout:
 /// [`super::pairs::dense_scratch`].
-pub fn dense(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+#[inline(never)]
+pub fn dense<O: Operators>(
+    f: &Filter<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
+) {
     let (Some(x), Some(y)) = (input.get(..f.input.len()), output.get_mut(..f.output.len())) else {
         return;
     };
-    #[cfg(arm_dsp)]
-    if super::m4::dense(f, x, y, scratch) {
+    if cfg!(arm_dsp) && f.layout != Layout::Natural {
+        #[cfg(arm_dsp)]
+        if O::SET.has(OperatorSet::DENSE) {
+            super::m4::dense(f, x, y, scratch);
+        }
         return;
     }
-    #[cfg(not(arm_dsp))]
-    let _ = scratch;
-    let pairs = f.pairs();
+    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::DENSE_NATURAL) {
+        return;
+    }
+    let pairs = f.pairs().filter(|_| cfg!(not(arm_dsp)));
     for (block, y) in y.chunks_mut(BLOCK).enumerate() {
         let first = block * BLOCK;
         let sums = match &pairs {
@@ -24,7 +35,7 @@ pub fn dense(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]
             None => dot4(f.weights.get(first * x.len()..).unwrap_or(&[]), x.len(), x),
         };
         for (k, (y, sum)) in y.iter_mut().zip(sums).enumerate() {
-            let (bias, multiplier) = f.channel(first + k);
+            let (bias, multiplier) = f.portable_channel(first + k);
             *y = f.out.finish(bias + sum, multiplier);
         }
     }

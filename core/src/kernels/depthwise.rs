@@ -4,8 +4,10 @@ use super::m4::depthwise::scratch_words;
 #[cfg(arm_dsp)]
 use super::m4::{depthwise as m4, words};
 use super::maps::Maps;
+use super::operators::{OperatorSet, Operators};
 use super::row_pairs::Form;
 use super::{Filter, Layout};
+#[cfg(not(arm_dsp))]
 use crate::quant::Multiplier;
 use crate::shape::{Shape, Window};
 
@@ -30,25 +32,32 @@ pub const fn depthwise_scratch(form: Form, w: &Window, input: Shape, output: Sha
 
 /// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[kh][kw][out_ch]`. Output
 /// channel o reads input channel o / (out_ch / in_ch). Scratch: see [`super::scratch_len`].
-pub fn depthwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+pub fn depthwise<O: Operators>(
+    f: &Filter<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
     let fits = input.len() >= f.input.len() && output.len() >= f.output.len();
     if !fits || f.input.c == 0 || f.output.c < f.input.c {
         return;
     }
     match f.layout {
-        Layout::RowPairs(_) => row_pairs(f, &mut Maps::Apart(input, output), scratch),
-        _ => natural(f, input, output),
+        Layout::RowPairs(_) => row_pairs::<O>(f, &mut Maps::Apart(input, output), scratch),
+        _ if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => natural(f, input, output),
+        _ => {}
     }
 }
 
 /// [`depthwise`] on a map that becomes its own output: the row-pair layout, one output a channel,
 /// and an output of the input's shape.
-pub fn depthwise_in_place(f: &Filter<'_>, map: &mut [i8], scratch: &mut [i8]) {
+pub fn depthwise_in_place<O: Operators>(f: &Filter<'_>, map: &mut [i8], scratch: &mut [i8]) {
     if map.len() >= f.input.len() && f.input == f.output && f.input.c > 0 {
-        row_pairs(f, &mut Maps::InPlace(map), scratch);
+        row_pairs::<O>(f, &mut Maps::InPlace(map), scratch);
     }
 }
 
+#[inline(never)]
 fn natural(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     let (Shape { h, w, c }, out) = (f.input, f.output);
     let multiplier = out.c / c;
@@ -99,8 +108,10 @@ fn natural(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     }
 }
 
-fn row_pairs(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
-    #[cfg(arm_dsp)]
+/// The chip's kernel; the interpreter has seen to alignment.
+#[cfg(arm_dsp)]
+#[inline(never)]
+fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
     if let (Some(pairs), Some(scratch)) = (f.row_pairs(), words::aligned(scratch)) {
         let layer = m4::Layer {
             input: f.input,
@@ -112,9 +123,15 @@ fn row_pairs(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
             table: f.out.lookup,
             act: (f.out.min as i8, f.out.max as i8),
         };
-        if layer.run(maps, scratch) {
-            return;
-        }
+        layer.run::<O>(maps, scratch);
+    }
+}
+
+#[cfg(not(arm_dsp))]
+fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
+    // All forms of weights are one here: only a program without any has none of this.
+    if O::SET == OperatorSet::DEPTHWISE_NATURAL {
+        return;
     }
     let (Some(pairs), Some((weights, rows))) =
         (f.row_pairs(), scratch.split_at_mut_checked(BLOCK * f.taps))
@@ -128,66 +145,155 @@ fn row_pairs(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
             // One channel's weights, then the next one's: [taps][8].
             pairs.unpack(first + k, BLOCK, weights.get_mut(k..).unwrap_or(&mut []));
         }
-        let multipliers = core::array::from_fn(|k| f.channel(first + k));
-        block(f, maps, (first, channels), weights, &multipliers, rows);
+        let block = Block {
+            f,
+            first,
+            channels,
+            weights,
+            multipliers: core::array::from_fn(|k| f.channel(first + k)),
+        };
+        block.run(maps, rows);
     }
 }
 
-/// All pixels of eight output channels at most, whose weights are `[taps][8]`. A row of the input
-/// is copied to `rows [kernel_h][w][8]` before the output may take its place.
-fn block(
-    f: &Filter<'_>,
-    maps: &mut Maps<'_>,
-    (first, channels): (usize, usize),
-    weights: &[i8],
-    multipliers: &[(i32, Multiplier); BLOCK],
-    rows: &mut [i8],
-) {
-    let (Shape { h, w, c }, out, window) = (f.input, f.output, &f.window);
-    let (ring, many) = (window.kernel_h, out.c / c);
-    let mut next = 0;
-    for oy in 0..out.h {
-        let taps = window.rows(oy, h);
-        let end = (oy * window.stride_h + taps.end).saturating_sub(window.pad_top);
-        for row in next..end.max(next) {
-            let slot = row % ring * w * BLOCK;
-            let input = maps.input().get(row * w * c..).unwrap_or(&[]);
-            let pixels = input.chunks_exact(c);
-            let to = rows
-                .get_mut(slot..)
-                .unwrap_or(&mut [])
-                .chunks_exact_mut(BLOCK);
-            for (to, pixel) in to.zip(pixels).take(w) {
-                for (k, to) in to.iter_mut().enumerate().take(channels) {
-                    *to = pixel.get((first + k) / many).copied().unwrap_or(0);
+/// Eight output channels at most, whose weights are `[taps][8]`.
+#[cfg(not(arm_dsp))]
+struct Block<'b> {
+    f: &'b Filter<'b>,
+    first: usize,
+    channels: usize,
+    weights: &'b [i8],
+    /// Bias and multiplier of each channel.
+    multipliers: [(i32, Multiplier); BLOCK],
+}
+
+#[cfg(not(arm_dsp))]
+impl Block<'_> {
+    /// All pixels. A row of the input is copied to `rows [kernel_h][w][8]` before the output may
+    /// take its place.
+    ///
+    /// No division in the loops over pixels and taps: small cores do them in software.
+    fn run(&self, maps: &mut Maps<'_>, rows: &mut [i8]) {
+        let f = self.f;
+        let (Shape { h, w, c }, out, window) = (f.input, f.output, &f.window);
+        let row_len = w * BLOCK;
+        // The next image row to copy and its place among the rows; the same of the first row under
+        // the window.
+        let (mut next, mut next_slot) = (0, 0);
+        let (mut top, mut top_slot) = (0, 0);
+        for oy in 0..out.h {
+            let taps = window.rows(oy, h);
+            let end = (oy * window.stride_h + taps.end).saturating_sub(window.pad_top);
+            while next < end {
+                let input = maps.input().get(next * w * c..).unwrap_or(&[]);
+                let to = rows.get_mut(next_slot * row_len..).unwrap_or(&mut []);
+                self.copy(input, to.get_mut(..row_len).unwrap_or(&mut []));
+                (next, next_slot) = (next + 1, following(next_slot, window.kernel_h));
+            }
+            let first = (oy * window.stride_h + taps.start).saturating_sub(window.pad_top);
+            while top < first {
+                (top, top_slot) = (top + 1, following(top_slot, window.kernel_h));
+            }
+            for ox in 0..out.w {
+                let columns = window.columns(ox, w);
+                let left = (ox * window.stride_w + columns.start).saturating_sub(window.pad_left);
+                let sums = self.sums(rows, top_slot, left, &taps, &columns);
+                let at = (oy * out.w + ox) * out.c + self.first;
+                let output = maps.output().get_mut(at..at + self.channels);
+                let results = sums.into_iter().zip(&self.multipliers);
+                for (y, (sum, (_, multiplier))) in output.unwrap_or(&mut []).iter_mut().zip(results)
+                {
+                    *y = f.out.finish(sum, *multiplier);
                 }
             }
         }
-        next = next.max(end);
-        for ox in 0..out.w {
-            let columns = window.columns(ox, w);
-            let mut sums = multipliers.map(|(bias, _)| bias);
-            for (tap, weights) in weights.as_chunks::<BLOCK>().0.iter().enumerate() {
-                let (ky, kx) = (tap / window.kernel_w, tap % window.kernel_w);
-                let mut x = [f.input_zero_point as i8; BLOCK];
-                if taps.contains(&ky) && columns.contains(&kx) {
-                    let slot = (oy * window.stride_h + ky - window.pad_top) % ring;
-                    let ix = ox * window.stride_w + kx - window.pad_left;
-                    let at = (slot * w + ix) * BLOCK;
-                    x = rows
-                        .get(at..)
-                        .and_then(|r| r.first_chunk())
-                        .copied()
-                        .unwrap_or(x);
-                }
-                for ((sum, w), x) in sums.iter_mut().zip(weights).zip(x) {
-                    *sum += i32::from(*w) * i32::from(x);
+    }
+
+    /// The block's channels of an image row, eight values a pixel.
+    fn copy(&self, input: &[i8], to: &mut [i8]) {
+        let (c, many) = (self.f.input.c, self.f.output.c / self.f.input.c);
+        let pixels = input.chunks_exact(c).zip(to.as_chunks_mut::<BLOCK>().0);
+        if many == 1 && self.channels == BLOCK {
+            for (pixel, to) in pixels {
+                if let Some(from) = pixel.get(self.first..).and_then(|p| p.first_chunk()) {
+                    *to = *from;
                 }
             }
-            let at = (oy * out.w + ox) * out.c + first;
-            let output = maps.output().get_mut(at..at + channels).unwrap_or(&mut []);
-            for ((y, sum), (_, multiplier)) in output.iter_mut().zip(sums).zip(multipliers) {
-                *y = f.out.finish(sum, *multiplier);
+        } else {
+            let source: [usize; BLOCK] = core::array::from_fn(|k| (self.first + k) / many);
+            for (pixel, to) in pixels {
+                for (to, source) in to.iter_mut().zip(source).take(self.channels) {
+                    *to = pixel.get(source).copied().unwrap_or(0);
+                }
+            }
+        }
+    }
+
+    /// Sums of one output pixel. The kernel's rows `taps` lie in `rows` from `slot` on, its columns
+    /// `columns` from pixel `left` on; what lies outside has the input's zero point.
+    #[inline(always)]
+    fn sums(
+        &self,
+        rows: &[i8],
+        slot: usize,
+        left: usize,
+        taps: &core::ops::Range<usize>,
+        columns: &core::ops::Range<usize>,
+    ) -> [i32; BLOCK] {
+        let (window, row_len) = (&self.f.window, self.f.input.w * BLOCK);
+        let mut sums = self.multipliers.map(|(bias, _)| bias);
+        let (mut slot, from, len) = (slot, left * BLOCK, columns.len() * BLOCK);
+        let (before, behind) = (columns.start * BLOCK, columns.end * BLOCK);
+        let whole = columns.len() == window.kernel_w;
+        for (ky, weights) in self
+            .weights
+            .chunks_exact(window.kernel_w * BLOCK)
+            .enumerate()
+        {
+            if !taps.contains(&ky) {
+                self.outside(&mut sums, weights);
+                continue;
+            }
+            let at = slot * row_len + from;
+            let x = rows.get(at..at + len).unwrap_or(&[]);
+            multiply_add(&mut sums, weights.get(before..).unwrap_or(&[]), x);
+            if !whole {
+                self.outside(&mut sums, weights.get(..before).unwrap_or(&[]));
+                self.outside(&mut sums, weights.get(behind..).unwrap_or(&[]));
+            }
+            slot = following(slot, window.kernel_h);
+        }
+        sums
+    }
+
+    /// Taps outside the image.
+    #[inline(never)]
+    fn outside(&self, sums: &mut [i32; BLOCK], weights: &[i8]) {
+        for weights in weights.as_chunks::<BLOCK>().0 {
+            for (sum, w) in sums.iter_mut().zip(weights) {
+                *sum += i32::from(*w) * self.f.input_zero_point;
+            }
+        }
+    }
+}
+
+/// The place behind `slot` in a ring.
+#[cfg(not(arm_dsp))]
+#[inline(always)]
+fn following(slot: usize, ring: usize) -> usize {
+    if slot + 1 == ring { 0 } else { slot + 1 }
+}
+
+/// Adds the products of `weights` and `x`, both `[taps][8]`, as many as the shorter has.
+#[cfg(not(arm_dsp))]
+#[inline(always)]
+fn multiply_add(sums: &mut [i32; BLOCK], weights: &[i8], x: &[i8]) {
+    // Four sums at a time: more do not fit the registers of a Cortex-M0.
+    for (half, sums) in sums.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let taps = weights.as_chunks::<BLOCK>().0.iter();
+        for (w, x) in taps.zip(x.as_chunks::<BLOCK>().0) {
+            for (k, sum) in sums.iter_mut().enumerate() {
+                *sum += i32::from(w[4 * half + k]) * i32::from(x[4 * half + k]);
             }
         }
     }

@@ -36,6 +36,7 @@ pub fn mean_multiplier(real: f64, pixels: usize) -> Multiplier {
 }
 
 /// `input [h, w, c]` to `output [c]`.
+#[inline(never)]
 pub fn mean(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
     let c = p.input.c;
     if input.len() < p.input.len() || output.len() < c || c == 0 {

@@ -18,6 +18,7 @@ mod lookup;
 pub mod m4;
 pub mod maps;
 mod mean;
+pub mod operators;
 pub mod pairs;
 #[cfg(any(test, not(arm_dsp)))]
 mod pointwise;
@@ -39,6 +40,7 @@ pub use lookup::{lookup, lookup_in_place};
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
 pub use mean::{MeanParams, mean};
+pub use operators::{Every, OperatorSet, Operators};
 #[cfg(any(test, not(arm_dsp)))]
 use pointwise::pointwise;
 pub use pool::{PoolParams, average_pool, max_pool};
@@ -164,6 +166,17 @@ impl<'a> Filter<'a> {
         }
     }
 
+    /// [`Filter::channel`] for the portable kernels of this build: on a chip with DSP instructions
+    /// they run the natural layout only.
+    #[inline(always)]
+    pub(crate) fn portable_channel(&self, c: usize) -> (i32, Multiplier) {
+        if cfg!(arm_dsp) {
+            self.channels.get(c)
+        } else {
+            self.channel(c)
+        }
+    }
+
     /// Input map.
     pub fn input(&self) -> Shape {
         self.input
@@ -224,8 +237,9 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Scratch bytes that an operator's kernels want, on any instruction set. Without them, or with
-/// scratch, input or weights that do not begin at a multiple of 4, slower kernels run.
+/// Scratch bytes that an operator's kernels want, on any instruction set. Without them nothing is
+/// computed; nor, on a chip with DSP instructions, where scratch memory, maps or packed weights do
+/// not begin at a multiple of 4. The interpreter sees to both.
 pub fn scratch_len(operator: &Operator<'_>) -> usize {
     match operator {
         Operator::Conv(f) if f.layout != Layout::Natural => {
@@ -241,6 +255,7 @@ pub fn scratch_len(operator: &Operator<'_>) -> usize {
 
 /// Runs an operator from `input` (and `second`) to `output`; these and the [`scratch_len`] bytes of
 /// `scratch` do not overlap.
+#[inline(always)]
 pub fn run(
     operator: &Operator<'_>,
     input: &[i8],
@@ -248,25 +263,54 @@ pub fn run(
     output: &mut [i8],
     scratch: &mut [i8],
 ) {
+    run_linked::<Every>(operator, input, second, output, scratch);
+}
+
+/// [`run`] in a program that links the operators `O` only; others leave the output unchanged.
+#[inline(never)]
+pub fn run_linked<O: Operators>(
+    operator: &Operator<'_>,
+    input: &[i8],
+    second: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
+    use OperatorSet as Set;
+    let has = |set| O::SET.has_any(set);
+    let filters = Set::CONV_NATURAL.with(Set::CONV).with(Set::POINTWISE);
     match operator {
         // The chip's convolution knows 1x1 windows, and needs no second fallback.
         #[cfg(not(arm_dsp))]
-        Operator::Conv(f) if f.window.is_pointwise() => pointwise(f, input, output, scratch),
-        Operator::Conv(f) => conv(f, input, output, scratch),
-        Operator::Depthwise(f) => depthwise(f, input, output, scratch),
-        Operator::Dense(f) => dense(f, input, output, scratch),
-        Operator::AveragePool(p) => average_pool(p, input, output),
-        Operator::MaxPool(p) => max_pool(p, input, output),
-        Operator::Mean(p) => mean(p, input, output),
-        Operator::Add(p) => add(p, input, second, output),
-        Operator::Mul(p) => mul(p, input, second, output, scratch),
-        Operator::Lookup(table) => lookup(table, input, output),
-        Operator::Softmax(p) => softmax(p, input, output),
+        Operator::Conv(f)
+            if f.window.is_pointwise() && has(Set::CONV_NATURAL.with(Set::POINTWISE)) =>
+        {
+            pointwise(f, input, output, scratch);
+        }
+        Operator::Conv(f) if has(filters) => conv::<O>(f, input, output, scratch),
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
+            depthwise::<O>(f, input, output, scratch);
+        }
+        Operator::Dense(f) if has(Set::DENSE.with(Set::DENSE_NATURAL)) => {
+            dense::<O>(f, input, output, scratch);
+        }
+        Operator::AveragePool(p) if has(Set::AVERAGE_POOL) => average_pool(p, input, output),
+        Operator::MaxPool(p) if has(Set::MAX_POOL) => max_pool(p, input, output),
+        Operator::Mean(p) if has(Set::MEAN) => mean(p, input, output),
+        Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
+            add::add_linked::<O>(p, input, second, output);
+        }
+        Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
+            squeeze_excite::mul_linked::<O>(p, input, second, output, scratch);
+        }
+        Operator::Lookup(table) if has(Set::LOOKUP) => lookup(table, input, output),
+        Operator::Softmax(p) if has(Set::SOFTMAX) => softmax(p, input, output),
+        _ => {}
     }
 }
 
 /// Runs an operator that works in place: `map` is the input numbered `replaced` (0 or 1) and
 /// becomes the output; `other` is the other input.
+#[inline(always)]
 pub fn run_in_place(
     operator: &Operator<'_>,
     replaced: usize,
@@ -274,11 +318,31 @@ pub fn run_in_place(
     other: &[i8],
     scratch: &mut [i8],
 ) {
+    run_in_place_linked::<Every>(operator, replaced, map, other, scratch);
+}
+
+/// [`run_in_place`] in a program that links the operators `O` only.
+#[inline(never)]
+pub fn run_in_place_linked<O: Operators>(
+    operator: &Operator<'_>,
+    replaced: usize,
+    map: &mut [i8],
+    other: &[i8],
+    scratch: &mut [i8],
+) {
+    use OperatorSet as Set;
+    let has = |set| O::SET.has_any(set);
     match operator {
-        Operator::Add(p) => add_in_place(p, replaced, map, other),
-        Operator::Mul(p) => mul_in_place(p, map, other, scratch),
-        Operator::Depthwise(f) => depthwise_in_place(f, map, scratch),
-        Operator::Lookup(table) => lookup_in_place(table, map),
+        Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
+            add::add_in_place_linked::<O>(p, replaced, map, other);
+        }
+        Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
+            squeeze_excite::mul_in_place_linked::<O>(p, map, other, scratch);
+        }
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
+            depthwise_in_place::<O>(f, map, scratch);
+        }
+        Operator::Lookup(table) if has(Set::LOOKUP) => lookup_in_place(table, map),
         _ => {}
     }
 }

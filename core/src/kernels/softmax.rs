@@ -37,6 +37,7 @@ impl SoftmaxParams {
 }
 
 /// `input [c]` to `output [c]`.
+#[inline(never)]
 pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
     const SUM_INTEGER_BITS: u32 = 12;
     let most = input.iter().copied().max().map_or(0, i32::from);

@@ -7,6 +7,7 @@
 use super::m4::squeeze_excite as m4;
 #[cfg(arm_dsp)]
 use super::maps::Maps;
+use super::operators::{Every, OperatorSet, Operators};
 use crate::quant::Multiplier;
 
 /// Parameters of a multiplication.
@@ -59,7 +60,12 @@ impl MulParams {
 }
 
 /// `output[h, w, c] = map[h, w, c] * gate[c]`. Scratch: see [`super::scratch_len`].
-pub fn mul(
+pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+    mul_linked::<Every>(p, map, gate, output, scratch);
+}
+
+/// [`mul`] in a program that links the operators `O` only.
+pub(super) fn mul_linked<O: Operators>(
     p: &MulParams,
     map: &[i8],
     gate: &[i8],
@@ -67,9 +73,13 @@ pub fn mul(
     #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
 ) {
     #[cfg(arm_dsp)]
-    if let Some(scratch) = super::m4::words::aligned(scratch)
+    if O::SET.has(OperatorSet::MUL)
+        && let Some(scratch) = super::m4::words::aligned(scratch)
         && m4::mul(p, Maps::Apart(map, output), gate, scratch)
     {
+        return;
+    }
+    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
@@ -83,16 +93,25 @@ pub fn mul(
 }
 
 /// `map[h, w, c] *= gate[c]`.
-pub fn mul_in_place(
+pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8], scratch: &mut [i8]) {
+    mul_in_place_linked::<Every>(p, map, gate, scratch);
+}
+
+/// [`mul_in_place`] in a program that links the operators `O` only.
+pub(super) fn mul_in_place_linked<O: Operators>(
     p: &MulParams,
     map: &mut [i8],
     gate: &[i8],
     #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
 ) {
     #[cfg(arm_dsp)]
-    if let Some(scratch) = super::m4::words::aligned(scratch)
+    if O::SET.has(OperatorSet::MUL)
+        && let Some(scratch) = super::m4::words::aligned(scratch)
         && m4::mul(p, Maps::InPlace(map), gate, scratch)
     {
+        return;
+    }
+    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {

@@ -1,15 +1,20 @@
 //! What [`Model::parse`](super::Model::parse) checks behind the header: tables, labels, every
 //! layer, and that no layer destroys a tensor that is still needed.
 
+use super::MAX_LAYERS;
 use super::bytes::{part, u8_at, u16_at, u32_at};
 use super::header::{HEADER_BYTES, LAYER_BYTES, Model, PixelFormat, TENSOR_BYTES};
 use super::layer::Layer;
-use crate::error::ModelError;
+use crate::error::{LayerFault, ModelError};
+use core::ops::Range;
+
+/// Tensors begin at multiples of this, and the arena's length is one.
+const ARENA_UNIT: u64 = 4;
 
 /// Checks everything but magic, version, length and checksum.
 pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
-    tables(model)?;
-    labels(model)?;
+    let labels_end = labels(model)?;
+    tables(model, labels_end)?;
     for i in 0..model.tensor_count() {
         let tensor = model.tensor(i);
         let scale = tensor.affine.scale;
@@ -17,6 +22,8 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
         if volume(model, i) == 0
             || end > model.arena_len() as u64
             || !(scale > 0.0 && scale.is_finite())
+            || model.tensor_reserved(i) != 0
+            || !tensor.offset.is_multiple_of(ARENA_UNIT as usize)
         {
             return Err(ModelError::Tensor { tensor: i as u16 });
         }
@@ -26,12 +33,28 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     if format.is_none_or(|f| f.channels().is_some_and(|c| c != channels)) {
         return Err(ModelError::Header { offset: 20 });
     }
+    let (mut macs, mut proven) = (0u64, 0u64);
     for i in 0..model.layer_count() {
-        Layer::decode(model, i, true)?;
+        let layer = Layer::decode(model, i, true)?;
+        macs = macs.saturating_add(layer.operator.macs());
+        // What has just been proven byte by byte. Layers that all point to the same bytes would
+        // make a small file a long proof.
+        proven = proven.saturating_add(layer.operator.weight_bytes());
+        if proven > model.weights().len() as u64 {
+            return Err(ModelError::Layer {
+                layer: i as u16,
+                what: LayerFault::Shared,
+            });
+        }
+    }
+    let (found, counted) = (model.macs(), macs.min(u64::from(u32::MAX)) as u32);
+    if found != counted {
+        return Err(ModelError::Macs { found, counted });
     }
     if volume(model, model.layer_count()) != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });
     }
+    arena(model)?;
     overlaps(model)
 }
 
@@ -41,9 +64,30 @@ fn volume(model: &Model<'_>, i: usize) -> u64 {
     s.h as u64 * s.w as u64 * s.c as u64
 }
 
-/// The sections follow one another inside the file, aligned for their readers.
-fn tables(model: &Model<'_>) -> Result<(), ModelError> {
-    let at = |offset: usize| u32_at(model.bytes, offset) as usize;
+/// The sections follow one another without gaps, each at the first place that its readers like;
+/// what lies between them is 0.
+fn tables(model: &Model<'_>, labels_end: usize) -> Result<(), ModelError> {
+    let (tensors, layers) = (model.tensor_count(), model.layer_count());
+    let mut end = labels_end;
+    for (field, unit, len) in [
+        (28, 4, tensors * TENSOR_BYTES),
+        (32, 4, layers * LAYER_BYTES),
+        (36, 16, 0),
+    ] {
+        let begin = end.next_multiple_of(unit);
+        let gap = part(model.bytes, end, begin - end);
+        let clean = gap.is_some_and(|gap| gap.iter().all(|b| *b == 0));
+        end = begin + len;
+        if u32_at(model.bytes, field) as usize != begin || !clean || end > model.bytes.len() {
+            let offset = field as u16;
+            return Err(ModelError::Header { offset });
+        }
+    }
+    Ok(())
+}
+
+/// The header's counts and the labels; where they end.
+fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
     let header = |offset: u16| ModelError::Header { offset };
     if usize::from(u16_at(model.bytes, 6)) != HEADER_BYTES {
         return Err(header(6));
@@ -51,51 +95,81 @@ fn tables(model: &Model<'_>) -> Result<(), ModelError> {
     if model.class_count() == 0 {
         return Err(header(16));
     }
-    if model.layer_count() == 0 || model.layer_count() > usize::from(u16::MAX) - 2 {
-        return Err(header(18));
+    match model.layer_count() {
+        0 => return Err(header(18)),
+        1..=MAX_LAYERS => {}
+        found => {
+            return Err(ModelError::TooManyLayers {
+                found: found as u16,
+                most: MAX_LAYERS as u16,
+            });
+        }
     }
-    if at(24) < HEADER_BYTES || at(24) > model.bytes.len() {
+    if part(model.bytes, 21, 3) != Some(&[0; 3]) {
+        return Err(header(21));
+    }
+    let mut at = u32_at(model.bytes, 24) as usize;
+    if at != HEADER_BYTES {
         return Err(header(24));
     }
-    if part(model.bytes, at(28), model.tensor_count() * TENSOR_BYTES).is_none() || at(28) % 4 != 0 {
-        return Err(header(28));
-    }
-    if part(model.bytes, at(32), model.layer_count() * LAYER_BYTES).is_none() || at(32) % 4 != 0 {
-        return Err(header(32));
-    }
-    if at(36) > model.bytes.len() || at(36) % 16 != 0 {
-        return Err(header(36));
-    }
-    Ok(())
-}
-
-fn labels(model: &Model<'_>) -> Result<(), ModelError> {
-    let mut at = u32_at(model.bytes, 24) as usize;
     for class in 0..model.class_count() {
         let len = usize::from(u8_at(model.bytes, at));
         let text = part(model.bytes, at + 1, len).map(core::str::from_utf8);
-        if !matches!(text, Some(Ok(_))) {
-            return Err(ModelError::Label {
-                class: class as u16,
-            });
+        // Names are printed as they are: none may move a terminal's cursor or end a line.
+        match text {
+            Some(Ok(text)) if !text.chars().any(char::is_control) => at += 1 + len,
+            _ => {
+                return Err(ModelError::Label {
+                    class: class as u16,
+                });
+            }
         }
-        at += 1 + len;
     }
-    Ok(())
+    Ok(at)
+}
+
+/// The arena is as long as tensors and scratch memory reach: a file may not ask for more.
+fn arena(model: &Model<'_>) -> Result<(), ModelError> {
+    let tensors = (0..model.tensor_count()).map(|t| model.tensor(t).range().end);
+    let scratch = (0..model.layer_count()).map(|i| scratch(model, i).end);
+    let used = tensors.chain(scratch).max().unwrap_or(0) as u64;
+    let used = used.next_multiple_of(ARENA_UNIT).min(u64::from(u32::MAX)) as u32;
+    let found = model.arena_len() as u32;
+    if found == used {
+        Ok(())
+    } else {
+        Err(ModelError::ArenaLen { found, used })
+    }
+}
+
+/// Scratch memory of layer `i`, whose record has been checked.
+fn scratch(model: &Model<'_>, i: usize) -> Range<usize> {
+    let record = model.record(i).unwrap_or(&[]);
+    let (offset, len) = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
+    offset..offset.saturating_add(len)
+}
+
+fn apart(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.is_empty() || b.is_empty() || a.end <= b.start || b.end <= a.start
 }
 
 /// For each tensor: no layer up to its last reader writes or has scratch memory on it, but for that last reader where
 /// the operator works in place on exactly this tensor.
+///
+/// Two looks at records a pair of a tensor and a layer of its life, at most `MAX_LAYERS`² / 2 pairs.
 fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
     let layers = model.layer_count();
     for t in 0..model.tensor_count() {
         let (tensor, last) = (model.tensor(t), last_reader(model, t));
+        let place = tensor.range();
+        let overlap = |layer: usize| ModelError::Overlap {
+            layer: layer as u16,
+            tensor: t as u16,
+        };
         // Tensor t is whole from layer t on (layer t − 1 writes it).
         for i in t..=last.min(layers - 1) {
             let out = model.tensor(i + 1);
-            let apart =
-                out.range().end <= tensor.range().start || tensor.range().end <= out.range().start;
-            if apart {
+            if apart(&out.range(), &place) {
                 continue;
             }
             let in_place = i == last
@@ -107,23 +181,13 @@ fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
                     first || second
                 });
             if !in_place {
-                return Err(ModelError::Overlap {
-                    layer: i as u16,
-                    tensor: t as u16,
-                });
+                return Err(overlap(i));
             }
         }
         // Scratch memory keeps off whatever lives while its layer runs.
-        let place = tensor.range();
         for i in t.saturating_sub(1)..=last.min(layers - 1) {
-            let scratch = model.layer(i).map_or(0..0, |layer| layer.scratch_range());
-            let apart =
-                scratch.is_empty() || scratch.end <= place.start || place.end <= scratch.start;
-            if !apart {
-                return Err(ModelError::Overlap {
-                    layer: i as u16,
-                    tensor: t as u16,
-                });
+            if !apart(&scratch(model, i), &place) {
+                return Err(overlap(i));
             }
         }
     }

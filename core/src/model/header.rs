@@ -97,7 +97,8 @@ pub struct Model<'a> {
 impl<'a> Model<'a> {
     /// Checks `bytes` and reads them in place.
     ///
-    /// Time: one pass for the checksum, and layers times tensors for the memory plan.
+    /// Time: one pass for the checksum, one at most for the weights' proofs, and
+    /// [`MAX_LAYERS`](super::MAX_LAYERS)² / 2 looks at records for the memory plan.
     ///
     /// # Errors
     /// Whatever is wrong first; see [`ModelError`].
@@ -209,6 +210,12 @@ impl<'a> Model<'a> {
             },
             offset: u32_at(record, 12) as usize,
         }
+    }
+
+    /// The byte of tensor record `index` that means nothing yet.
+    pub(crate) fn tensor_reserved(&self, index: usize) -> u8 {
+        let at = (u32_at(self.bytes, 28) as usize).saturating_add(index * TENSOR_BYTES);
+        u8_at(self.bytes, at + 7)
     }
 
     /// Layer `index`, decoded; none beyond the last.

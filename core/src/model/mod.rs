@@ -7,8 +7,10 @@
 mod builder;
 mod bytes;
 mod check;
+mod filter;
 mod header;
 mod layer;
+mod record;
 
 #[cfg(feature = "std")]
 pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
@@ -17,6 +19,10 @@ pub use layer::{Layer, Operator};
 
 /// Format version that this build writes, and the only one that it reads.
 pub const FORMAT_VERSION: u16 = 2;
+
+/// Most layers of a model. The largest EfficientNet has about 450; the memory plan's check looks at
+/// pairs of layers and tensors, and stays short on a chip.
+pub const MAX_LAYERS: usize = 1024;
 
 #[cfg(all(test, feature = "std"))]
 mod tests;

@@ -14,7 +14,7 @@ fn main() -> std::process::ExitCode {
 fn main() -> ! {
     use pupil_core::model::Model;
     use pupil_firmware::app::{App, describe};
-    use pupil_firmware::board::{self, BOARD, Console, Ticks, exit, fail};
+    use pupil_firmware::board::{self, BOARD, Console, Student, Ticks, exit, fail};
     use pupil_firmware::camera::EmbeddedImages;
     use pupil_firmware::decision::Policy;
     use pupil_firmware::images::Images;
@@ -37,7 +37,9 @@ fn main() -> ! {
         fail("taken")
     };
     let camera = EmbeddedImages::new(images);
-    let images = App::new(&model, arena, camera, clock, Policy::default())
+    // Only the kernels of this student are linked.
+    let app = App::<_, _, Student>::with_operators(&model, arena, camera, clock, Policy::default());
+    let images = app
         .and_then(|mut app| app.run(&mut Console))
         .unwrap_or_else(|error| fail(error.word()));
 

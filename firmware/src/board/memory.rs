@@ -6,13 +6,23 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::boards::Board;
+use pupil_core::kernels::{OperatorSet, Operators};
 
 /// Bytes at an address that every kernel likes.
 #[repr(align(16))]
 struct Aligned<T: ?Sized>(T);
 
-// static MODEL: &Aligned<[u8]>, static IMAGES: &[u8], const ARENA_LEN: usize, pub const BOARD: Board
+// static MODEL: &Aligned<[u8]>, static IMAGES: &[u8], const ARENA_LEN: usize,
+// const OPERATORS: u32, pub const BOARD: Board
 include!(concat!(env!("OUT_DIR"), "/memory.rs"));
+
+/// The operators of the packed student: no other's kernels are linked.
+#[derive(Debug)]
+pub struct Student;
+
+impl Operators for Student {
+    const SET: OperatorSet = OperatorSet::from_bits(OPERATORS);
+}
 
 static mut ARENA: Aligned<[i8; ARENA_LEN]> = Aligned([0; ARENA_LEN]);
 static TAKEN: AtomicBool = AtomicBool::new(false);

@@ -18,7 +18,7 @@ pub use self::cases::{Workplace, take_workplace};
 pub use self::console::{Console, exit, fail};
 #[cfg(target_arch = "arm")]
 pub use self::cortex_m::Ticks;
-pub use self::memory::{BOARD, images, packed_model, take_arena};
+pub use self::memory::{BOARD, Student, images, packed_model, take_arena};
 #[cfg(target_arch = "riscv32")]
 pub use self::riscv::Ticks;
 pub use self::stack::{paint_stack, stack_room, stack_used};

@@ -4,11 +4,16 @@
 use core::ops::Range;
 
 use super::gemm::{Border, BorderPair, Columns, Gemm, Lines};
-use crate::kernels::Filter;
+use crate::kernels::{Filter, OperatorSet, Operators};
 
 /// Convolution of any kernel and stride; see [`crate::kernels::conv`]. False where the layer is not
 /// in the pair layout, or weights, scratch memory or input are misaligned.
-pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) -> bool {
+pub fn conv<O: Operators>(
+    f: &Filter<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) -> bool {
     let lengths = input.len() >= f.input.len() && output.len() >= f.output.len();
     let Some(weights) = f.pairs().filter(|_| lengths) else {
         return false;
@@ -18,7 +23,10 @@ pub fn conv(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8])
     };
     let input = &input[..f.input.len()];
     if f.window.is_pointwise() {
-        return pointwise(f, &mut gemm, input, output);
+        return O::SET.has(OperatorSet::POINTWISE) && pointwise(f, &mut gemm, input, output);
+    }
+    if !O::SET.has(OperatorSet::CONV) {
+        return false;
     }
     let job = Job::new(f);
     if !job.whole_words && !gemm.has_buffer() {

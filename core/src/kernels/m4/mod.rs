@@ -2,8 +2,10 @@
 //!
 //! A micro-kernel file holds assembly, with its register budget and instruction counts in the
 //! header, behind functions that check every length: the only `unsafe` of this crate.
-//! `docs/kernels.md` explains the loops. Functions return false where weights, scratch memory or
-//! layout are not theirs; the portable kernel runs then.
+//! `docs/kernels.md` explains the loops. Functions return false, with the output unchanged, where
+//! weights, scratch memory or layout are not theirs. For the natural layout and for factors beyond
+//! the fast forms the portable kernel runs then; packed layouts have no second kernel on a chip,
+//! because parser and interpreter have seen to everything that this one wants.
 //!
 //! Depthwise, add, multiply, sums, pools and lookup have twins of their blocks in plain Rust beside
 //! the assembly, which read the same packed layout: the host's tests run them.

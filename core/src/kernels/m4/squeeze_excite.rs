@@ -39,6 +39,11 @@ pub const fn scratch_words(c: usize) -> usize {
     c * pixels_a_row(c) / 2
 }
 
+/// Whether a multiplication has a form here.
+pub fn is_fast(p: &MulParams) -> bool {
+    Form::of(p).is_some()
+}
+
 /// How four values are made; see above.
 #[derive(Clone, Copy, Debug)]
 struct Form {

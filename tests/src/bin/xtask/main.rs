@@ -7,6 +7,7 @@ mod elf;
 mod gpu;
 mod peers;
 mod qemu;
+mod size;
 mod steps;
 mod toolchain;
 mod train_bench;
@@ -31,6 +32,7 @@ cargo xtask bench train    training speed of three nets, samples a second
     --pytorch              beside PyTorch, from PyPI into a private environment
     --threads N --pairs N --net A|H|G --json
     --vectors DIR          layer vectors instead, as `conformance` reads them
+cargo xtask size [--json]  bytes of code of each operator's kernels in a Cortex-M4F firmware
 
 Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["qemu", rest @ ..] => qemu::main(rest),
         ["bench", "train", rest @ ..] => train_bench::main(rest),
         ["bench", rest @ ..] => bench::main(rest),
+        ["size", rest @ ..] => size::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),
         [other, ..] => Err(anyhow::anyhow!(
             "unknown task `{other}`\n  do:    cargo xtask help"

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::boards::{all as all_boards, machine, targets};
 use super::command::{capture, command, out, target_dir};
-use super::{bench, qemu, toolchain};
+use super::{bench, qemu, size, toolchain};
 
 /// Tests that ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ struct Report {
 /// A step: its name, what it does, and the function.
 type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("setup", "QEMU and a compiler for bare-metal targets", setup),
     ("fmt", "formatting", || {
         cargo(&["cargo fmt --all --check -- --color never"])
@@ -75,6 +75,11 @@ const STEPS: [Step; 13] = [
         "qemu",
         "device and host to the byte: four boards, random layers on M4 and M7",
         boards,
+    ),
+    (
+        "size",
+        "firmware has its student's kernels and no others",
+        linked,
     ),
     ("lock", "Cargo.lock is up to date", || {
         cargo(&["cargo metadata --locked --format-version 1"])
@@ -191,15 +196,24 @@ pub fn read_counts(text: &str) -> Counts {
     counts
 }
 
+fn linked() -> anyhow::Result<Report> {
+    size::check()?;
+    Ok(one_passed())
+}
+
 fn setup() -> anyhow::Result<Report> {
     toolchain::setup()?;
-    Ok(Report {
+    Ok(one_passed())
+}
+
+fn one_passed() -> Report {
+    Report {
         counts: Counts {
             passed: 1,
             ..Counts::default()
         },
         text: String::new(),
-    })
+    }
 }
 
 fn clippy() -> anyhow::Result<Report> {

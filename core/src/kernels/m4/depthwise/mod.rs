@@ -18,12 +18,9 @@ mod twin;
 mod walker;
 
 use self::layout::{Expand, GROUP};
-#[cfg(not(arm_dsp))]
-use self::twin as ops;
-#[cfg(arm_dsp)]
-use self::walker as ops;
 use crate::kernels::m4::clamp::clamp;
 use crate::kernels::maps::Maps;
+use crate::kernels::operators::{OperatorSet, Operators};
 use crate::kernels::row_pairs::{Form, Kernel};
 use crate::shape::{Shape, Window};
 
@@ -92,15 +89,27 @@ impl Layer<'_> {
 
     /// Runs the layer; false, with the output unchanged, where slices are too short or, on a chip,
     /// the words are no aligned ones.
-    pub fn run(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
+    pub fn run<O: Operators>(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
         if !self.fits(maps, scratch) {
             return false;
         }
         match self.form {
-            Form::Blocks(kernel) => ops::run(self, kernel, maps, scratch),
-            Form::Any => any::run(self, maps, scratch),
+            #[cfg(arm_dsp)]
+            Form::Blocks(kernel) => {
+                let Some(code) = asm::Code::of::<O>(kernel) else {
+                    return false;
+                };
+                walker::run::<O>(self, kernel, &code, maps, scratch);
+            }
+            #[cfg(not(arm_dsp))]
+            Form::Blocks(kernel) => twin::run(self, kernel, maps, scratch),
+            Form::Any if O::SET.has(OperatorSet::DEPTHWISE_ANY) => any::run(self, maps, scratch),
+            Form::Any => return false,
         }
-        if self.table.is_none() && self.act != (i8::MIN, i8::MAX) {
+        if O::SET.has(OperatorSet::DEPTHWISE_CLAMP)
+            && self.table.is_none()
+            && self.act != (i8::MIN, i8::MAX)
+        {
             let len = self.output.len();
             clamp(self.act, maps.output().get_mut(..len).unwrap_or(&mut []));
         }

@@ -2,9 +2,10 @@
 //! become pair rows, and where each call of the block kernels reads and writes.
 #![allow(unsafe_code)]
 
-use super::asm::{Frame, entry, pupil_m4_dw_expand_64, pupil_m4_dw_expand_96, pupil_m4_dw_half};
+use super::asm::{Code, Frame, pupil_m4_dw_half};
 use super::layout::{Expand, GROUP, Run};
 use super::{Group, Layer, Maps, groups, twin};
+use crate::kernels::operators::{OperatorSet, Operators};
 use crate::kernels::row_pairs::Kernel;
 use core::marker::PhantomData;
 
@@ -15,8 +16,15 @@ use core::marker::PhantomData;
 /// the pixel; pair rows lie in [`Kernel::scratch_words`]; outputs are those of existing rows and
 /// columns, because a step is 0 where the second one does not exist.
 #[inline(never)] // registers of its own for the loop
-pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
-    let walker = &mut Walker::new(layer, kernel, maps, scratch);
+pub fn run<O: Operators>(
+    layer: &Layer<'_>,
+    kernel: Kernel,
+    code: &Code,
+    maps: &mut Maps<'_>,
+    scratch: &mut [u32],
+) {
+    let walker = &mut Walker::new(layer, kernel, code, maps, scratch);
+    let narrow = O::SET.has(OperatorSet::DEPTHWISE_NARROW) && walker.narrow;
     let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
     let slack = 8 * kernel.slack(layer.output.h);
     let (steps, last_row) = (layer.output.h.div_ceil(2), layer.input.h - 1);
@@ -37,11 +45,11 @@ pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut
             }
             while at < base + live {
                 let to = walker.scratch.wrapping_add(at);
-                if row < last_row && !walker.narrow {
+                if row < last_row && !narrow {
                     // SAFETY: both image rows exist, and the pair row lies in the scratch.
                     unsafe { expand_to(upper, image_row, to, &raw const walker.expand) }
                 } else {
-                    walker.border(row, upper, to, last_row);
+                    walker.border::<O>(row, upper, to, last_row);
                 }
                 row = row.wrapping_add(2);
                 upper = upper.wrapping_add(two_rows);
@@ -50,7 +58,7 @@ pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut
             if 2 * step + 1 == layer.output.h {
                 walker.frames.iter_mut().for_each(|frame| frame.row = 0);
             }
-            if walker.many == 1 {
+            if walker.many == 1 || !O::SET.has(OperatorSet::DEPTHWISE_MANY) {
                 walker.blocks(ahead);
             } else {
                 walker.many(layer, &group, ahead);
@@ -91,6 +99,7 @@ impl<'w> Walker<'w> {
     fn new(
         layer: &Layer<'w>,
         kernel: Kernel,
+        code: &Code,
         maps: &'w mut Maps<'_>,
         scratch: &'w mut [u32],
     ) -> Self {
@@ -107,12 +116,8 @@ impl<'w> Walker<'w> {
         });
         let runs = Run::of(layer.output.w, layer.output.c);
         Self {
-            entry: entry(kernel),
-            expand_to: if kernel.pitch() == 64 {
-                pupil_m4_dw_expand_64
-            } else {
-                pupil_m4_dw_expand_96
-            },
+            entry: code.blocks,
+            expand_to: code.expand,
             image_row: layer.input.w * layer.input.c,
             input,
             output,
@@ -204,7 +209,7 @@ impl<'w> Walker<'w> {
     /// Makes a pair row at the image's border, or of fewer than four channels: of image row `row`,
     /// which begins at `upper`, and the one below.
     #[inline(never)]
-    fn border(&self, row: usize, upper: *const i8, to: *mut u32, last_row: usize) {
+    fn border<O: Operators>(&self, row: usize, upper: *const i8, to: *mut u32, last_row: usize) {
         let below = upper.wrapping_add(self.image_row);
         // The rows to read, and the half that is padding.
         let (a, b, padding) = if row < last_row {
@@ -226,7 +231,7 @@ impl<'w> Walker<'w> {
             // no image column is read.
             return unsafe { (self.expand_to)(self.input, 0, to, &padding) };
         };
-        if self.narrow {
+        if self.narrow && O::SET.has(OperatorSet::DEPTHWISE_NARROW) {
             self.narrow(a, b, to);
         } else {
             // SAFETY: the image rows exist, and the pair row lies in the scratch.

@@ -1,36 +1,9 @@
-//! Depthwise micro-kernels for the Arm DSP extension (Cortex-M4, M7).
-//!
-//! Data are *pair words*: one column of two image rows, the upper row's value in the low half,
-//! the lower row's in the high half, both sign-extended. SMLAD multiplies both by two weights of
-//! one column and adds: two taps an instruction. `twin.rs` is the same in plain Rust.
-//!
-//! # Layout of pair rows
-//! Two columns of four channels are 8 words (32 bytes): channel 0 left, channel 0 right, channel
-//! 1 left, … The pair rows that one step reads are interleaved: column pair j of row i of the
-//! step lies at byte `pitch * j + 32 * i`, so that every load of a block has an immediate offset
-//! from one pointer.
-//!
-//! # Registers of a block: two rows by two columns of one channel
-//! | kernel | r0 | r1 | r2–r7 | r8–r11 | r12, lr |
-//! |---|---|---|---|---|---|
-//! | 3x3 stride 1 | pair rows | output | 6 weight words | sums | two columns |
-//! | 3x3 stride 2 | pair rows | output | 5 weight words, fifth column | sums | two columns |
-//! | 5x5 stride 1 | pair rows | output | r2 weight pointer, 5 of 20 words | sums | two columns |
-//!
-//! All 14 registers are in use; bias, multiplier, steps and ends are in the frame on the stack.
-//!
-//! # Way of a sum to an int8
-//! *Fast*, where the output's zero point is its lower clamp of −128: ties away from zero and ties
-//! up differ on negative numbers only, which saturate. Both roundings are then one floor:
-//! floor(a m / 2^(31+e) + 2^(−1−e) + 1/2). The packer multiplies weights and bias by 2^(13−e), so
-//! that SMMLA with c = 2^11 + 2^(11−e) + z 2^12 and SSAT with a shift of 12 do all of it.
-//!
-//! *Away*: weights and bias doubled, SMMLAR with c = 2^(e−1) + z 2^e, less one where the sum is
-//! negative, a shift by e, SSAT, and the table if there is one. r1 is a temporary here, the output
-//! pointer waits in the frame.
+//! The block kernels: two rows by two columns of one channel.
 #![allow(unsafe_code)]
 
-use super::layout::{Expand, Run};
+use super::expand::{pupil_m4_dw_expand_64, pupil_m4_dw_expand_96};
+use crate::kernels::m4::depthwise::layout::{Expand, Run};
+use crate::kernels::operators::{OperatorSet, Operators};
 use crate::kernels::row_pairs::Kernel;
 use core::arch::global_asm;
 
@@ -38,120 +11,6 @@ global_asm!(
     dsp!(),
     r#"
     .syntax unified
-
-    @ A column of four channels: bytes at r0 and at r0 + r1 become four pair words; r0 goes on.
-    .macro PDW_COLUMN w0, w1, w2, w3
-    ldr    \w2, [r0]
-    ldr    \w3, [r0, r1]
-    add    r0, r0, r3
-    sxtb16 \w0, \w2
-    sxtb16 \w1, \w3
-    sxtb16 r12, \w2, ror #8
-    sxtb16 \w3, \w3, ror #8
-    pkhtb  \w2, \w1, \w0, asr #16
-    pkhbt  \w0, \w0, \w1, lsl #16
-    pkhbt  \w1, r12, \w3, lsl #16
-    pkhtb  \w3, \w3, r12, asr #16
-    .endm
-
-    .macro PDW_PADDING value, a, b, c, d
-    mov    \a, \value
-    mov    \b, \value
-    mov    \c, \value
-    mov    \d, \value
-    .endm
-
-    @ r0 upper row, r1 lower row less upper row, r2 pair row,
-    @ r3 -> channels, zero points, pairs: before, whole, half before, half after, after.
-    @ r4-r11 eight words of a column pair, r12 temporary, lr count, r3 channels = 14.
-    .macro PDW_EXPAND name, pitch, planar
-    .section .text.\name, "ax", %progbits
-    .global \name
-    .thumb_func
-    \name:
-    push   {{r3-r11, lr}}
-    ldm    r3, {{r3, r4, r12, lr}}
-    cmp    r12, #0
-    beq    2f
-    PDW_PADDING r4, r5, r6, r7, r8
-    PDW_PADDING r4, r9, r10, r11, r11
-1:  stm    r2, {{r4-r11}}
-    add    r2, r2, #\pitch
-    subs   r12, #1
-    bne    1b
-2:  ldr    r5, [sp]
-    ldr    r5, [r5, #16]
-    cbz    r5, 3f
-    .if \planar
-    PDW_PADDING r4, r5, r6, r7, r7
-    PDW_COLUMN r8, r9, r10, r11
-    .else
-    PDW_PADDING r4, r6, r8, r10, r10
-    PDW_COLUMN r5, r7, r9, r11
-    .endif
-    stm    r2, {{r4-r11}}
-    add    r2, r2, #\pitch
-3:  cmp    lr, #0
-    beq    5f
-4:  .if \planar
-    PDW_COLUMN r4, r5, r6, r7
-    PDW_COLUMN r8, r9, r10, r11
-    stm    r2!, {{r4-r11}}
-    .else
-    PDW_COLUMN r4, r6, r8, r10
-    PDW_COLUMN r5, r7, r9, r11
-    stm    r2, {{r4-r11}}
-    add    r2, r2, #\pitch
-    .endif
-    subs   lr, #1
-    bne    4b
-5:  ldr    r12, [sp]
-    ldr    lr, [r12, #4]
-    ldrd   r4, r5, [r12, #20]
-    cbz    r4, 6f
-    str    r5, [sp]
-    .if \planar
-    PDW_COLUMN r4, r5, r6, r7
-    PDW_PADDING lr, r8, r9, r10, r11
-    .else
-    PDW_COLUMN r4, r6, r8, r10
-    PDW_PADDING lr, r5, r7, r9, r11
-    .endif
-    stm    r2, {{r4-r11}}
-    add    r2, r2, #\pitch
-    ldr    r5, [sp]
-6:  cbz    r5, 8f
-    mov    r12, r5
-    PDW_PADDING lr, r4, r5, r6, r7
-    PDW_PADDING lr, r8, r9, r10, r11
-7:  stm    r2, {{r4-r11}}
-    add    r2, r2, #\pitch
-    subs   r12, #1
-    bne    7b
-8:  pop    {{r3-r11, pc}}
-    .endm
-
-    @ One half of every word of a pair row: r0 first half, r1 value, r2 column pairs, r3 pitch.
-    .section .text.pupil_m4_dw_half, "ax", %progbits
-    .global pupil_m4_dw_half
-    .thumb_func
-    pupil_m4_dw_half:
-    strh   r1, [r0]
-    strh   r1, [r0, #4]
-    strh   r1, [r0, #8]
-    strh   r1, [r0, #12]
-    strh   r1, [r0, #16]
-    strh   r1, [r0, #20]
-    strh   r1, [r0, #24]
-    strh   r1, [r0, #28]
-    add    r0, r0, r3
-    subs   r2, #1
-    bne    pupil_m4_dw_half
-    bx     lr
-
-    PDW_EXPAND pupil_m4_dw_expand_64, 64, 0
-    PDW_EXPAND pupil_m4_dw_expand_96, 96, 0
-    PDW_EXPAND pupil_m4_dw_expand_planar, 32, 1
 
     @ Frame: 0 bias, 4 m, 8 c, 12 e, 16 output, 20 weights, 24 parameters, 28 their end,
     @ 32 column step, 36 row step, 40 end of the pair rows, 44 and 48 what a channel goes back by
@@ -409,7 +268,7 @@ global_asm!(
 /// What the block kernels read first.
 #[repr(C)]
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(in super::super) struct Frame {
     pub src: *const u32,
     pub out: *mut i8,
     pub params: *const u32,
@@ -424,20 +283,6 @@ pub(super) struct Frame {
 }
 
 unsafe extern "C" {
-    pub(super) fn pupil_m4_dw_expand_64(
-        a: *const i8,
-        b_less_a: usize,
-        to: *mut u32,
-        expand: *const Expand,
-    );
-    pub(super) fn pupil_m4_dw_expand_96(
-        a: *const i8,
-        b_less_a: usize,
-        to: *mut u32,
-        expand: *const Expand,
-    );
-    fn pupil_m4_dw_expand_planar(a: *const i8, b_less_a: usize, to: *mut u32, e: *const Expand);
-    pub(super) fn pupil_m4_dw_half(first: *mut u16, value: u32, pairs: usize, pitch: usize);
     fn pupil_m4_dw3x3s1_fast(frame: *const Frame);
     fn pupil_m4_dw3x3s1(frame: *const Frame);
     fn pupil_m4_dw3x3s2_fast(frame: *const Frame);
@@ -446,32 +291,8 @@ unsafe extern "C" {
     fn pupil_m4_dw5x5s1(frame: *const Frame);
 }
 
-/// Two image rows of four channels, at `upper` and `lower` of `input`, to a pair row in the planar
-/// layout of `any.rs`: four words a column, column pairs side by side.
-#[inline(always)]
-pub fn expand_planar(
-    e: &Expand,
-    input: &[i8],
-    upper: usize,
-    lower: usize,
-    scratch: &mut [u32],
-    at: usize,
-) {
-    let fits =
-        upper.max(lower) + e.reach <= input.len() && at + 8 * e.column_pairs() <= scratch.len();
-    if !fits {
-        return;
-    }
-    let a = input.as_ptr().wrapping_add(upper);
-    let to = scratch.as_mut_ptr().wrapping_add(at);
-    // SAFETY: each row reads 4 bytes at `e.columns()` pixels, `reach` bytes, checked to lie in
-    // `input`; 8 words a column pair are written, one after the other, checked to lie in
-    // `scratch`. The callee keeps the C ABI.
-    unsafe { pupil_m4_dw_expand_planar(a, lower.wrapping_sub(upper), to, e) }
-}
-
 impl Frame {
-    pub(super) fn new(kernel: Kernel, run: &Run, table: *const i8) -> Self {
+    pub(in super::super) fn new(kernel: Kernel, run: &Run, table: *const i8) -> Self {
         let advance = run.blocks * kernel.block_bytes();
         Self {
             src: core::ptr::null(),
@@ -489,15 +310,29 @@ impl Frame {
     }
 }
 
-#[inline(always)]
-/// A kernel's code.
-pub(super) fn entry(kernel: Kernel) -> unsafe extern "C" fn(*const Frame) {
-    match kernel {
-        Kernel::K3S1 { fast: true } => pupil_m4_dw3x3s1_fast,
-        Kernel::K3S1 { fast: false } => pupil_m4_dw3x3s1,
-        Kernel::K3S2 { fast: true } => pupil_m4_dw3x3s2_fast,
-        Kernel::K3S2 { fast: false } => pupil_m4_dw3x3s2,
-        Kernel::K5S1 { fast: true } => pupil_m4_dw5x5s1_fast,
-        Kernel::K5S1 { fast: false } => pupil_m4_dw5x5s1,
+/// A kernel's code, and that of the pair rows that it reads.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Code {
+    pub blocks: unsafe extern "C" fn(*const Frame),
+    pub expand: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
+}
+
+impl Code {
+    /// None for a kernel that is not among the operators `O`: its code is not linked.
+    #[inline(always)]
+    pub(in super::super) fn of<O: Operators>(kernel: Kernel) -> Option<Self> {
+        type Blocks = unsafe extern "C" fn(*const Frame);
+        type Rows = unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand);
+        let code = |k: Kernel, blocks: Blocks, expand: Rows| {
+            let linked = O::SET.has(OperatorSet::of_kernel(k));
+            (linked && k == kernel).then_some(Self { blocks, expand })
+        };
+        let (e64, e96): (Rows, Rows) = (pupil_m4_dw_expand_64, pupil_m4_dw_expand_96);
+        code(Kernel::K3S1 { fast: true }, pupil_m4_dw3x3s1_fast, e64)
+            .or_else(|| code(Kernel::K3S1 { fast: false }, pupil_m4_dw3x3s1, e64))
+            .or_else(|| code(Kernel::K3S2 { fast: true }, pupil_m4_dw3x3s2_fast, e96))
+            .or_else(|| code(Kernel::K3S2 { fast: false }, pupil_m4_dw3x3s2, e96))
+            .or_else(|| code(Kernel::K5S1 { fast: true }, pupil_m4_dw5x5s1_fast, e96))
+            .or_else(|| code(Kernel::K5S1 { fast: false }, pupil_m4_dw5x5s1, e96))
     }
 }

@@ -1,0 +1,356 @@
+//! The assembly of [`super`] and what it is called with.
+#![allow(unsafe_code)]
+
+use core::arch::naked_asm;
+
+/// The kernel's arguments; it copies them to its own frame on the stack. Offsets are those in the
+/// assembly.
+#[repr(C)]
+pub(super) struct Frame {
+    /// 0: expanded columns.
+    pub x: *mut u32,
+    /// 4, 8: where the columns' outputs begin. The next pair's follow column 1's.
+    pub out: [*mut i8; 2],
+    /// 12: end of the expanded columns.
+    pub x_end: *const u32,
+    /// 16: the weights.
+    pub stream: *const u8,
+    /// 20: output channels.
+    pub out_ch: usize,
+    /// 24: end of column 1's outputs of a row's last pair.
+    pub line_end: *mut i8,
+    /// 28: channels of the last block, 0 for four.
+    pub rest: usize,
+    /// 32: first row of the next pair's column 0.
+    pub input: *const i8,
+    /// 36: bytes from column 0 to column 1.
+    pub column_step: usize,
+    /// 40: where expansion (or gathering) of the first row begins.
+    pub destination: *mut u8,
+    /// 44: bytes of a row.
+    pub run: usize,
+    /// 48: bytes from the end of a row to the beginning of the next.
+    pub row_advance: usize,
+    /// 52: bytes from a pair to the next.
+    pub pair_step: usize,
+    /// 56: where expansion (or gathering) of the last row ends.
+    pub destination_end: *mut u8,
+    /// 60: the fused table.
+    pub table: *const u8,
+    /// 64: gathered bytes of both columns.
+    pub buffer: *mut u8,
+    /// 68: steps of two taps; the kernel keeps its entry address here.
+    pub steps: usize,
+    /// 72: index of the mode; the kernel keeps the address of its code here.
+    pub mode: usize,
+    /// 76: index of the expansion; as above.
+    pub expand: usize,
+    /// 80: rows of outputs.
+    pub lines: usize,
+    /// 84: bytes from a row's outputs to the next row's.
+    pub line_step: usize,
+    /// 88: bytes from the end of a row's columns to the next row's first.
+    pub line_input: usize,
+    /// 92: bytes from the end of a row's outputs to the next row's first.
+    pub line_output: usize,
+    /// 96: bytes from column 0's output to column 1's, at the begin of a row.
+    pub line_column: usize,
+}
+
+/// Ways from the input to expanded columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Expand {
+    /// Rows are multiples of 8 bytes at multiples of 4.
+    Eights = 0,
+    /// The same; every value is doubled.
+    EightsDoubled = 1,
+    /// Words at any address. Rows are multiples of 4 bytes; a single row may be of any length, and
+    /// up to 3 bytes behind it are read.
+    Words = 2,
+    /// Rows of any length at any address, gathered first.
+    Bytes = 3,
+    /// Three rows of 9 bytes: 3x3 windows of three channels.
+    ThreeByThree = 4,
+    /// The columns are expanded already.
+    Nothing = 5,
+}
+
+// SAFETY of the assembly: it reads and writes through the frame's pointers only, as far as the
+// checks of `Gemm::run` allow: the input's rows, the scratch memory, the blocks of the stream up to
+// the one with the flag LAST and, if `rest` is not 0, the one behind it, and the columns' outputs.
+// It keeps r4–r11 and the stack as AAPCS demands, calls nothing, and uses no other memory than its
+// frame below the stack pointer.
+/// See the module's documentation.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
+    naked_asm!(
+        dsp!(),
+        gemm_macros!(),
+        "
+    push {r4-r11, lr}
+    sub sp, #116
+    ldm r0!, {r1-r10}
+    stm sp, {r1-r10}
+    ldm r0!, {r1-r10}
+    rsb r8, r8, #1
+    and r8, r8, #15
+    mov r11, #48
+    adr.w r12, 20f
+    mla r8, r8, r11, r12
+    orr r8, r8, #1
+    adr.w r12, 90f
+    ldr r9, [r12, r9, lsl #2]
+    add r10, r10, #4
+    add r9, r9, r12
+    ldr r10, [r12, r10, lsl #2]
+    add r10, r10, r12
+    add r12, sp, #40
+    stm r12!, {r1-r10}
+    ldm r0, {r1-r5}
+    stm r12, {r1-r5}
+
+10: add r12, sp, #32
+    ldm r12, {r0-r5}
+    add r5, r5, r0
+    add r1, r1, r0
+    str r5, [r12]
+    ldr pc, [sp, #76]
+
+    .balign 4
+90: .word 30f - 90b + 1
+    .word 31f - 90b + 1
+    .word 32f - 90b + 1
+    .word 33f - 90b + 1
+    .word 40f - 90b + 1
+    .word 43f - 90b + 1
+    .word 50f - 90b + 1
+    .word 70f - 90b + 1
+    .word 45f - 90b + 1
+    .word 15f - 90b + 1
+
+70: mov r12, r4
+    ldr r5, [sp, #12]
+    ldr r6, [sp]
+    mov r4, r2
+    sub r5, r5, r6
+    lsr r5, r5, #2
+    add r6, r4, r5
+    ldr lr, [sp, #56]
+71: subs r3, #4
+    blt 73f
+72: ldr r7, [r0], #4
+    ldr r8, [r1], #4
+    subs r3, #4
+    str r7, [r4], #4
+    str r8, [r6], #4
+    bge 72b
+73: adds r3, #4
+    beq 75f
+74: ldrb r7, [r0], #1
+    ldrb r8, [r1], #1
+    subs r3, #1
+    strb r7, [r4], #1
+    strb r8, [r6], #1
+    bne 74b
+75: cmp r4, lr
+    beq 76f
+    add r0, r0, r12
+    add r1, r1, r12
+    ldr r3, [sp, #44]
+    b 71b
+76: ldr r0, [sp, #64]
+    ldr r2, [sp]
+    add r1, r0, r5
+    mov r3, r5
+51: ldr r4, [r0], #4
+    ldr r8, [r1], #4
+    G_FOUR r4, r8, 0
+    subs r3, #4
+    bgt 51b
+    b 15f
+
+50: ldr r4, [r0], #4
+    ldr r8, [r1], #4
+    G_FOUR r4, r8, 0
+    subs r3, #4
+    bgt 50b
+    ldr r12, [sp, #56]
+    cmp r2, r12
+    beq 15f
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 50b
+
+45: add r10, r4, #9
+    ldr r4, [r0]
+    ldr r8, [r1]
+    G_FOUR r4, r8, 0
+    ldr r4, [r0, #4]
+    ldr r8, [r1, #4]
+    G_FOUR r4, r8, 0
+    ldrb r4, [r0, #8]
+    ldrb r8, [r1, #8]
+    ldr r5, [r0, r10]
+    ldr r9, [r1, r10]
+    orr r4, r4, r5, lsl #8
+    orr r8, r8, r9, lsl #8
+    G_FOUR r4, r8, 0
+    add r0, r0, r10
+    add r1, r1, r10
+    ldr r4, [r0, #3]
+    ldr r8, [r1, #3]
+    G_FOUR r4, r8, 0
+    ldrh r4, [r0, #7]
+    ldrh r8, [r1, #7]
+    ldr r5, [r0, r10]
+    ldr r9, [r1, r10]
+    pkhbt r4, r4, r5, lsl #16
+    pkhbt r8, r8, r9, lsl #16
+    G_FOUR r4, r8, 0
+    add r0, r0, r10
+    add r1, r1, r10
+    ldr r4, [r0, #2]
+    ldr r8, [r1, #2]
+    G_FOUR r4, r8, 0
+    ldr r4, [r0, #5]
+    ldr r8, [r1, #5]
+    lsr r4, r4, #8
+    lsr r8, r8, #8
+    G_FOUR r4, r8, 0
+    b 15f
+
+43: G_EIGHTS 1
+40: G_EIGHTS 0
+
+15: ldr r0, [sp]
+    ldr r1, [sp, #16]
+16: ldm r1!, {r2-r5}
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r7, r11, r12, r3
+    smlad r3, r10, r12, r3
+    sxtb16 r12, r12
+    smlad r9, r11, lr, r5
+    smlad r5, r10, lr, r5
+    sxtb16 lr, lr
+    smlad r6, r11, r12, r2
+    smlad r2, r10, r12, r2
+    smlad r8, r11, lr, r4
+    smlad r4, r10, lr, r4
+    ldr pc, [sp, #68]
+    .balign 4
+20:
+    .rept 16
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r3, r10, r12, r3
+    smlad r7, r11, r12, r7
+    sxtb16 r12, r12
+    smlad r5, r10, lr, r5
+    smlad r9, r11, lr, r9
+    sxtb16 lr, lr
+    smlad r2, r10, r12, r2
+    smlad r6, r11, r12, r6
+    smlad r4, r10, lr, r4
+    smlad r8, r11, lr, r8
+    .endr
+    ldr r10, [sp, #12]
+    cmp r0, r10
+    bne 20b
+    ldr pc, [sp, #72]
+
+30: G_SPLIT
+    .irp a, r2, r4, r6, r8
+    lsl \\a, \\a, #1
+    .endr
+    G_RELU smmlar, r2, r6
+    G_RELU smmla, r3, r7
+    G_RELU smmlar, r4, r8
+    G_RELU smmla, r5, r9
+    G_PACK
+    G_STORE
+    b 80f
+31: G_SPLIT
+    G_RELU smmlar, r2, r6
+    G_RELU smmla, r3, r7
+    G_RELU smmlar, r4, r8
+    G_RELU smmla, r5, r9
+    G_PACK
+    G_STORE
+    b 80f
+33: G_SPLIT
+    G_EXACT
+    ldr r12, [sp, #60]
+    .irp a, r2, r3, r4, r5, r6, r7, r8, r9
+    usat \\a, #8, \\a
+    .endr
+    .irp a, r2, r3, r4, r5, r6, r7, r8, r9
+    ldrb \\a, [r12, \\a]
+    .endr
+    orr r2, r2, r3, lsl #8
+    orr r6, r6, r7, lsl #8
+    orr r2, r2, r4, lsl #16
+    orr r6, r6, r8, lsl #16
+    orr r2, r2, r5, lsl #24
+    orr r6, r6, r9, lsl #24
+    G_STORE
+    b 80f
+32: G_SPLIT
+    G_EXACT
+    G_PACK
+    G_STORE
+
+80: ldr r3, [sp, #28]
+    cbnz r3, 85f
+81: ldrd r3, r4, [sp, #20]
+    add r3, lr, r3
+    cmp lr, r4
+    strd lr, r3, [sp, #4]
+    bne 10b
+    ldrd r5, r6, [sp, #80]
+    subs r5, #1
+    beq 84f
+    add r4, r4, r6
+    str r5, [sp, #80]
+    str r4, [sp, #24]
+    ldrd r5, r6, [sp, #88]
+    ldr r4, [sp, #32]
+    add lr, lr, r6
+    add r4, r4, r5
+    ldr r5, [sp, #96]
+    str r4, [sp, #32]
+    add r3, lr, r5
+    strd lr, r3, [sp, #4]
+    b 10b
+84: add sp, #116
+    pop {r4-r11, pc}
+85: tst r11, #0x200
+    bne 86f
+    strd r10, lr, [sp, #100]
+    add r10, sp, #108
+    add lr, sp, #112
+    strd r10, lr, [sp, #4]
+    b 16b
+86: ldrd r10, lr, [sp, #100]
+87: strb r2, [r10], #1
+    strb r6, [lr], #1
+    lsr r2, r2, #8
+    lsr r6, r6, #8
+    subs r3, #1
+    bne 87b
+    b 81b
+
+    .purgem G_FOUR
+    .purgem G_EIGHTS
+    .purgem G_RELU
+    .purgem G_GENERAL
+    .purgem G_EXACT
+    .purgem G_SPLIT
+    .purgem G_PACK
+    .purgem G_STORE
+        ",
+        options(raw)
+    )
+}

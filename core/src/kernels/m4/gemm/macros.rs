@@ -1,0 +1,105 @@
+//! Parts of the kernel's assembly: four taps expanded, requantization of a block, and its stores.
+//!
+//! The registers are those of the inner loop: r2–r5 are column 0's sums, r6–r9 column 1's.
+
+/// Macros of the assembly in `kernel.rs`, which ends their life.
+macro_rules! gemm_macros {
+    () => {
+        "
+    .macro G_FOUR a, b, double
+    sxtb16 r12, \\a, ror #8
+    sxtb16 lr, \\b, ror #8
+    sxtb16 \\a, \\a
+    sxtb16 \\b, \\b
+    .if \\double
+    sadd16 r12, r12, r12
+    sadd16 lr, lr, lr
+    sadd16 \\a, \\a, \\a
+    sadd16 \\b, \\b, \\b
+    .endif
+    stm r2!, {\\a, \\b, r12, lr}
+    .endm
+    .macro G_EIGHTS double
+44: tst r3, #8
+    beq 41f
+    ldm r0!, {r4, r5}
+    ldm r1!, {r8, r9}
+    G_FOUR r4, r8, \\double
+    G_FOUR r5, r9, \\double
+    subs r3, #8
+    beq 42f
+41: ldm r0!, {r4-r7}
+    ldm r1!, {r8-r11}
+    G_FOUR r4, r8, \\double
+    G_FOUR r5, r9, \\double
+    G_FOUR r6, r10, \\double
+    G_FOUR r7, r11, \\double
+    subs r3, #16
+    bne 41b
+42: ldr r12, [sp, #56]
+    cmp r2, r12
+    beq 15f
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 44b
+    .endm
+    .macro G_RELU op, a, b
+    ldm r1!, {r10-r12}
+    \\op \\a, \\a, r10, r12
+    \\op \\b, \\b, r10, r12
+    asr \\a, \\a, r11
+    asr \\b, \\b, r11
+    .endm
+    .macro G_GENERAL a, b
+    ldm r1!, {r10-r12}
+    smmlar lr, \\a, r10, r12
+    add lr, lr, \\a, asr #31
+    asr \\a, lr, r11
+    smmlar lr, \\b, r10, r12
+    add lr, lr, \\b, asr #31
+    asr \\b, lr, r11
+    .endm
+    .macro G_EXACT
+    .irp a, r3, r5, r7, r9
+    asr \\a, \\a, #7
+    .endr
+    .irp a, r2, r4, r6, r8
+    lsl \\a, \\a, #1
+    .endr
+    G_GENERAL r2, r6
+    G_GENERAL r3, r7
+    G_GENERAL r4, r8
+    G_GENERAL r5, r9
+    .endm
+    .macro G_SPLIT
+    sub r3, r3, r2
+    sub r5, r5, r4
+    sub r7, r7, r6
+    sub r9, r9, r8
+    .endm
+    .macro G_PACK
+    pkhbt r2, r2, r4, lsl #16
+    pkhbt r3, r3, r5, lsl #16
+    pkhbt r6, r6, r8, lsl #16
+    pkhbt r7, r7, r9, lsl #16
+    usat16 r2, #8, r2
+    usat16 r3, #8, r3
+    usat16 r6, #8, r6
+    usat16 r7, #8, r7
+    orr r2, r2, r3, lsl #8
+    orr r6, r6, r7, lsl #8
+    eor r2, r2, #0x80808080
+    eor r6, r6, #0x80808080
+    .endm
+    .macro G_STORE
+    ldm sp, {r0, r10, lr}
+    str r2, [r10], #4
+    str r6, [lr], #4
+    strd r10, lr, [sp, #4]
+    cmp r11, #0x100
+    blt 16b
+    .endm
+"
+    };
+}

@@ -1,0 +1,12 @@
+//! Writes packed models: the only writer of the format. Host only.
+//!
+//! `spec` has what a layer is made of, `layers` adds operators, `packed` chooses the weights'
+//! layout, `file` plans the memory and writes the bytes.
+
+mod file;
+mod layers;
+mod packed;
+mod spec;
+
+pub use layers::ModelBuilder;
+pub use spec::{BuildError, Channel, Conv, Depthwise, Fused, Pad, Pool, TensorId};

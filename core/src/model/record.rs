@@ -1,0 +1,276 @@
+//! Fields of one layer record, and the operators without weights.
+
+use super::bytes::{i32_at, part, u8_at, u32_at};
+use super::filter::Kind;
+use super::header::Model;
+use super::layer::{Operator, code, layout};
+use crate::error::LayerFault;
+use crate::kernels::{AddParams, MeanParams, MulParams, Output, PoolParams, SoftmaxParams, m4};
+use crate::quant::Multiplier;
+use crate::shape::{Shape, Window};
+
+/// One record in its surroundings.
+pub(super) struct Source<'a> {
+    pub model: Model<'a>,
+    pub record: &'a [u8],
+    pub input: usize,
+    pub second: Option<usize>,
+    pub output: usize,
+    pub prove: bool,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn operator(&self, operator_code: u8) -> Result<Operator<'a>, LayerFault> {
+        match operator_code {
+            code::CONV => self.filter(Kind::Conv).map(Operator::Conv),
+            code::DEPTHWISE => self.filter(Kind::Depthwise).map(Operator::Depthwise),
+            code::DENSE => self.filter(Kind::Dense).map(Operator::Dense),
+            code::AVERAGE_POOL => self.pool().map(Operator::AveragePool),
+            code::MAX_POOL => self.pool().map(Operator::MaxPool),
+            code::MEAN => self.mean().map(Operator::Mean),
+            code::ADD => self.add().map(Operator::Add),
+            code::MUL => self.mul().map(Operator::Mul),
+            code::LOOKUP => {
+                need(self.shapes().0 == self.shapes().1, LayerFault::Shape)?;
+                self.table().map(Operator::Lookup)
+            }
+            _ => self.softmax().map(Operator::Softmax),
+        }
+    }
+
+    /// Fields and flags that the operator does not use are 0, and sections begin at multiples of
+    /// 16.
+    pub(super) fn reserved(&self, operator_code: u8) -> Result<(), LayerFault> {
+        let [flags, layout] = [1, 15].map(|at| u8_at(self.record, at));
+        let filter = matches!(operator_code, code::CONV | code::DEPTHWISE | code::DENSE);
+        let sums = filter || operator_code == code::MEAN;
+        let windows = !matches!(operator_code, code::DENSE | code::MEAN..);
+        let fused = flags == 1 || operator_code == code::LOOKUP;
+        let add_table = operator_code == code::ADD && layout == layout::TABLE;
+        let constants = matches!(
+            operator_code,
+            code::MEAN | code::ADD | code::MUL | code::SOFTMAX
+        );
+        let window = part(self.record, 6, 6).unwrap_or(&[]);
+        let without = match operator_code {
+            code::DENSE => [1, 1, 1, 1, 0, 0],
+            _ => [0; 6],
+        };
+        need(
+            flags <= u8::from(sums)
+                && (filter || operator_code == code::ADD || layout == layout::NATURAL)
+                && (windows || window == without),
+            LayerFault::Reserved,
+        )?;
+        for (field, used) in [
+            (16, filter),
+            (20, filter && layout == layout::NATURAL),
+            (24, fused || add_table),
+            (28, constants),
+        ] {
+            let at = u32_at(self.record, field);
+            need(used || at == 0, LayerFault::Reserved)?;
+            need(at.is_multiple_of(16), LayerFault::Weights)?;
+        }
+        let empty = u32_at(self.record, 36) == 0;
+        need(!empty || u32_at(self.record, 32) == 0, LayerFault::Reserved)
+    }
+
+    /// Input and output shapes.
+    pub(super) fn shapes(&self) -> (Shape, Shape) {
+        (
+            self.model.tensor(self.input).shape,
+            self.model.tensor(self.output).shape,
+        )
+    }
+
+    pub(super) fn zero_point(&self, tensor: usize) -> i32 {
+        i32::from(self.model.tensor(tensor).affine.zero_point)
+    }
+
+    pub(super) fn window(&self) -> Window {
+        let side = |at| usize::from(u8_at(self.record, at));
+        Window {
+            kernel_h: side(6),
+            kernel_w: side(7),
+            stride_h: side(8),
+            stride_w: side(9),
+            pad_top: side(10),
+            pad_left: side(11),
+        }
+    }
+
+    pub(super) fn output(&self) -> Result<Output<'a>, LayerFault> {
+        let signed = |at| i32::from(u8_at(self.record, at) as i8);
+        let (zero_point, min, max) = (signed(12), signed(13), signed(14));
+        need(min <= max, LayerFault::Clamp)?;
+        let lookup = if u8_at(self.record, 1) & 1 == 1 {
+            Some(self.table()?)
+        } else {
+            None
+        };
+        Ok(Output {
+            zero_point,
+            min,
+            max,
+            lookup,
+        })
+    }
+
+    fn table(&self) -> Result<&'a [u8; 256], LayerFault> {
+        let at = u32_at(self.record, 24) as usize;
+        let rest = self.model.weights().get(at..).unwrap_or(&[]);
+        rest.first_chunk().ok_or(LayerFault::Weights)
+    }
+
+    /// The `N` numbers of the layer's constants.
+    fn constants<const N: usize>(&self) -> Result<[i32; N], LayerFault> {
+        let at = u32_at(self.record, 28) as usize;
+        let bytes = part(self.model.weights(), at, 4 * N).ok_or(LayerFault::Weights)?;
+        Ok(core::array::from_fn(|i| i32_at(bytes, 4 * i)))
+    }
+
+    fn pool(&self) -> Result<PoolParams, LayerFault> {
+        let (input, output) = self.shapes();
+        let window = self.window();
+        check_window(&window, input, output)?;
+        need(input.c == output.c, LayerFault::Shape)?;
+        let out = self.output()?;
+        Ok(PoolParams {
+            input,
+            output,
+            window,
+            min: out.min,
+            max: out.max,
+        })
+    }
+
+    fn mean(&self) -> Result<MeanParams<'a>, LayerFault> {
+        let (input, output) = self.shapes();
+        need(output == Shape::new(1, 1, input.c), LayerFault::Shape)?;
+        // |sum| ≤ 255 h w.
+        need(
+            input.h as u64 * input.w as u64 <= 1 << 23,
+            LayerFault::Accumulator,
+        )?;
+        let [mantissa, shift] = self.constants()?;
+        Ok(MeanParams {
+            input,
+            input_zero_point: self.zero_point(self.input),
+            multiplier: check_multiplier(Multiplier { mantissa, shift })?,
+            out: self.output()?,
+        })
+    }
+
+    fn add(&self) -> Result<AddParams<'a>, LayerFault> {
+        let second = self.second.ok_or(LayerFault::Input)?;
+        let (input, output) = self.shapes();
+        let same = input == output && self.model.tensor(second).shape == output;
+        need(same, LayerFault::Shape)?;
+        let [m1, s1, m2, s2, mo, so] = self.constants()?;
+        let multiplier = |mantissa, shift| {
+            let m = check_multiplier(Multiplier { mantissa, shift })?;
+            // Inputs come shifted left by 20: factors above 1 would overflow.
+            need(
+                shift <= 0 || mantissa == 1 << 30 && shift == 1,
+                LayerFault::Multiplier,
+            )?;
+            Ok(m)
+        };
+        let out = self.output()?;
+        let mut p = AddParams {
+            zero_points: [self.zero_point(self.input), self.zero_point(second)],
+            multipliers: [multiplier(m1, s1)?, multiplier(m2, s2)?],
+            output_multiplier: check_multiplier(Multiplier {
+                mantissa: mo,
+                shift: so,
+            })?,
+            output_zero_point: out.zero_point,
+            min: out.min,
+            max: out.max,
+            table: None,
+        };
+        p.table = match u8_at(self.record, 15) {
+            layout::NATURAL => None,
+            layout::TABLE => Some(self.add_table(&p)?),
+            _ => return Err(LayerFault::Layout),
+        };
+        Ok(p)
+    }
+
+    /// The table of an addition: the words that its constants make.
+    fn add_table(&self, p: &AddParams<'_>) -> Result<&'a [[u8; 4]; 256], LayerFault> {
+        let at = u32_at(self.record, 24) as usize;
+        let bytes = part(self.model.weights(), at, 1024).ok_or(LayerFault::Weights)?;
+        let table = bytes.as_chunks().0.first_chunk::<256>();
+        let table = table.ok_or(LayerFault::Weights)?;
+        let word = m4::add::table(p).ok_or(LayerFault::Layout)?;
+        if self.prove {
+            let mut words = table.iter().enumerate();
+            let equal = words.all(|(i, w)| i32::from_le_bytes(*w) == word(i));
+            need(equal, LayerFault::Weights)?;
+        }
+        Ok(table)
+    }
+
+    fn mul(&self) -> Result<MulParams, LayerFault> {
+        let second = self.second.ok_or(LayerFault::Input)?;
+        let (input, output) = self.shapes();
+        let gate = self.model.tensor(second).shape;
+        need(
+            input == output && gate == Shape::new(1, 1, input.c),
+            LayerFault::Shape,
+        )?;
+        let [mantissa, shift] = self.constants()?;
+        let out = self.output()?;
+        Ok(MulParams {
+            ch: input.c,
+            zero_points: [self.zero_point(self.input), self.zero_point(second)],
+            multiplier: check_multiplier(Multiplier { mantissa, shift })?,
+            output_zero_point: out.zero_point,
+            min: out.min,
+            max: out.max,
+        })
+    }
+
+    fn softmax(&self) -> Result<SoftmaxParams, LayerFault> {
+        let (input, output) = self.shapes();
+        need(
+            input == output && input.h == 1 && input.w == 1,
+            LayerFault::Shape,
+        )?;
+        // 12 integer bits hold the sum of exponentials, each at most 1.
+        need(input.c <= 4095, LayerFault::Accumulator)?;
+        let [mantissa, shift, diff_min] = self.constants()?;
+        need((-255..=0).contains(&diff_min), LayerFault::Multiplier)?;
+        let multiplier = check_multiplier(Multiplier { mantissa, shift })?;
+        need(multiplier.shift >= 0, LayerFault::Multiplier)?;
+        // The scaled difference stays in 32 bits down to diff_min.
+        let most = u64::from(diff_min.unsigned_abs()) << multiplier.shift;
+        need(most <= i32::MAX as u64, LayerFault::Accumulator)?;
+        Ok(SoftmaxParams {
+            multiplier,
+            diff_min,
+        })
+    }
+}
+
+pub(super) fn need(holds: bool, what: LayerFault) -> Result<(), LayerFault> {
+    if holds { Ok(()) } else { Err(what) }
+}
+
+pub(super) fn check_multiplier(m: Multiplier) -> Result<Multiplier, LayerFault> {
+    need(m.is_valid(), LayerFault::Multiplier)?;
+    Ok(m)
+}
+
+/// Kernel and strides are at least 1, padding is smaller than the kernel, and the last window
+/// begins inside the image: so every window holds a pixel.
+pub(super) fn check_window(w: &Window, input: Shape, output: Shape) -> Result<(), LayerFault> {
+    let axis = |kernel: usize, stride: usize, pad: usize, len: usize, out: usize| {
+        kernel >= 1 && stride >= 1 && pad < kernel && out >= 1 && (out - 1) * stride < len + pad
+    };
+    let rows = axis(w.kernel_h, w.stride_h, w.pad_top, input.h, output.h);
+    let columns = axis(w.kernel_w, w.stride_w, w.pad_left, input.w, output.w);
+    need(rows && columns, LayerFault::Shape)
+}

@@ -1,0 +1,236 @@
+//! `cargo xtask size`: bytes of code of each operator's kernels in a Cortex-M4F firmware, and that a
+//! student's firmware has no kernel that the student does not use.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use pupil_core::model::{Channel, Conv, InputSpec, Model, ModelBuilder, PixelFormat};
+use pupil_core::quant::{Affine, Multiplier};
+use pupil_core::shape::Shape;
+use serde_json::json;
+
+use super::boards::{Machine, machine};
+use super::command::{capture, out, root, target_dir};
+use super::elf::{Symbol, symbols};
+use super::toolchain::{Toolchain, setup};
+
+/// Flash that the kernels of a network of MBConv blocks may take (CMSIS-NN: 8.9 KB at -Os, 14.5 KB
+/// at -Ofast).
+const MUST: u64 = 9 * 1024;
+
+/// Operators and the parts of their symbols' names: crate paths as the compiler mangles them, and
+/// labels of assembly. The first that fits counts.
+const GROUPS: [(&str, &[&str]); 10] = [
+    (
+        "depthwise",
+        &["7kernels9depthwise", "2m49depthwise", "pupil_m4_dw"],
+    ),
+    ("conv", &["7kernels4conv", "2m44conv", "2m44gemm"]),
+    ("dense", &["7kernels5dense", "2m45dense"]),
+    ("pools", &["7kernels4pool", "2m44pool", "pupil_m4_averages"]),
+    ("mean", &["7kernels4mean", "2m44sums", "pupil_m4_sum"]),
+    ("add", &["7kernels3add", "2m43add", "pupil_m4_add"]),
+    ("mul", &["14squeeze_excite", "pupil_m4_mul"]),
+    ("lookup", &["6lookup", "pupil_m4_lookup"]),
+    ("softmax", &["7softmax", "11fixed_point"]),
+    (
+        "shared",
+        &[
+            "10run_linked",
+            "19run_in_place_linked",
+            "2m45clamp",
+            "5quant",
+            "3dot",
+        ],
+    ),
+];
+
+/// What the model's checks call among the kernels' files: not part of a kernel.
+const CHECKS: [&str; 5] = [
+    "RowPairs5check",
+    "Pairs5check",
+    "13scratch_words",
+    "17depthwise_scratch",
+    "3add5table",
+];
+
+/// Bytes of each group of [`GROUPS`].
+fn measure(symbols: &[Symbol]) -> [u64; GROUPS.len()] {
+    let mut bytes = [0; GROUPS.len()];
+    for symbol in symbols {
+        let has = |part: &&str| symbol.name.contains(*part);
+        if CHECKS.iter().any(has) {
+            continue;
+        }
+        let group = GROUPS.iter().position(|(_, parts)| parts.iter().any(has));
+        if let Some(group) = group {
+            bytes[group] += symbol.len;
+        }
+    }
+    bytes
+}
+
+/// `cargo xtask size [--json]`: true if the quickstart student's kernels take no more than they
+/// must.
+///
+/// # Errors
+/// Unknown arguments, or a firmware that can't be built.
+pub fn main(words: &[&str]) -> anyhow::Result<bool> {
+    let json = match words {
+        [] => false,
+        ["--json"] => true,
+        _ => bail!("unknown arguments\n  do:    cargo xtask help"),
+    };
+    let board = machine("mps2-an386")?;
+    let student = root().join("firmware/model/quickstart.pupil");
+    let bytes = measure(&firmware(&setup()?, board, &student)?);
+    let all: u64 = bytes.iter().sum();
+    if json {
+        let groups = GROUPS.iter().zip(bytes).map(|((name, _), n)| (*name, n));
+        let groups: serde_json::Map<_, _> =
+            groups.map(|(name, n)| (name.into(), json!(n))).collect();
+        out!(
+            "{}",
+            json!({"operators": groups, "kernels": all, "must": MUST})
+        );
+    } else {
+        out!(
+            "kernels of quickstart.pupil on {} ({}), bytes of code",
+            board.name,
+            board.board.about
+        );
+        for ((name, _), bytes) in GROUPS.iter().zip(bytes) {
+            out!("{name:<12} {bytes:>8}");
+        }
+        let verdict = if all <= MUST { "must" } else { "missed" };
+        out!("{:<12} {all:>8} of {MUST} {verdict}", "all");
+    }
+    Ok(all <= MUST)
+}
+
+/// Checks that firmware has the kernels of its student's operators, and no others.
+///
+/// # Errors
+/// A kernel that is there and should not be, or the other way round.
+pub fn check() -> anyhow::Result<()> {
+    let (toolchain, board) = (setup()?, machine("mps2-an386")?);
+    let folder = target_dir().join(format!("size-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let small = folder.join("dense.pupil");
+    std::fs::write(&small, dense_student()?)?;
+    let quickstart = root().join("firmware/model/quickstart.pupil");
+    let built = [&quickstart, &small].map(|student| {
+        let bytes = std::fs::read(student)?;
+        let symbols = firmware(&toolchain, board, student)?;
+        anyhow::Ok((used(&Model::parse(&bytes)?), measure(&symbols), symbols))
+    });
+    std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    for built in built {
+        let (used, bytes, symbols) = built?;
+        for ((name, parts), bytes) in GROUPS.iter().zip(bytes) {
+            let linked = bytes > 0;
+            if *name != "shared" && linked != used.contains(name) {
+                let what = symbols
+                    .iter()
+                    .find(|s| parts.iter().any(|p| s.name.contains(p)))
+                    .map_or("no symbol", |s| s.name.as_str());
+                bail!(
+                    "{name}: in the model {}, in the firmware {linked}: {what}",
+                    !linked
+                );
+            }
+        }
+        // Block kernels are linked one by one.
+        let label = |name: &str| symbols.iter().any(|s| s.name == name);
+        let depthwise = used.contains(&"depthwise");
+        ensure!(
+            label("pupil_m4_dw3x3s1") == depthwise && !label("pupil_m4_dw3x3s1_fast"),
+            "block kernels of depthwise layers are not those of the student"
+        );
+    }
+    Ok(())
+}
+
+/// The groups that a model's operators belong to.
+fn used(model: &Model<'_>) -> Vec<&'static str> {
+    let group = |name: &str| match name {
+        "pointwise" => "conv",
+        "average pool" | "max pool" => "pools",
+        name => GROUPS.iter().find(|g| g.0 == name).map_or("", |g| g.0),
+    };
+    model.layers().map(|l| group(l.operator.name())).collect()
+}
+
+/// A student of one dense layer.
+fn dense_student() -> anyhow::Result<Vec<u8>> {
+    let affine = Affine {
+        scale: 1.0,
+        zero_point: -128,
+    };
+    let input = InputSpec {
+        shape: Shape::new(28, 28, 1),
+        format: PixelFormat::Grey8,
+        affine,
+    };
+    let mut builder = ModelBuilder::new(input, &["dark", "bright"]);
+    let channel = Channel {
+        bias: 0,
+        multiplier: Multiplier::from_real(0.01),
+    };
+    let weights = (0..2 * 28 * 28).map(|i| (i % 7) as u8).collect();
+    let layer = Conv::dense(weights, vec![channel; 2], affine);
+    builder.dense(builder.input(), layer)?;
+    Ok(builder.finish()?)
+}
+
+/// Symbols of the firmware with this student.
+fn firmware(toolchain: &Toolchain, board: Machine, student: &Path) -> anyhow::Result<Vec<Symbol>> {
+    let words = format!(
+        "cargo build --locked --profile firmware -p pupil-firmware --bin classify --features {} --target {}",
+        board.board.name, board.board.target
+    );
+    let mut cargo = toolchain.cargo(&words);
+    let output = capture(cargo.env("PUPIL_MODEL", student))?;
+    if !output.status.success() {
+        bail!(
+            "the firmware for {} can't be built: {}",
+            board.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let folder = target_dir().join("firmware").join(board.board.target);
+    let path = folder.join("firmware/classify");
+    let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    symbols(&bytes).with_context(|| format!("{}: not a 32-bit ELF file", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_counted_where_they_belong() {
+        let symbol = |name: &str, len| Symbol {
+            name: name.into(),
+            len,
+        };
+        let bytes = measure(&[
+            symbol("_ZN10pupil_core7kernels4conv4conv17h0123456789abcdefE", 100),
+            symbol("pupil_m4_dw3x3s1", 20),
+            symbol(
+                "_ZN10pupil_core7kernels5pairs5Pairs5check17h0123456789abcdefE",
+                7,
+            ),
+            symbol("memcpy", 9),
+        ]);
+        let of = |name| bytes[GROUPS.iter().position(|g| g.0 == name).unwrap()];
+        assert_eq!((of("conv"), of("depthwise")), (100, 20));
+        assert_eq!(bytes.iter().sum::<u64>(), 120);
+    }
+
+    #[test]
+    fn the_small_student_has_one_operator() {
+        let bytes = dense_student().unwrap();
+        assert_eq!(used(&Model::parse(&bytes).unwrap()), ["dense"]);
+    }
+}
