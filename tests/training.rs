@@ -220,12 +220,17 @@ fn every_method_trains_a_student() {
         assert_eq!(code, 0, "{method}\n{progress}");
         let stage = folder.path().join("run/3-student");
         let lines = std::fs::read_to_string(stage.join("student.metrics.jsonl")).unwrap();
-        let last: serde_json::Value =
-            serde_json::from_str(lines.lines().last().unwrap()).unwrap();
-        assert!(last["validation"].as_f64().unwrap() > 0.3, "{method}: {last}");
+        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        assert!(
+            last["validation"].as_f64().unwrap() > 0.3,
+            "{method}: {last}"
+        );
         let watches = !["noisy-student", "supervised"].contains(&method);
         assert_eq!(last["unlabeled_entropy"].is_f64(), watches, "{last}");
-        nets.push((method, std::fs::read(stage.join("student.safetensors")).unwrap()));
+        nets.push((
+            method,
+            std::fs::read(stage.join("student.safetensors")).unwrap(),
+        ));
     }
     for (i, (method, net)) in nets.iter().enumerate() {
         assert!(nets[..i].iter().all(|(_, other)| other != net), "{method}");
@@ -238,10 +243,21 @@ fn a_stop_in_the_second_round_goes_on_there() {
     let (config, whole) = short(folder.path());
     let stopped = folder.path().join("stopped").display().to_string();
     let arguments = |command: &'static str, dir: &str| {
-        let mut arguments = vec![command, &config, "--run-dir"].into_iter().map(String::from).collect::<Vec<_>>();
+        let mut arguments = vec![command, &config, "--run-dir"]
+            .into_iter()
+            .map(String::from)
+            .collect::<Vec<_>>();
         arguments.push(dir.to_owned());
         arguments.extend(FEW.iter().map(|s| (*s).to_owned()));
-        arguments.extend(["--set", "student.rounds=2", "--set", "student.later_steps=60"].map(String::from));
+        arguments.extend(
+            [
+                "--set",
+                "student.rounds=2",
+                "--set",
+                "student.later_steps=60",
+            ]
+            .map(String::from),
+        );
         arguments
     };
     let call = |command: &'static str, dir: &str| {
@@ -267,7 +283,10 @@ fn a_stop_in_the_second_round_goes_on_there() {
     let (code, _, progress) = call("student", &stopped);
     assert_eq!(code, 0, "{progress}");
     assert!(progress.contains("round 1 done before"), "{progress}");
-    assert!(progress.contains("student goes on after step"), "{progress}");
+    assert!(
+        progress.contains("student goes on after step"),
+        "{progress}"
+    );
     let net = |dir: &str| std::fs::read(Path::new(dir).join("3-student/student.safetensors"));
     assert_eq!(net(&stopped).unwrap(), net(&whole).unwrap());
 }

@@ -95,7 +95,7 @@ pub enum RunDirError {
     },
     /// It holds what was made with other settings.
     #[error(
-        "{root} holds a {what} with other settings\n  where: {file}: `{old}` there, `{new}` asked for\n  do:    {advice}"
+        "{root} holds a {what} with other settings\n  where: {file}: {difference}\n  do:    {advice}"
     )]
     OtherSettings {
         /// The directory.
@@ -104,10 +104,8 @@ pub enum RunDirError {
         what: &'static str,
         /// The file that differs.
         file: String,
-        /// Its first line that differs.
-        old: String,
-        /// The line that was asked for.
-        new: String,
+        /// Its first line that differs, there and asked for.
+        difference: String,
         /// What to do.
         advice: String,
     },
@@ -236,8 +234,7 @@ impl RunDir {
                     root: self.root.clone(),
                     what,
                     file: name.to_owned(),
-                    old: old.trim().to_owned(),
-                    new: new.trim().to_owned(),
+                    difference: format!("`{}` there, `{}` asked for", old.trim(), new.trim()),
                     advice:
                         "start over with --fresh, or choose another directory with --run-dir DIR"
                             .to_owned(),

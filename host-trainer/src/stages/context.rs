@@ -34,7 +34,7 @@ pub enum StageError {
         /// The stage's word.
         stage: &'static str,
         /// What happened.
-        source: FitError,
+        source: Box<FitError>,
     },
     /// No pseudo-label passes the filter.
     #[error("{0}")]
@@ -214,7 +214,7 @@ impl Context<'_> {
         } = fit(net, fit_config, (seed, "noise"), objective, &mut follow).map_err(|source| {
             StageError::Fit {
                 stage: stage.word(),
-                source,
+                source: Box::new(source),
             }
         })?;
         self.waited(objective.waiting());
