@@ -221,8 +221,9 @@ fn every_method_trains_a_student() {
         let stage = folder.path().join("run/3-student");
         let lines = std::fs::read_to_string(stage.join("student.metrics.jsonl")).unwrap();
         let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        // Forty steps: chance is 0.1, and 0.2 is more than four of its deviations on 200 images.
         assert!(
-            last["validation"].as_f64().unwrap() > 0.3,
+            last["validation"].as_f64().unwrap() > 0.2,
             "{method}: {last}"
         );
         let watches = !["noisy-student", "supervised"].contains(&method);

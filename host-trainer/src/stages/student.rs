@@ -136,6 +136,7 @@ fn train_round(
         device: ctx.device(),
     };
     let constants = &ctx.config.methods;
+    let warm = config.warm_start && round == 1;
     let changes = (config.augment, ctx.normalization);
     let mut objective: Box<dyn Objective<EfficientNet> + '_> = match method_of(ctx.config, round) {
         Method::Supervised => Box::new(Supervised::new(
@@ -158,16 +159,20 @@ fn train_round(
         Method::Uda => Box::new(Uda::new(&setup, constants.uda)),
         Method::FixMatch => Box::new(FixMatch::new(&setup, constants.fixmatch)),
         Method::MetaPseudoLabels => {
-            let teacher = net_config.init(&mut Init {
-                device: &setup.device,
-                rng: &mut stream(seed, "the teacher's initial weights", 0),
-            });
+            // With a warm start both nets go on from the weights of stage 1.
+            let teacher = match warm {
+                true => ctx.load(Stage::Teacher, "teacher")?.1,
+                false => net_config.init(&mut Init {
+                    device: &setup.device,
+                    rng: &mut stream(seed, "the teacher's initial weights", 0),
+                }),
+            };
             let (meta, uda) = (constants.meta_pseudo_labels, constants.uda);
             Box::new(MetaPseudoLabels::new(&setup, teacher, meta, uda))
         }
     };
     // A first round may go on from the teacher's weights; later ones start anew, as the paper's.
-    let from = if config.warm_start && round == 1 {
+    let from = if warm {
         Some(ctx.load(Stage::Teacher, "teacher")?.1)
     } else {
         None
