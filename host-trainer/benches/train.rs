@@ -54,12 +54,7 @@ fn main() {
         device: &device,
         rng: &mut rng,
     });
-    let mut noise = Noise {
-        dropout: 0.0,
-        drop_path: 0.0,
-        step: 0,
-        rng: stream(0, "bench", 1),
-    };
+    let mut noise = Noise::none(0);
     let images: Vec<Vec<f32>> = (0..4).map(image_batch).collect();
     let labels: Vec<u8> = (0..BATCH).map(|i| (i % CLASSES) as u8).collect();
     let sgd = Sgd {
@@ -79,7 +74,7 @@ fn main() {
         let logits = net.forward(x, &mut Pass::Train(&mut noise));
         let loss = soft_cross_entropy(logits, one_hot(&labels, CLASSES, 0.0, &device));
         last = loss.clone().into_scalar::<f32>();
-        net = optimizer.step(net, &loss.backward(), 0.05, &mut ema);
+        net = optimizer.step(net, &loss.backward(), 0.05, Some(&mut ema));
     }
     let trained = start.elapsed().as_secs_f64();
     let peak = peak_kib();

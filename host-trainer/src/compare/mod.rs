@@ -1,6 +1,7 @@
 //! Comparisons on one budget, several seeds each, resumable: nets of the zoo with and without
 //! squeeze-and-excitation, and [`methods`] of learning.
 
+pub mod kept;
 pub mod methods;
 pub mod result;
 pub mod run;

@@ -1,11 +1,10 @@
 //! All trainings of a comparison, each done once: what an earlier run has finished is read back.
 
-use std::path::Path;
-
 use anyhow::{Context as _, anyhow};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+use super::kept;
 use super::result::{Comparison, Outcome};
 use super::train::{Lesson, train};
 use crate::data::batch::Normalization;
@@ -149,11 +148,11 @@ fn once(
 ) -> anyhow::Result<Outcome> {
     let path = dir.root().join(folder);
     let file = path.join(format!("{side}.json"));
-    if let Some(outcome) = finished(dir, &file)? {
+    if let Some(outcome) = kept::found(dir, &file)? {
         progress.skip(work(net, &settings.fit));
         return Ok(outcome);
     }
-    std::fs::create_dir_all(&path).map_err(|source| RunDirError::Write { path, source })?;
+    kept::folder(&path)?;
     let start = std::time::Instant::now();
     let step_work = work(net, &settings.fit) / settings.fit.steps.max(1) as f64;
     let (outcome, packed) = measure(net, settings, data, number, || progress.advance(step_work))
@@ -165,7 +164,7 @@ fn once(
     if let Some(packed) = packed {
         dir.write(&file.with_extension("pupil"), &packed)?;
     }
-    dir.write_json(&file, &outcome)?;
+    let outcome: Outcome = kept::keep(dir, &file, &outcome)?;
     let int8 = outcome
         .int8
         .map_or(String::new(), |a| format!(", int8 {:.2} %", 100.0 * a));
@@ -175,13 +174,7 @@ fn once(
         outcome.loss,
         outcome.seconds
     ));
-    // What is printed now and after a resume is what the file says, to the last digit.
-    Ok(finished(dir, &file)?.unwrap_or(outcome))
-}
-
-/// The outcome that an earlier run has written.
-fn finished(dir: &RunDir, file: &Path) -> Result<Option<Outcome>, RunDirError> {
-    file.exists().then(|| dir.read_json(file)).transpose()
+    Ok(outcome)
 }
 
 /// Trains one net and measures it on the test images; with the packed net where it is asked for.

@@ -199,12 +199,7 @@ mod tests {
         let images = Images::new([14, 14, 1], pixels.clone());
         let n = Normalization::around(120);
         // A few passes in training mode move the running statistics away from 0 and 1.
-        let mut noise = Noise {
-            dropout: 0.0,
-            drop_path: 0.0,
-            step: 0,
-            rng: stream(3, "noise", 0),
-        };
+        let mut noise = Noise::none(0);
         let x: Vec<f32> = pixels.iter().map(|p| n.apply(*p)).collect();
         let x: Tensor<4> = Tensor::from_data(TensorData::new(x, [12, 14, 14, 1]), &device);
         for _ in 0..20 {

@@ -6,6 +6,10 @@ use super::fixmatch::FixMatchConfig;
 use super::meta_pseudo_labels::MetaPseudoLabelsConfig;
 use super::pseudo_label::PseudoLabelConfig;
 use super::uda::UdaConfig;
+use super::{MetaPseudoLabels, NoisyStudent, PseudoLabel, Setup, Supervised};
+use crate::model::Classifier;
+use crate::stages::pseudo_labels::PseudoLabels;
+use crate::train::fit::Objective;
 
 /// How a net learns from unlabeled images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -48,6 +52,38 @@ impl Method {
             Self::FixMatch => "fixmatch",
             Self::MetaPseudoLabels => "meta-pseudo-labels",
         }
+    }
+
+    /// What a net minimizes by this method. `pseudo` is what Noisy Student learns from; `teacher`
+    /// makes the one of Meta Pseudo Labels.
+    ///
+    /// # Errors
+    /// Those of `teacher`.
+    pub fn objective<'a, N: Classifier + 'a, E>(
+        self,
+        setup: &Setup<'a>,
+        constants: &MethodsConfig,
+        pseudo: &'a PseudoLabels,
+        teacher: impl FnOnce() -> Result<N, E>,
+    ) -> Result<Box<dyn Objective<N> + 'a>, E> {
+        Ok(match self {
+            Self::Supervised => Box::new(Supervised::new(
+                &setup.data.labeled,
+                setup.data.classes.len(),
+                (setup.strong, setup.normalization),
+                setup.fit,
+                (setup.seed, setup.first),
+                &setup.device,
+            )),
+            Self::PseudoLabel => Box::new(PseudoLabel::new(setup, constants.pseudo_label)),
+            Self::NoisyStudent => Box::new(NoisyStudent::new(setup, pseudo)),
+            Self::Uda => Box::new(constants.uda.objective(setup)),
+            Self::FixMatch => Box::new(constants.fixmatch.objective(setup)),
+            Self::MetaPseudoLabels => {
+                let (meta, uda) = (constants.meta_pseudo_labels, constants.uda);
+                Box::new(MetaPseudoLabels::new(setup, teacher()?, meta, uda))
+            }
+        })
     }
 
     /// Work of training a net of `macs` on a batch of `batch` images of which `labeled` have a

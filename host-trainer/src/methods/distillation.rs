@@ -3,8 +3,9 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::one_set::OneSet;
 use crate::data::batch::Normalization;
-use crate::data::{Augment, BatchSampler, Feed, Images, Loader};
+use crate::data::{Augment, Images};
 use crate::model::Classifier;
 use crate::nn::noise::Pass;
 use crate::train::fit::{FitConfig, Objective};
@@ -12,12 +13,11 @@ use crate::train::loss::distillation;
 
 /// Learning from a net.
 pub struct Distillation<T> {
-    loader: Loader,
+    set: OneSet,
     teacher: T,
-    images: Images,
     temperature: f32,
+    /// The training device without its graph.
     device: Device,
-    last: Vec<usize>,
 }
 
 impl<T: Classifier> Distillation<T> {
@@ -26,45 +26,33 @@ impl<T: Classifier> Distillation<T> {
         images: Images,
         teacher: &T,
         temperature: f32,
-        (augment, normalization): (Augment, Normalization),
+        changes: (Augment, Normalization),
         fit: &FitConfig,
-        (seed, first): (u64, u64),
+        start: (u64, u64),
         device: &Device,
     ) -> Self {
-        let feed = Feed {
-            sampler: BatchSampler::new(seed, "all", images.len()),
-            images: images.clone(),
-            count: fit.batch,
-            entries: None,
-            views: vec![augment],
-            seed,
-        };
         Self {
-            loader: Loader::new(vec![feed], normalization, first),
+            set: OneSet::new(images, (fit.batch, "all"), changes, start),
             teacher: teacher.valid(),
-            images,
             temperature,
-            device: device.clone(),
-            last: Vec::new(),
+            device: device.clone().inner(),
         }
     }
 }
 
 impl<N: Classifier, T: Classifier> Objective<N> for Distillation<T> {
     fn loss(&mut self, net: &N, _step: u64, pass: &mut Pass<'_>) -> Tensor<1> {
-        let mut loaded = self.loader.next_batch().remove(0);
-        let x = loaded.view(0, &self.device.clone().inner());
-        self.last = loaded.indices;
+        let x = self.set.next_batch().view(0, &self.device);
         let taught = self.teacher.forward(x.clone(), &mut Pass::Evaluate);
         let (x, taught) = (Tensor::from_inner(x), Tensor::from_inner(taught));
         distillation(net.forward(x, pass), taught, self.temperature)
     }
 
     fn images(&self) -> Vec<String> {
-        self.last.iter().map(|i| self.images.name(*i)).collect()
+        self.set.names()
     }
 
     fn waiting(&self) -> f64 {
-        self.loader.waiting()
+        self.set.waiting()
     }
 }

@@ -21,14 +21,13 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::consistency::{Rule, Target, TargetPass, Watched, answers, consistency};
+use super::consistency::{TargetPass, Watched, answers, consistency};
 use super::two_sets::{Mean, Setup, TwoSets, softened};
 use super::uda::UdaConfig;
 use crate::model::Classifier;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::values::{Named, assign, collect, numbers};
 use crate::random::stream;
-use crate::train::Ema;
 use crate::train::fit::{FitConfig, Objective};
 use crate::train::loss::{one_hot, soft_cross_entropy};
 use crate::train::optimizer::{ModuleOptimizer, State};
@@ -104,7 +103,6 @@ pub struct MetaPseudoLabels<'a, N> {
     seed: u64,
     teacher: Option<N>,
     optimizer: ModuleOptimizer,
-    average: Ema,
     baseline: f64,
     pending: Option<Pending<N>>,
     watched: Watched,
@@ -125,8 +123,6 @@ impl<'a, N: Classifier> MetaPseudoLabels<'a, N> {
             config,
             uda,
             seed: setup.seed,
-            // Nothing averages the teacher; the average only follows it.
-            average: Ema::new(0.0, collect(&teacher)),
             optimizer: setup.fit.optimizer(),
             teacher: Some(teacher),
             baseline: 0.0,
@@ -178,10 +174,7 @@ impl<'a, N: Classifier> MetaPseudoLabels<'a, N> {
         if let Some(teacher) = self.teacher.take() {
             let rate = self.fit.rate(step);
             let gradients = loss.backward();
-            self.teacher = Some(
-                self.optimizer
-                    .step(teacher, &gradients, rate, &mut self.average),
-            );
+            self.teacher = Some(self.optimizer.step(teacher, &gradients, rate, None));
         }
     }
 }
@@ -204,7 +197,7 @@ fn soft_exact<N: Classifier>(
     step: u64,
 ) -> Tensor<1> {
     let copy = apart(after);
-    let logits = copy.forward(labeled.clone(), &mut Pass::Train(&mut quiet(step)));
+    let logits = copy.forward(labeled.clone(), &mut Pass::Train(&mut Noise::none(step)));
     let loss = soft_cross_entropy(logits, targets.clone());
     let v = gradients(&copy, &loss.backward());
     let squares = v.iter().flatten().map(|g| f64::from(*g).powi(2));
@@ -215,7 +208,7 @@ fn soft_exact<N: Classifier>(
         let epsilon = (1e-2 / norm) as f32;
         for sign in [1.0, -1.0] {
             let moved = shifted(before, &v, sign * epsilon);
-            let logits = moved.forward(unlabeled.clone(), &mut Pass::Train(&mut quiet(step)));
+            let logits = moved.forward(unlabeled.clone(), &mut Pass::Train(&mut Noise::none(step)));
             let log = numbers(log_softmax(logits.detach(), 1));
             for (s, l) in slope.iter_mut().zip(log) {
                 *s += sign * l / (2.0 * epsilon);
@@ -233,19 +226,9 @@ fn apart<N: Classifier>(net: &N) -> N {
     net.valid().train()
 }
 
-/// No noise, only the batch's statistics.
-fn quiet(step: u64) -> Noise {
-    Noise {
-        dropout: 0.0,
-        drop_path: 0.0,
-        step,
-        rng: stream(0, "quiet", 0),
-    }
-}
-
 /// The student's loss on labeled images, by their own statistics.
 fn labeled_loss<N: Classifier>(net: &N, x: &Tensor<4>, targets: &Tensor<2>, step: u64) -> f64 {
-    let logits = apart(net).forward(x.clone(), &mut Pass::Train(&mut quiet(step)));
+    let logits = apart(net).forward(x.clone(), &mut Pass::Train(&mut Noise::none(step)));
     f64::from(soft_cross_entropy(logits, targets.clone()).into_scalar::<f32>())
 }
 
@@ -318,12 +301,8 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
             TargetPass::Batch,
             &mut Pass::Train(&mut noise),
         );
-        let rule = Rule {
-            confidence: self.uda.confidence,
-            target: Target::Sharpened(self.uda.temperature),
-        };
         let ramp = (step as f64 / (self.config.uda_ramp * self.fit.steps as f64).max(1.0)).min(1.0);
-        let agree = consistency(&answers, rule, None, &mut self.watched);
+        let agree = consistency(&answers, self.uda.rule(), None, &mut self.watched);
         let own = soft_cross_entropy(answers.labeled, images.targets.clone())
             + agree * (self.uda.weight * ramp);
         let soft = softened(&answers.strong, 1.0);
@@ -374,7 +353,7 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
     }
 
     fn state(&self) -> Vec<Named> {
-        let scalars = [self.baseline, self.average.updates() as f64];
+        let scalars = [self.baseline, self.optimizer.steps() as f64];
         // Halves of f64: a snapshot holds f32 alone.
         let values = scalars
             .iter()
@@ -413,7 +392,7 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
         let scalar =
             |a: f32, b: f32| f64::from_bits(u64::from(a.to_bits()) << 32 | u64::from(b.to_bits()));
         self.baseline = scalar(a, b);
-        let updates = scalar(c, d) as u64;
+        let steps = scalar(c, d) as u64;
         let teacher = self.teacher.take().ok_or_else(foreign)?;
         let count = collect(&teacher).len();
         if rest.len() < count {
@@ -428,7 +407,6 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
             })
             .collect();
         let teacher = assign(teacher, &net)?;
-        self.average = Ema::new(0.0, collect(&teacher)).after(updates);
         let states = numbers
             .chunks_exact(2)
             .map(|pair| State {
@@ -436,7 +414,7 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
                 second: pair[1].values.clone(),
             })
             .collect();
-        self.optimizer = self.fit.optimizer().after(updates, states);
+        self.optimizer = self.fit.optimizer().after(steps, states);
         self.teacher = Some(teacher);
         Ok(())
     }

@@ -2,13 +2,15 @@
 //!
 //! - [`Supervised`]: labels alone
 //! - [`PseudoLabel`]: the net's own answers, renewed at every step
-//! - [`Uda`], [`FixMatch`]: a strong view must agree with a weak one
+//! - [`uda`], [`fixmatch`]: a strong view must agree with a weak one ([`Agreement`])
 //! - [`NoisyStudent`]: an earlier net's answers, under noise
 //! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
 //! - [`Distillation`]: a larger net's answers on all images, for the net of the chip
 //!
 //! [`Method`] chooses. With weight 0 each is supervised learning, to the bit.
 
+pub mod agreement;
+pub mod annealing;
 pub mod choice;
 pub mod consistency;
 pub mod distillation;
@@ -16,6 +18,7 @@ pub mod fixmatch;
 pub mod labeled;
 pub mod meta_pseudo_labels;
 pub mod noisy_student;
+pub mod one_set;
 pub mod pseudo_label;
 pub mod supervised;
 #[cfg(test)]
@@ -25,12 +28,12 @@ mod tests;
 pub mod two_sets;
 pub mod uda;
 
+pub use agreement::Agreement;
 pub use choice::{Method, MethodsConfig};
 pub use distillation::Distillation;
-pub use fixmatch::FixMatch;
 pub use meta_pseudo_labels::MetaPseudoLabels;
 pub use noisy_student::NoisyStudent;
+pub use one_set::OneSet;
 pub use pseudo_label::PseudoLabel;
 pub use supervised::Supervised;
 pub use two_sets::Setup;
-pub use uda::Uda;

@@ -3,8 +3,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::labeled::Labels;
+use super::one_set::OneSet;
 use crate::data::batch::Normalization;
-use crate::data::{Augment, BatchSampler, Feed, Labeled, Loader};
+use crate::data::{Augment, Labeled};
 use crate::model::Classifier;
 use crate::nn::noise::Pass;
 use crate::train::fit::{FitConfig, Objective};
@@ -12,10 +13,8 @@ use crate::train::loss::soft_cross_entropy;
 
 /// Learning from labeled images.
 pub struct Supervised<'a> {
-    loader: Loader,
+    set: OneSet,
     labels: Labels<'a>,
-    set: &'a Labeled,
-    last: Vec<usize>,
 }
 
 impl<'a> Supervised<'a> {
@@ -23,48 +22,36 @@ impl<'a> Supervised<'a> {
     pub fn new(
         set: &'a Labeled,
         classes: usize,
-        (augment, normalization): (Augment, Normalization),
+        changes: (Augment, Normalization),
         fit: &'a FitConfig,
         (seed, first): (u64, u64),
         device: &Device,
     ) -> Self {
-        let feed = Feed {
-            images: set.images.clone(),
-            sampler: BatchSampler::new(seed, "labeled", set.labels.len()),
-            count: fit.batch,
-            entries: None,
-            views: vec![augment],
-            seed,
-        };
-        let labels = Labels {
-            labels: &set.labels,
-            classes,
-            fit,
-            seed,
-            device: device.clone(),
-        };
+        let count = (fit.batch, "labeled");
         Self {
-            loader: Loader::new(vec![feed], normalization, first),
-            labels,
-            set,
-            last: Vec::new(),
+            set: OneSet::new(set.images.clone(), count, changes, (seed, first)),
+            labels: Labels {
+                labels: &set.labels,
+                classes,
+                fit,
+                seed,
+                device: device.clone(),
+            },
         }
     }
 }
 
 impl<N: Classifier> Objective<N> for Supervised<'_> {
     fn loss(&mut self, net: &N, step: u64, pass: &mut Pass<'_>) -> Tensor<1> {
-        let mut loaded = self.loader.next_batch().remove(0);
-        let (x, targets) = self.labels.batch(&mut loaded, 0, step);
-        self.last = loaded.indices;
+        let (x, targets) = self.labels.batch(&mut self.set.next_batch(), 0, step);
         soft_cross_entropy(net.forward(x, pass), targets)
     }
 
     fn images(&self) -> Vec<String> {
-        self.last.iter().map(|i| self.set.images.name(*i)).collect()
+        self.set.names()
     }
 
     fn waiting(&self) -> f64 {
-        self.loader.waiting()
+        self.set.waiting()
     }
 }

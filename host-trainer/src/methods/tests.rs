@@ -7,7 +7,7 @@ use super::fixmatch::FixMatchConfig;
 use super::pseudo_label::PseudoLabelConfig;
 use super::testing::{Linear, STRONG, data, setup, trained, training};
 use super::uda::UdaConfig;
-use super::{FixMatch, NoisyStudent, PseudoLabel, Supervised, Uda};
+use super::{NoisyStudent, PseudoLabel, Supervised};
 use crate::data::batch::Normalization;
 use crate::model::{CompoundScaling, EfficientNetConfig};
 use crate::nn::Activation;
@@ -57,8 +57,8 @@ fn at_weight_zero_every_method_is_supervised_learning_to_the_bit() {
     };
     let mut methods: [(&str, Box<dyn Objective<Linear>>); 3] = [
         ("pseudo-label", Box::new(PseudoLabel::new(&setup, none))),
-        ("uda", Box::new(Uda::new(&setup, uda))),
-        ("fixmatch", Box::new(FixMatch::new(&setup, fixmatch))),
+        ("uda", Box::new(uda.objective(&setup))),
+        ("fixmatch", Box::new(fixmatch.objective(&setup))),
     ];
     for (name, method) in &mut methods {
         assert_eq!(trained(net(), &config, method.as_mut()), expected, "{name}");
@@ -84,22 +84,15 @@ fn every_method_learns_and_weighs_unlabeled_images() {
             "pseudo-label",
             Box::new(PseudoLabel::new(&setup, PseudoLabelConfig::default())),
         ),
-        ("uda", Box::new(Uda::new(&setup, UdaConfig::default()))),
-        ("uda, running", Box::new(Uda::new(&setup, running))),
+        ("uda", Box::new(UdaConfig::default().objective(&setup))),
+        ("uda, running", Box::new(running.objective(&setup))),
         (
             "fixmatch",
-            Box::new(FixMatch::new(&setup, FixMatchConfig::default())),
+            Box::new(FixMatchConfig::default().objective(&setup)),
         ),
         (
             "noisy-student",
-            Box::new(NoisyStudent::new(
-                &data,
-                &pseudo,
-                (STRONG, setup.normalization),
-                (&config, 3),
-                (7, 0),
-                &setup.device,
-            )),
+            Box::new(NoisyStudent::new(&setup, &pseudo)),
         ),
     ];
     let mut all = Vec::new();
@@ -157,7 +150,7 @@ fn agreement_works_on_nets_with_batch_norm() {
             device: &setup.device,
             rng: &mut stream(0, "test", 0),
         });
-        let end = trained(net, &config, &mut Uda::new(&setup, uda));
+        let end = trained(net, &config, &mut uda.objective(&setup));
         assert!(end.iter().flat_map(|n| &n.values).all(|v| v.is_finite()));
         ends.push(end);
     }

@@ -1,6 +1,4 @@
 //! What semi-supervised methods see of a step: labeled images, and views of unlabeled ones.
-//!
-//! The pool without labels holds the labeled images too, as FixMatch's does (arXiv 2001.07685).
 
 use burn::tensor::{Device, Tensor};
 
@@ -42,7 +40,9 @@ pub struct Step {
     pub targets: Tensor<2>,
     /// Their classes.
     pub classes: Vec<u8>,
-    /// Each view of the unlabeled images `[m, h, w, c]`.
+    /// Which of the unlabeled images.
+    pub unlabeled: Vec<usize>,
+    /// Each view of them `[m, h, w, c]`.
     pub views: Vec<Tensor<4>>,
 }
 
@@ -56,10 +56,21 @@ pub struct TwoSets<'a> {
 }
 
 impl<'a> TwoSets<'a> {
-    /// With `views` of each unlabeled image.
+    /// With `views` of each unlabeled image. Their pool holds the labeled images too, as
+    /// FixMatch's does (arXiv 2001.07685).
     pub fn new(setup: &Setup<'a>, views: Vec<Augment>) -> Self {
+        let pool = setup.data.labeled.images.and(&setup.data.unlabeled);
+        Self::of_pool(setup, views, pool, None)
+    }
+
+    /// With `views` of the images of `pool`, or of those that `entries` lists.
+    pub fn of_pool(
+        setup: &Setup<'a>,
+        views: Vec<Augment>,
+        pool: Images,
+        entries: Option<Vec<usize>>,
+    ) -> Self {
         let (data, fit, seed) = (setup.data, setup.fit, setup.seed);
-        let pool = data.labeled.images.and(&data.unlabeled);
         let labeled_count = (fit.batch / (1 + setup.unlabeled_ratio)).max(1);
         let feeds = vec![
             Feed {
@@ -72,9 +83,13 @@ impl<'a> TwoSets<'a> {
             },
             Feed {
                 images: pool.clone(),
-                sampler: BatchSampler::new(seed, "unlabeled", pool.len()),
+                sampler: BatchSampler::new(
+                    seed,
+                    "unlabeled",
+                    entries.as_ref().map_or(pool.len(), Vec::len),
+                ),
                 count: fit.batch.saturating_sub(labeled_count),
-                entries: None,
+                entries,
                 views,
                 seed: seed.wrapping_add(1),
             },
@@ -110,6 +125,7 @@ impl<'a> TwoSets<'a> {
             labeled,
             targets,
             classes,
+            unlabeled: self.last[1].clone(),
             views,
         }
     }

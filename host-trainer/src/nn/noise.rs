@@ -4,6 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::random::stream;
+
 /// Strength of the model noise of Noisy Student (arXiv 1911.04252, section 3) and its stream.
 pub struct Noise {
     /// Probability that dropout zeroes a feature before the classifier.
@@ -59,6 +61,16 @@ impl Pass<'_> {
 }
 
 impl Noise {
+    /// No noise: a pass of training by the batch's statistics alone.
+    pub fn none(step: u64) -> Self {
+        Self {
+            dropout: 0.0,
+            drop_path: 0.0,
+            step,
+            rng: stream(0, "no noise", 0),
+        }
+    }
+
     fn mask<const D: usize>(&mut self, dims: [usize; D], drop: f32, device: &Device) -> Tensor<D> {
         let values = self.factors(dims.iter().product(), drop);
         Tensor::from_data(TensorData::new(values, dims), device)

@@ -31,7 +31,7 @@ pub struct Summary {
 }
 
 /// Images to train on, with the teacher's probabilities.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PseudoLabels {
     /// Index of the unlabeled image; repeated where balancing repeats.
     pub indices: Vec<usize>,

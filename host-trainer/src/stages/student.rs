@@ -7,26 +7,26 @@ use super::context::{Context, StageError, Trained, thousands};
 use super::pseudo_labels::{self, PseudoLabels};
 use crate::config::RunConfig;
 use crate::data::Dataset;
-use crate::methods::{
-    FixMatch, MetaPseudoLabels, Method, NoisyStudent, PseudoLabel, Setup, Supervised, Uda,
-};
+use crate::methods::{Method, Setup};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::random::stream;
 use crate::run_dir::Stage;
 use crate::train::FitConfig;
 use crate::train::evaluate::probabilities;
-use crate::train::fit::Objective;
 
 /// Work of the whole stage.
 pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
     (1..=config.student.rounds)
-        .map(|round| {
-            let fit = fit_of(config, round);
-            step_work(config, &net, &fit, round) * fit.steps as f64
-        })
+        .map(|round| round_work(config, &net, round))
         .sum()
+}
+
+/// Work of round `round`, counted from 1.
+fn round_work(config: &RunConfig, net: &EfficientNetConfig, round: usize) -> f64 {
+    let fit = fit_of(config, round);
+    step_work(config, net, &fit, round) * fit.steps as f64
 }
 
 /// How round `round`, counted from 1, learns.
@@ -70,10 +70,8 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         };
         announce(ctx, &net_config, round, &pseudo);
         if round < config.rounds && ctx.has(Stage::Student, &name)? {
-            ctx.progress.skip(
-                step_work(ctx.config, &net_config, &fit_of(ctx.config, round), round)
-                    * fit_of(ctx.config, round).steps as f64,
-            );
+            ctx.progress
+                .skip(round_work(ctx.config, &net_config, round));
             ctx.progress.say(&format!("  round {round} done before"));
         } else {
             last = Some(train_round(ctx, &net_config, round, &name, &pseudo)?);
@@ -135,42 +133,18 @@ fn train_round(
         first: start.step(),
         device: ctx.device(),
     };
-    let constants = &ctx.config.methods;
     let warm = config.warm_start && round == 1;
-    let changes = (config.augment, ctx.normalization);
-    let mut objective: Box<dyn Objective<EfficientNet> + '_> = match method_of(ctx.config, round) {
-        Method::Supervised => Box::new(Supervised::new(
-            &ctx.data.labeled,
-            ctx.classes(),
-            changes,
-            fit,
-            (seed, setup.first),
-            &setup.device,
-        )),
-        Method::PseudoLabel => Box::new(PseudoLabel::new(&setup, constants.pseudo_label)),
-        Method::NoisyStudent => Box::new(NoisyStudent::new(
-            ctx.data,
-            pseudo,
-            changes,
-            (fit, config.unlabeled_ratio),
-            (seed, setup.first),
-            &setup.device,
-        )),
-        Method::Uda => Box::new(Uda::new(&setup, constants.uda)),
-        Method::FixMatch => Box::new(FixMatch::new(&setup, constants.fixmatch)),
-        Method::MetaPseudoLabels => {
-            // With a warm start both nets go on from the weights of stage 1.
-            let teacher = match warm {
-                true => ctx.load(Stage::Teacher, "teacher")?.1,
-                false => net_config.init(&mut Init {
-                    device: &setup.device,
-                    rng: &mut stream(seed, "the teacher's initial weights", 0),
-                }),
-            };
-            let (meta, uda) = (constants.meta_pseudo_labels, constants.uda);
-            Box::new(MetaPseudoLabels::new(&setup, teacher, meta, uda))
+    let method = method_of(ctx.config, round);
+    let mut objective = method.objective(&setup, &ctx.config.methods, pseudo, || {
+        // With a warm start both nets go on from the weights of stage 1.
+        if warm {
+            return Ok(ctx.load(Stage::Teacher, "teacher")?.1);
         }
-    };
+        Ok::<EfficientNet, StageError>(net_config.init(&mut Init {
+            device: &setup.device,
+            rng: &mut stream(seed, "the teacher's initial weights", 0),
+        }))
+    })?;
     // A first round may go on from the teacher's weights; later ones start anew, as the paper's.
     let from = if warm {
         Some(ctx.load(Stage::Teacher, "teacher")?.1)

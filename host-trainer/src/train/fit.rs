@@ -287,7 +287,7 @@ pub fn fit<N: Classifier>(
                 good,
             });
         }
-        net = optimizer.step(net, &loss.backward(), rate, &mut ema);
+        net = optimizer.step(net, &loss.backward(), rate, Some(&mut ema));
         objective.updated(&net, step);
         (sum, count) = (sum + f64::from(value), count + 1);
         let done = step + 1;

@@ -4,38 +4,31 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::grid::GridSettings;
+use crate::data::Dataset;
 use crate::data::batch::Normalization;
-use crate::data::{Augment, Dataset};
-use crate::methods::{
-    FixMatch, MetaPseudoLabels, Method, NoisyStudent, PseudoLabel, Setup, Supervised, Uda,
-};
+use crate::methods::{Method, Setup};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::random::stream;
 use crate::stages::pseudo_labels::{PseudoLabels, select};
 use crate::train::evaluate::probabilities;
-use crate::train::fit::{Epoch, Objective, Watch, fit};
-use crate::train::{FitConfig, FitError, accuracy};
+use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Watch, accuracy};
 
 /// A row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "&'static str")]
 pub enum Learner {
     /// Labels alone, weakly augmented.
     SupervisedWeak,
-    /// Labels alone, strongly augmented: what every method has to beat.
-    Supervised,
-    /// Pseudo-Label.
-    PseudoLabel,
-    /// A teacher on labels for half of the steps, then a noised student for the other half.
-    NoisyStudent,
-    /// UDA.
-    Uda,
-    /// FixMatch.
-    #[serde(rename = "fixmatch")]
-    FixMatch,
-    /// Meta Pseudo Labels.
-    MetaPseudoLabels,
+    /// A method under strong augmentation. Labels alone are what every other has to beat; Noisy
+    /// Student is a teacher on labels for half of the steps, then its student for the other half.
+    By(Method),
+}
+
+impl From<Learner> for &'static str {
+    fn from(learner: Learner) -> Self {
+        learner.word()
+    }
 }
 
 impl Learner {
@@ -43,27 +36,25 @@ impl Learner {
     pub fn word(self) -> &'static str {
         match self {
             Self::SupervisedWeak => "supervised-weak",
-            Self::Supervised => "supervised",
-            Self::PseudoLabel => "pseudo-label",
-            Self::NoisyStudent => "noisy-student",
-            Self::Uda => "uda",
-            Self::FixMatch => "fixmatch",
-            Self::MetaPseudoLabels => "meta-pseudo-labels",
+            Self::By(method) => method.word(),
         }
     }
 
-    /// The rows of these methods: supervised learning has two.
+    /// How it learns.
+    pub fn method(self) -> Method {
+        match self {
+            Self::SupervisedWeak => Method::Supervised,
+            Self::By(method) => method,
+        }
+    }
+
+    /// The rows of these methods, behind both ways of learning from labels alone.
     pub fn rows(methods: &[Method]) -> Vec<Self> {
-        let mut rows = vec![Self::SupervisedWeak, Self::Supervised];
-        rows.extend(methods.iter().filter_map(|method| match method {
-            Method::Supervised => None,
-            Method::PseudoLabel => Some(Self::PseudoLabel),
-            Method::NoisyStudent => Some(Self::NoisyStudent),
-            Method::Uda => Some(Self::Uda),
-            Method::FixMatch => Some(Self::FixMatch),
-            Method::MetaPseudoLabels => Some(Self::MetaPseudoLabels),
-        }));
-        rows
+        let others = methods.iter().filter(|m| **m != Method::Supervised);
+        [Self::SupervisedWeak, Self::By(Method::Supervised)]
+            .into_iter()
+            .chain(others.map(|m| Self::By(*m)))
+            .collect()
     }
 }
 
@@ -124,35 +115,40 @@ impl Bench<'_> {
         })
     }
 
-    fn supervised<'b>(
-        &'b self,
-        augment: Augment,
-        fit: &'b FitConfig,
-    ) -> Box<dyn Objective<EfficientNet> + 'b> {
-        Box::new(Supervised::new(
-            &self.data.labeled,
-            self.data.classes.len(),
-            (augment, self.normalization),
-            fit,
-            (self.seed, 0),
-            &self.device,
-        ))
-    }
-
-    fn fit(
+    /// A new net that has learned by `learner` for `fit`.
+    fn learn(
         &self,
-        config: &FitConfig,
-        objective: &mut dyn Objective<EfficientNet>,
+        learner: Learner,
+        fit: &FitConfig,
+        pseudo: &PseudoLabels,
         tick: &mut dyn FnMut(),
-    ) -> Result<(EfficientNet, Vec<Epoch>, f64), FitError> {
+    ) -> Result<Fitted<EfficientNet>, FitError> {
+        let settings = self.settings;
+        let setup = Setup {
+            data: self.data,
+            normalization: self.normalization,
+            fit,
+            unlabeled_ratio: settings.unlabeled_ratio,
+            strong: match learner {
+                Learner::SupervisedWeak => settings.weak,
+                Learner::By(_) => settings.strong,
+            },
+            weak: settings.weak,
+            seed: self.seed,
+            first: 0,
+            device: self.device.clone(),
+        };
+        let teacher = || Ok(self.net("the teacher's initial weights"));
+        let method = learner.method();
+        let mut objective = method.objective(&setup, &settings.methods, pseudo, teacher)?;
         let mut follow = Follow {
             data: self.data,
             normalization: self.normalization,
             tick,
         };
         let net = self.net("initial weights");
-        let fitted = fit(net, config, (self.seed, "noise"), objective, &mut follow)?;
-        Ok((fitted.net, fitted.epochs, fitted.seconds))
+        let noise = (self.seed, "noise");
+        train::fit(net, fit, noise, objective.as_mut(), &mut follow)
     }
 }
 
@@ -177,59 +173,32 @@ pub fn train(
         seed,
         device: Device::flex().autodiff(),
     };
-    let (net, epochs, seconds) = learn(cell.learner, &bench, tick)?;
+    let fitted = match cell.learner {
+        Learner::By(Method::NoisyStudent) => noisy_student(&bench, tick),
+        learner => bench.learn(learner, &settings.fit, &PseudoLabels::default(), tick),
+    }?;
     Ok(Outcome {
-        accuracy: accuracy(&net, &data.test, &bench.normalization),
-        epochs,
-        seconds,
+        accuracy: accuracy(&fitted.net, &data.test, &bench.normalization),
+        epochs: fitted.epochs,
+        seconds: fitted.seconds,
     })
 }
 
-type Learned = Result<(EfficientNet, Vec<Epoch>, f64), FitError>;
-
-fn learn(learner: Learner, bench: &Bench<'_>, tick: &mut dyn FnMut()) -> Learned {
-    let (settings, fit) = (bench.settings, &bench.settings.fit);
-    let setup = Setup {
-        data: bench.data,
-        normalization: bench.normalization,
-        fit,
-        unlabeled_ratio: settings.unlabeled_ratio,
-        strong: settings.strong,
-        weak: settings.weak,
-        seed: bench.seed,
-        first: 0,
-        device: bench.device.clone(),
-    };
-    let constants = &settings.methods;
-    let mut objective: Box<dyn Objective<EfficientNet> + '_> = match learner {
-        Learner::SupervisedWeak => bench.supervised(settings.weak, fit),
-        Learner::Supervised => bench.supervised(settings.strong, fit),
-        Learner::PseudoLabel => Box::new(PseudoLabel::new(&setup, constants.pseudo_label)),
-        Learner::Uda => Box::new(Uda::new(&setup, constants.uda)),
-        Learner::FixMatch => Box::new(FixMatch::new(&setup, constants.fixmatch)),
-        Learner::MetaPseudoLabels => {
-            let teacher = bench.net("the teacher's initial weights");
-            let (meta, uda) = (constants.meta_pseudo_labels, constants.uda);
-            Box::new(MetaPseudoLabels::new(&setup, teacher, meta, uda))
-        }
-        Learner::NoisyStudent => return noisy_student(bench, tick),
-    };
-    bench.fit(fit, objective.as_mut(), tick)
-}
-
 /// Half of the steps for the teacher, half for its student, which starts anew.
-fn noisy_student(bench: &Bench<'_>, tick: &mut dyn FnMut()) -> Learned {
+fn noisy_student(
+    bench: &Bench<'_>,
+    tick: &mut dyn FnMut(),
+) -> Result<Fitted<EfficientNet>, FitError> {
     let settings = bench.settings;
     let half = settings.fit.steps.div_ceil(2);
-    let first = FitConfig {
-        steps: half,
+    let part = |steps| FitConfig {
+        steps,
         ..settings.fit
     };
-    let mut objective = bench.supervised(settings.strong, &first);
-    let (teacher, mut epochs, seconds) = bench.fit(&first, objective.as_mut(), tick)?;
-    drop(objective);
+    let alone = Learner::By(Method::Supervised);
+    let teacher = bench.learn(alone, &part(half), &PseudoLabels::default(), tick)?;
     let (data, classes) = (bench.data, bench.data.classes.len());
-    let all = probabilities(&teacher, &data.unlabeled, &bench.normalization);
+    let all = probabilities(&teacher.net, &data.unlabeled, &bench.normalization);
     let labels = settings.pseudo_labels;
     let (mut indices, _) = select(&all, classes, labels.threshold, labels.balance);
     if indices.is_empty() {
@@ -240,22 +209,15 @@ fn noisy_student(bench: &Bench<'_>, tick: &mut dyn FnMut()) -> Learned {
         indices,
         probabilities: all,
     };
-    let second = FitConfig {
-        steps: settings.fit.steps - half,
-        ..settings.fit
-    };
-    let mut objective = NoisyStudent::new(
-        data,
-        &pseudo,
-        (settings.strong, bench.normalization),
-        (&second, settings.unlabeled_ratio),
-        (bench.seed, 0),
-        &bench.device,
-    );
-    let (student, later, more) = bench.fit(&second, &mut objective, tick)?;
-    epochs.extend(later.into_iter().map(|e| Epoch {
+    let rest = part(settings.fit.steps - half);
+    let student = bench.learn(Learner::By(Method::NoisyStudent), &rest, &pseudo, tick)?;
+    let later = student.epochs.into_iter().map(|e| Epoch {
         step: e.step + half,
         ..e
-    }));
-    Ok((student, epochs, seconds + more))
+    });
+    Ok(Fitted {
+        net: student.net,
+        epochs: teacher.epochs.into_iter().chain(later).collect(),
+        seconds: teacher.seconds + student.seconds,
+    })
 }

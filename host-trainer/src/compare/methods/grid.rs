@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Learner, Outcome, train};
 use super::labels::with_labels;
+use crate::compare::kept;
 use crate::config::{NetChoice, PseudoLabelsConfig};
 use crate::data::{Augment, Dataset};
 use crate::methods::{Method, MethodsConfig};
 use crate::progress::Progress;
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::RunDir;
 use crate::train::FitConfig;
 
 /// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
@@ -97,7 +98,7 @@ pub fn run(
     let mut rows = Vec::new();
     for ((part, kept, sha), count) in parts.iter().zip(grid.labels) {
         let folder = dir.root().join(format!("labels-{count}"));
-        make(&folder)?;
+        kept::folder(&folder)?;
         dir.write_json(&folder.join("labels.json"), kept)?;
         for learner in &learners {
             let mut outcomes = Vec::new();
@@ -122,13 +123,6 @@ pub fn run(
     Ok(rows)
 }
 
-fn make(folder: &Path) -> Result<(), RunDirError> {
-    std::fs::create_dir_all(folder).map_err(|source| RunDirError::Write {
-        path: folder.to_owned(),
-        source,
-    })
-}
-
 /// Folders that a comparison has made.
 fn entries(root: &Path) -> Vec<String> {
     let found = std::fs::read_dir(root).into_iter().flatten().flatten();
@@ -143,14 +137,7 @@ fn work(learner: Learner, settings: &GridSettings, data: &Dataset) -> f64 {
     let net = settings.net.resolve(data.dims(), data.classes.len());
     let batch = settings.fit.batch as f64;
     let labeled = (settings.fit.batch / (1 + settings.unlabeled_ratio)).max(1) as f64;
-    let method = match learner {
-        Learner::SupervisedWeak | Learner::Supervised => Method::Supervised,
-        Learner::PseudoLabel => Method::PseudoLabel,
-        Learner::NoisyStudent => Method::NoisyStudent,
-        Learner::Uda => Method::Uda,
-        Learner::FixMatch => Method::FixMatch,
-        Learner::MetaPseudoLabels => Method::MetaPseudoLabels,
-    };
+    let method = learner.method();
     let step = method.work(net.macs() as f64, batch, labeled, &settings.methods);
     step * settings.fit.steps as f64
 }
@@ -167,14 +154,14 @@ fn once(
     let name = format!("{}-{}", cell.learner.word(), cell.number);
     let file = folder.join(format!("{name}.json"));
     let all = work(cell.learner, settings, data);
-    if file.exists() {
+    if let Some(outcome) = kept::found(dir, &file)? {
         progress.skip(all);
-        return Ok(dir.read_json(&file)?);
+        return Ok(outcome);
     }
     let step_work = all / settings.fit.steps.max(1) as f64;
     let outcome = train(cell, settings, data, &mut || progress.advance(step_work))
         .with_context(|| format!("{} labels, {name}", cell.labels))?;
-    dir.write_json(&file, &outcome)?;
+    let outcome: Outcome = kept::keep(dir, &file, &outcome)?;
     progress.say(&format!(
         "  {:>6} labels  {:<20} seed {}  {:.2} %  {:.0} s",
         cell.labels,
@@ -183,6 +170,5 @@ fn once(
         100.0 * outcome.accuracy,
         outcome.seconds
     ));
-    // What is printed now and after a resume is what the file says, to the last digit.
-    Ok(dir.read_json(&file)?)
+    Ok(outcome)
 }

@@ -7,8 +7,12 @@ use serde_json::{Value, json};
 use super::cell::Learner;
 use super::grid::{GridSettings, Row};
 use crate::compare::Spread;
+use crate::methods::Method;
 use crate::report::svg::{Series, escape, lines};
 use crate::stages::context::thousands;
+
+/// What every method has to beat.
+const BASE: Learner = Learner::By(Method::Supervised);
 
 fn accuracy(row: &Row) -> Spread {
     Spread::of(&row.outcomes.iter().map(|o| o.accuracy).collect::<Vec<_>>())
@@ -18,7 +22,7 @@ fn accuracy(row: &Row) -> Spread {
 fn gain(row: &Row, rows: &[Row]) -> Option<Spread> {
     let base = rows
         .iter()
-        .find(|r| r.learner == Learner::Supervised && r.labels == row.labels)?;
+        .find(|r| r.learner == BASE && r.labels == row.labels)?;
     let pairs = row.outcomes.iter().zip(&base.outcomes);
     Some(Spread::of(
         &pairs
@@ -45,7 +49,7 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
     );
     for row in rows {
         let seconds: f64 = row.outcomes.iter().map(|o| o.seconds).sum();
-        let gain = gain(row, rows).filter(|_| row.learner != Learner::Supervised);
+        let gain = gain(row, rows).filter(|_| row.learner != BASE);
         let _ = writeln!(
             text,
             "{:>7}  {:<20} {:<15} {:<15} {:>9.0}",

@@ -3,7 +3,6 @@
 use burn::tensor::Device;
 
 use super::*;
-use crate::methods::Uda;
 use crate::methods::testing::{Linear, data, setup, trained, training};
 
 const PIXELS: usize = 6;
@@ -20,7 +19,7 @@ fn images(n: usize, seed: usize) -> Tensor<4> {
 }
 
 fn answer(net: &Linear, x: &Tensor<4>) -> Tensor<2> {
-    net.forward(x.clone(), &mut Pass::Train(&mut quiet(0)))
+    net.forward(x.clone(), &mut Pass::Train(&mut Noise::none(0)))
 }
 
 struct Case {
@@ -199,7 +198,7 @@ fn without_feedback_the_teacher_is_a_uda_run_to_the_bit() {
         ema: 0.0,
         ..training(20)
     };
-    let mut uda = Uda::new(&setup(&data, &fit, 0), UdaConfig::default());
+    let mut uda = UdaConfig::default().objective(&setup(&data, &fit, 0));
     assert_eq!(
         trained(Linear::new(16, CLASSES, 5), &fit, &mut uda),
         teacher

@@ -46,19 +46,24 @@ impl ModuleOptimizer {
         self
     }
 
+    /// Steps so far.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
     /// Its numbers for each trained parameter, in field order.
     pub fn states(&self) -> &[State] {
         &self.states
     }
 
-    /// The net after one step at `learning_rate`; parameters without gradient stay. `ema` follows
-    /// parameters and running statistics.
+    /// The net after one step at `learning_rate`; parameters without gradient stay. `ema`, where
+    /// there is one, follows parameters and running statistics.
     pub fn step<M: Module>(
         &mut self,
         net: M,
         gradients: &Gradients,
         learning_rate: f64,
-        ema: &mut Ema,
+        mut ema: Option<&mut Ema>,
     ) -> M {
         let read = Read::all(&net, gradients);
         let factor = match self.clip {
@@ -75,7 +80,7 @@ impl ModuleOptimizer {
             }
         };
         self.step += 1;
-        let keep = ema.advance();
+        let keep = ema.as_deref_mut().map_or(0.0, Ema::advance);
         let mut update = Update {
             optimizer: self,
             gradients,
@@ -187,11 +192,19 @@ struct Update<'a> {
     read: Read,
     factor: f32,
     learning_rate: f64,
-    ema: &'a mut Ema,
+    ema: Option<&'a mut Ema>,
     keep: f32,
     path: Vec<String>,
     entry: usize,
     next: usize,
+}
+
+impl Update<'_> {
+    fn follow(&mut self, entry: usize, now: &[f32]) {
+        if let Some(ema) = &mut self.ema {
+            ema.follow(entry, self.keep, now);
+        }
+    }
 }
 
 impl ModuleMapper for Update<'_> {
@@ -203,7 +216,7 @@ impl ModuleMapper for Update<'_> {
         let (dims, device) = (tensor.dims(), tensor.device());
         let mut parameters = self.read.parameters(entry, tensor);
         let Some(gradient) = gradient else {
-            self.ema.follow(entry, self.keep, &parameters);
+            self.follow(entry, &parameters);
             return param;
         };
         let mut gradient = self.read.gradient(entry, gradient);
@@ -224,7 +237,7 @@ impl ModuleMapper for Update<'_> {
         self.next += 1;
         let (step, rate) = (optimizer.step, self.learning_rate);
         config.update(&mut parameters, &gradient, state, step, rate);
-        self.ema.follow(entry, self.keep, &parameters);
+        self.follow(entry, &parameters);
         param.map(|_| Tensor::from_data(TensorData::new(parameters, dims), &device).require_grad())
     }
 
@@ -265,12 +278,7 @@ mod tests {
         let x: Vec<f32> = (0..2 * 4 * 3).map(|i| (i * 7 % 5) as f32 - 2.0).collect();
         let x: Tensor<4> =
             Tensor::from_data(TensorData::new(x, [2, 2, 2, 3]), &Device::flex().autodiff());
-        let mut noise = Noise {
-            dropout: 0.0,
-            drop_path: 0.0,
-            step: 0,
-            rng: stream(0, "none", 0),
-        };
+        let mut noise = Noise::none(0);
         let y = net.forward(x, &Pass::Train(&mut noise));
         let loss = (y.clone() * y.clone() * y).sum();
         loss.backward()
@@ -280,7 +288,7 @@ mod tests {
         let net = net();
         let g = gradients(&net);
         let mut ema = Ema::new(0.9, collect(&net));
-        collect(&ModuleOptimizer::new(optimizer, clip).step(net, &g, rate, &mut ema))
+        collect(&ModuleOptimizer::new(optimizer, clip).step(net, &g, rate, Some(&mut ema)))
     }
 
     fn entry<'a>(list: &'a [Named], name: &str) -> &'a [f32] {
@@ -329,7 +337,8 @@ mod tests {
         let before = collect(&self::net());
         let mut ema = Ema::new(0.9, before.clone());
         let keep = ema.decay_at(1) as f32;
-        let after = collect(&ModuleOptimizer::new(sgd(0.0), None).step(net, &g, 0.5, &mut ema));
+        let after =
+            collect(&ModuleOptimizer::new(sgd(0.0), None).step(net, &g, 0.5, Some(&mut ema)));
         for ((old, new), average) in before.iter().zip(&after).zip(ema.values()) {
             assert_ne!(old.values, new.values, "{}", old.name);
             for ((o, n), a) in old.values.iter().zip(&new.values).zip(&average.values) {
