@@ -54,21 +54,32 @@ simd_fn! {
     /// `y [rows, n] = x [rows, k] w [k, n]`; y is overwritten.
     pub fn matmul<'a>(simd: S, x: &'a [f32], w: &'a Panels, y: &'a mut [f32]) {
         let (k, n) = (w.k, w.n);
-        let whole = y.len() / n / ROWS * ROWS;
-        let (y_tiles, y_rest) = y.split_at_mut(whole * n);
-        let (x_tiles, x_rest) = x.split_at(whole * k);
-        for (y, x) in y_tiles.chunks_exact_mut(ROWS * n).zip(x_tiles.chunks_exact(ROWS * k)) {
-            rows::<S, ROWS>(simd, x, w, y);
-        }
-        for (y, x) in y_rest.chunks_exact_mut(n).zip(x_rest.chunks_exact(k)) {
-            rows::<S, 1>(simd, x, w, y);
+        let (mut x, mut y) = (x, y);
+        while n > 0 && y.len() >= n {
+            // Tiles of one or two rows would wait for the multiply-add units' latency.
+            let rows = match y.len() / n {
+                left @ ..=ROWS => left,
+                left if left < 2 * ROWS => left.div_ceil(2),
+                _ => ROWS,
+            };
+            let (here, rest) = y.split_at_mut(rows * n);
+            let (from, after) = x.split_at(rows * k);
+            match rows {
+                1 => tile_row::<S, 1>(simd, from, w, here),
+                2 => tile_row::<S, 2>(simd, from, w, here),
+                3 => tile_row::<S, 3>(simd, from, w, here),
+                4 => tile_row::<S, 4>(simd, from, w, here),
+                5 => tile_row::<S, 5>(simd, from, w, here),
+                _ => tile_row::<S, ROWS>(simd, from, w, here),
+            }
+            (x, y) = (after, rest);
         }
     }
 }
 
 /// M rows of the product.
 #[inline(always)]
-fn rows<S: Simd, const M: usize>(simd: S, x: &[f32], w: &Panels, y: &mut [f32]) {
+fn tile_row<S: Simd, const M: usize>(simd: S, x: &[f32], w: &Panels, y: &mut [f32]) {
     let width = VECTORS * lanes::<S>();
     for (start, panel) in (0..w.n)
         .step_by(PANEL)

@@ -8,7 +8,7 @@
 //! call are added in f32, calls in f64.
 
 use super::function::Function;
-use super::simd::{Simd, for_vectors, lanes, load, simd_fn, store};
+use super::simd::{Simd, lanes, simd_fn};
 
 /// ε of EfficientNet's batch norm.
 pub const EPSILON: f64 = 1e-3;
@@ -249,16 +249,17 @@ simd_fn! {
         simd: S, x: &'a [f32], a: &'a [f32], b: &'a [f32], y: &'a mut [f32], runs: Runs,
     ) {
         let c = a.len();
+        let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
         for (y, x) in y[runs.start..].chunks_mut(runs.stride).zip(x.chunks_exact(runs.len)) {
             for (y, x) in y[..runs.len].chunks_exact_mut(c).zip(x.chunks_exact(c)) {
-                for_vectors!(S, c, |at, width, FULL| {
-                    let to = at + width;
-                    let k = load::<S, FULL>(simd, &a[at..to]);
-                    let z = simd.mul_add_e_f32s(
-                        load::<S, FULL>(simd, &x[at..to]), k, load::<S, FULL>(simd, &b[at..to]),
-                    );
-                    store::<S, FULL>(simd, &mut y[at..to], F::value(simd, z));
-                });
+                let ((y, y_rest), (x, x_rest)) = (S::as_mut_simd_f32s(y), S::as_simd_f32s(x));
+                for (((y, x), a), b) in y.iter_mut().zip(x).zip(a).zip(b) {
+                    *y = F::value(simd, simd.mul_add_e_f32s(*x, *a, *b));
+                }
+                if !x_rest.is_empty() {
+                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| simd.partial_load_f32s(r));
+                    simd.partial_store_f32s(y_rest, F::value(simd, simd.mul_add_e_f32s(x, a, b)));
+                }
             }
         }
     }
@@ -271,6 +272,7 @@ simd_fn! {
         y: &'a mut [f32], runs: Runs, slope: &'a mut [f32],
     ) {
         let c = a.len();
+        let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
         for ((y, x), slope) in y[runs.start..]
             .chunks_mut(runs.stride)
             .zip(x.chunks_exact(runs.len))
@@ -281,16 +283,17 @@ simd_fn! {
                 .zip(x.chunks_exact(c))
                 .zip(slope.chunks_exact_mut(c))
             {
-                for_vectors!(S, c, |at, width, FULL| {
-                    let to = at + width;
-                    let k = load::<S, FULL>(simd, &a[at..to]);
-                    let z = simd.mul_add_e_f32s(
-                        load::<S, FULL>(simd, &x[at..to]), k, load::<S, FULL>(simd, &b[at..to]),
-                    );
-                    let (value, d) = F::both(simd, z);
-                    store::<S, FULL>(simd, &mut y[at..to], value);
-                    store::<S, FULL>(simd, &mut slope[at..to], d);
-                });
+                let ((y, y_rest), (x, x_rest)) = (S::as_mut_simd_f32s(y), S::as_simd_f32s(x));
+                let (slope, slope_rest) = S::as_mut_simd_f32s(slope);
+                for ((((y, slope), x), a), b) in y.iter_mut().zip(slope).zip(x).zip(a).zip(b) {
+                    (*y, *slope) = F::both(simd, simd.mul_add_e_f32s(*x, *a, *b));
+                }
+                if !x_rest.is_empty() {
+                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| simd.partial_load_f32s(r));
+                    let (value, d) = F::both(simd, simd.mul_add_e_f32s(x, a, b));
+                    simd.partial_store_f32s(y_rest, value);
+                    simd.partial_store_f32s(slope_rest, d);
+                }
             }
         }
     }
@@ -369,6 +372,8 @@ simd_fn! {
         simd: S, g: &'a [f32], x: &'a [f32], k: &'a Backward, dx: &'a mut [f32], runs: Runs,
     ) {
         let c = k.k0.len();
+        let [(k0, rest0), (k1, rest1), (k2, rest2)] =
+            [&k.k0, &k.k1, &k.k2].map(|k| S::as_simd_f32s(k));
         for ((dx, g), x) in dx[runs.start..]
             .chunks_mut(runs.stride)
             .zip(g.chunks_exact(runs.len))
@@ -379,18 +384,19 @@ simd_fn! {
                 .zip(g.chunks_exact(c))
                 .zip(x.chunks_exact(c))
             {
-                for_vectors!(S, c, |at, width, FULL| {
-                    let to = at + width;
-                    let line = simd.mul_add_e_f32s(
-                        load::<S, FULL>(simd, &k.k1[at..to]),
-                        load::<S, FULL>(simd, &x[at..to]),
-                        load::<S, FULL>(simd, &k.k2[at..to]),
-                    );
-                    let value = simd.mul_add_e_f32s(
-                        load::<S, FULL>(simd, &k.k0[at..to]), load::<S, FULL>(simd, &g[at..to]), line,
-                    );
-                    store::<S, FULL>(simd, &mut dx[at..to], value);
-                });
+                let (dx, dx_rest) = S::as_mut_simd_f32s(dx);
+                let ((g, g_rest), (x, x_rest)) = (S::as_simd_f32s(g), S::as_simd_f32s(x));
+                for (((((dx, g), x), k0), k1), k2) in
+                    dx.iter_mut().zip(g).zip(x).zip(k0).zip(k1).zip(k2)
+                {
+                    *dx = simd.mul_add_e_f32s(*k0, *g, simd.mul_add_e_f32s(*k1, *x, *k2));
+                }
+                if !g_rest.is_empty() {
+                    let [g, x, k0, k1, k2] = [g_rest, x_rest, rest0, rest1, rest2]
+                        .map(|r| simd.partial_load_f32s(r));
+                    let line = simd.mul_add_e_f32s(k1, x, k2);
+                    simd.partial_store_f32s(dx_rest, simd.mul_add_e_f32s(k0, g, line));
+                }
             }
         }
     }

@@ -1,18 +1,24 @@
 //! Sums over the pixels of a sample and products with one number a channel: pooling and gates.
 
-use super::simd::{for_vectors, load, simd_fn, store};
+use super::simd::{Simd, for_vectors, load, simd_fn, store};
+
+/// `mean [c]` over the pixels of `x [pixels, c]`.
+pub fn mean(x: &[f32], mean: &mut [f32]) {
+    mean.fill(0.0);
+    accumulate(x, mean);
+    multiply(mean, 1.0 / (x.len() / mean.len()).max(1) as f32);
+}
 
 simd_fn! {
-    /// `mean [c]` over the pixels of `x [pixels, c]`.
-    pub fn mean<'a>(simd: S, x: &'a [f32], mean: &'a mut [f32]) {
-        let c = mean.len();
-        let share = simd.splat_f32s(1.0 / (x.len() / c).max(1) as f32);
+    /// Adds the pixels of `x [pixels, c]`, in order, to `sum [c]`.
+    pub fn accumulate<'a>(simd: S, x: &'a [f32], sum: &'a mut [f32]) {
+        let c = sum.len();
         for_vectors!(S, c, |at, width, FULL| {
-            let mut sum = simd.splat_f32s(0.0);
+            let mut all = load::<S, FULL>(simd, &sum[at..at + width]);
             for x in x.chunks_exact(c) {
-                sum = simd.add_f32s(sum, load::<S, FULL>(simd, &x[at..at + width]));
+                all = simd.add_f32s(all, load::<S, FULL>(simd, &x[at..at + width]));
             }
-            store::<S, FULL>(simd, &mut mean[at..at + width], simd.mul_f32s(sum, share));
+            store::<S, FULL>(simd, &mut sum[at..at + width], all);
         });
     }
 }
@@ -32,15 +38,8 @@ pub fn mean_backward(dy: &[f32], dx: &mut [f32]) {
 simd_fn! {
     /// x s, pixel by pixel, in place: `x [pixels, c]`, `s [c]`.
     pub fn scale<'a>(simd: S, x: &'a mut [f32], s: &'a [f32]) {
-        let c = s.len();
-        for x in x.chunks_exact_mut(c) {
-            for_vectors!(S, c, |at, width, FULL| {
-                let to = at + width;
-                let v = simd.mul_f32s(
-                    load::<S, FULL>(simd, &x[at..to]), load::<S, FULL>(simd, &s[at..to]),
-                );
-                store::<S, FULL>(simd, &mut x[at..to], v);
-            });
+        for x in x.chunks_exact_mut(s.len()) {
+            combine(simd, x, s, |x, s| simd.mul_f32s(x, s));
         }
     }
 }
@@ -82,15 +81,8 @@ simd_fn! {
 simd_fn! {
     /// Adds `value [c]` to every pixel of `x [pixels, c]`.
     pub fn add_row<'a>(simd: S, x: &'a mut [f32], value: &'a [f32]) {
-        let c = value.len();
-        for x in x.chunks_exact_mut(c) {
-            for_vectors!(S, c, |at, width, FULL| {
-                let to = at + width;
-                let v = simd.add_f32s(
-                    load::<S, FULL>(simd, &x[at..to]), load::<S, FULL>(simd, &value[at..to]),
-                );
-                store::<S, FULL>(simd, &mut x[at..to], v);
-            });
+        for x in x.chunks_exact_mut(value.len()) {
+            combine(simd, x, value, |x, value| simd.add_f32s(x, value));
         }
     }
 }
@@ -98,12 +90,23 @@ simd_fn! {
 simd_fn! {
     /// `sum += value`, number by number.
     pub fn add<'a>(simd: S, sum: &'a mut [f32], value: &'a [f32]) {
-        for_vectors!(S, sum.len(), |at, width, FULL| {
-            let to = at + width;
-            let v = simd.add_f32s(
-                load::<S, FULL>(simd, &sum[at..to]), load::<S, FULL>(simd, &value[at..to]),
-            );
-            store::<S, FULL>(simd, &mut sum[at..to], v);
-        });
+        combine(simd, sum, value, |sum, value| simd.add_f32s(sum, value));
+    }
+}
+
+/// x = f(x, y), number by number, over the shorter of both.
+#[inline(always)]
+fn combine<S: Simd>(simd: S, x: &mut [f32], y: &[f32], f: impl Fn(S::f32s, S::f32s) -> S::f32s) {
+    let len = x.len().min(y.len());
+    let ((x, x_rest), (y, y_rest)) = (
+        S::as_mut_simd_f32s(&mut x[..len]),
+        S::as_simd_f32s(&y[..len]),
+    );
+    for (x, y) in x.iter_mut().zip(y) {
+        *x = f(*x, *y);
+    }
+    if !x_rest.is_empty() {
+        let [before, y] = [&*x_rest, y_rest].map(|r| simd.partial_load_f32s(r));
+        simd.partial_store_f32s(x_rest, f(before, y));
     }
 }

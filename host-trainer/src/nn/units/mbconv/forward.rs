@@ -1,4 +1,4 @@
-//! The forward passes of a block: with the batch's statistics, and with running ones.
+//! The forward pass of a block in training, by the batch's statistics.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::nn::kernels::function::{Linear, Sigmoid, with_function};
 use crate::nn::kernels::matmul::{Panels, matmul};
 use crate::nn::kernels::normalize::{Forward, Runs, Sums, apply, moments};
 use crate::nn::kernels::{depthwise, pooling};
-use crate::nn::units::{Running, group, part, total};
+use crate::nn::units::{group, part, total};
 
 /// Output `[n, out pixels, out_ch]` of `x [n, in pixels, in_ch]`, and what [`super::backward`]
 /// needs. `keep` is empty, or a factor for each sample's branch (stochastic depth).
@@ -162,74 +162,6 @@ pub fn forward(
     (y, saved)
 }
 
-/// Output by running statistics, without noise: normalizations are folded into their
-/// convolutions, and a sample goes through the whole block in the cache. The running statistics
-/// come in the order expand, depthwise, project.
-pub fn evaluate(
-    shape: &Shape,
-    x: &[f32],
-    w: &Parameters<&[f32]>,
-    running: &[Running; 3],
-) -> Vec<f32> {
-    let (mid, out_ch) = (shape.mid(), shape.out_ch);
-    let (inside, outside) = (shape.in_pixels(), shape.out_pixels());
-    let expand_norm = shape.expand.then(|| running[0].norm(&w.expand));
-    let depthwise_norm = running[1].norm(&w.depthwise);
-    let project_norm = running[2].norm(&w.project);
-    let expand = Panels::new(
-        w.expand.weight,
-        if shape.expand { shape.in_ch } else { 0 },
-        mid,
-    );
-    let folded: Vec<f32> = w
-        .project
-        .weight
-        .chunks_exact(out_ch)
-        .flat_map(|row| row.iter().zip(&project_norm.a).map(|(w, a)| w * a))
-        .collect();
-    let project = Panels::new(&folded, mid, out_ch);
-    let excite = Excite::new(shape, w);
-    let mut y = vec![0.0; shape.n * outside * out_ch];
-    let per = part(shape.n);
-    y.par_chunks_mut(per * outside * out_ch)
-        .enumerate()
-        .for_each(|(index, y)| {
-            let mut expanded = Buffer::take(if shape.expand { inside * mid } else { 0 });
-            let mut padded = Buffer::zeros(shape.window.padded_len());
-            let mut filtered = Buffer::take(outside * mid);
-            let mut map = Buffer::take(outside * mid);
-            let (mut squeezed, mut gates) = (vec![0.0; mid], vec![0.0; mid]);
-            let mut hidden = vec![0.0; shape.squeezed_ch];
-            for (s, y) in y.chunks_exact_mut(outside * out_ch).enumerate() {
-                let sample = index * per + s;
-                let image = &x[sample * inside * shape.in_ch..][..inside * shape.in_ch];
-                if shape.expand {
-                    matmul(image, &expand, &mut expanded);
-                }
-                Filtered {
-                    shape,
-                    x: image,
-                    expanded: &expanded,
-                    norm: expand_norm.as_ref(),
-                }
-                .write(0, &mut padded);
-                depthwise::forward(&shape.window, &padded, w.depthwise.weight, &mut filtered);
-                let k = &depthwise_norm;
-                with_function!(shape.act, F =>
-                    apply::<F>(&filtered, &k.a, &k.b, &mut map, Runs::whole(outside * mid)));
-                if shape.squeezed_ch > 0 {
-                    excite.run(&mut map, outside, &mut squeezed, &mut hidden, &mut gates);
-                }
-                matmul(&map, &project, y);
-                pooling::add_row(y, &project_norm.b);
-                if shape.residual {
-                    pooling::add(y, image);
-                }
-            }
-        });
-    y
-}
-
 /// What the depthwise convolution reads.
 pub(super) struct Filtered<'a> {
     pub shape: &'a Shape,
@@ -257,7 +189,7 @@ impl Filtered<'_> {
 }
 
 /// The excitation: two dense layers on the means of a map.
-struct Excite<'a> {
+pub(super) struct Excite<'a> {
     shape: &'a Shape,
     reduce: Panels,
     reduce_bias: &'a [f32],
@@ -267,7 +199,7 @@ struct Excite<'a> {
 }
 
 impl<'a> Excite<'a> {
-    fn new(shape: &'a Shape, w: &Parameters<&'a [f32]>) -> Self {
+    pub fn new(shape: &'a Shape, w: &Parameters<&'a [f32]>) -> Self {
         let (mid, squeezed_ch) = (shape.mid(), shape.squeezed_ch);
         let outer = if squeezed_ch > 0 { mid } else { 0 };
         Self {
@@ -296,6 +228,17 @@ impl<'a> Excite<'a> {
         {
             pooling::mean(map, mean);
         }
+        self.gates(squeezed, hidden, gates);
+        for (map, gate) in map
+            .chunks_exact_mut(pixels * mid)
+            .zip(gates.chunks_exact(mid))
+        {
+            pooling::scale(map, gate);
+        }
+    }
+
+    /// Gates `[samples, mid]` for means `[samples, mid]`; leaves the hidden values before their bias.
+    pub fn gates(&self, squeezed: &[f32], hidden: &mut [f32], gates: &mut [f32]) {
         matmul(squeezed, &self.reduce, hidden);
         let mut active = vec![0.0; hidden.len()];
         let ones = &self.ones[..self.shape.squeezed_ch];
@@ -310,12 +253,6 @@ impl<'a> Excite<'a> {
             gates,
             Runs::whole(raw.len()),
         );
-        for (map, gate) in map
-            .chunks_exact_mut(pixels * mid)
-            .zip(gates.chunks_exact(mid))
-        {
-            pooling::scale(map, gate);
-        }
     }
 }
 

@@ -5,10 +5,12 @@
 //! same function composed of small operators is `MbConv::compose`, its specification.
 
 mod backward;
+mod evaluate;
 mod forward;
 
 pub use backward::backward;
-pub use forward::{evaluate, forward};
+pub use evaluate::evaluate;
+pub use forward::forward;
 
 use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
