@@ -291,3 +291,64 @@ fn a_stop_in_the_second_round_goes_on_there() {
     let net = |dir: &str| std::fs::read(Path::new(dir).join("3-student/student.safetensors"));
     assert_eq!(net(&stopped).unwrap(), net(&whole).unwrap());
 }
+
+#[test]
+fn pretext_tasks_and_other_runs_come_before_the_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, _) = short(folder.path());
+    let teacher = |name: &str, sets: &[&str]| {
+        let dir = folder.path().join(name);
+        let text = dir.display().to_string();
+        let mut arguments = vec!["teacher", &config, "--run-dir", &text];
+        for set in ["transfer.fit.steps=60", "transfer.fit.batch=32"]
+            .iter()
+            .chain(sets)
+        {
+            arguments.extend(["--set", set]);
+        }
+        let (code, _, progress) = run(&arguments);
+        (dir, code, progress)
+    };
+    for task in ["rotation", "jigsaw"] {
+        let (dir, code, progress) = teacher(task, &[&format!("pretext={task}")]);
+        assert_eq!(code, 0, "{progress}");
+        assert!(progress.contains(&format!("pretext {task}:")), "{progress}");
+        let stage = dir.join("1-teacher");
+        let lines = std::fs::read_to_string(stage.join("pretext.metrics.jsonl")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+        // Chance is 1/4 of 800 questions and 1/24 of 200; turns are learned quickly.
+        let least = if task == "rotation" { 0.4 } else { 0.02 };
+        assert!(last["validation"].as_f64().unwrap() > least, "{last}");
+        let done = std::fs::read_to_string(stage.join("done.json")).unwrap();
+        let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+        assert!(done["validation"].as_f64().unwrap() > 0.35, "{done}");
+    }
+    // Four answers there, ten classes here; the trunk alone would know nothing of classes.
+    let init = folder
+        .path()
+        .join("rotation/1-teacher/pretext.safetensors")
+        .display()
+        .to_string();
+    let sets = [&format!("init={init}"), "transfer.head_only=true"];
+    let (_, code, progress) = teacher("head", &sets);
+    assert_eq!(code, 0, "{progress}");
+    assert!(progress.contains("begins with the trunk of"), "{progress}");
+    let run_of = folder.path().join("rotation").display().to_string();
+    let (_, code, progress) = teacher("other", &[&format!("init={run_of}")]);
+    assert_eq!(code, 0, "{progress}");
+    let (_, code, progress) = teacher("wide", &[&format!("init={run_of}"), "teacher.net.width=1"]);
+    assert_eq!(code, 2, "{progress}");
+    for part in [
+        "gives no net for this run",
+        "1-teacher/teacher",
+        "leave init empty",
+    ] {
+        assert!(
+            progress.contains(part),
+            "`{part}` is missing in\n{progress}"
+        );
+    }
+    let (_, code, progress) = teacher("bare", &["transfer.head_only=true"]);
+    assert_eq!(code, 2, "{progress}");
+    assert!(progress.contains("set init or pretext"), "{progress}");
+}

@@ -29,6 +29,10 @@ const CLASSES: usize = 10;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    pupil::threads::inside(bench);
+}
+
+fn bench() {
     let words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with("--"))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compare::methods::Learner;
 use crate::device::TrainingDevice;
-use crate::methods::Method;
 use crate::model::zoo::{Family, Placement};
 use crate::nn::Activation;
 use crate::run_dir::Stage;
@@ -186,15 +186,19 @@ pub struct AttachOptions {
 
 /// Options of `compare`.
 #[derive(Args, Clone, Debug)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["se", "methods"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["se", "methods", "ablation"])))]
 pub struct CompareOptions {
     /// Compare nets with and without squeeze-and-excitation.
     #[arg(long)]
     pub se: bool,
     /// Compare these methods, separated by commas, with learning from labels alone: "all", or
-    /// words of `method` in run.toml.
+    /// words of `method` and `pretext` in run.toml.
     #[arg(long, value_name = "METHOD,…", value_delimiter = ',', value_parser = method)]
-    pub methods: Vec<Methods>,
+    pub methods: Vec<Vec<Learner>>,
+    /// Take parts of Noisy Student away, one at a time: augmentation, dropout, stochastic depth
+    /// (0.2 where the configuration has none), all three, soft labels, the filter.
+    #[arg(long, value_enum)]
+    pub ablation: Option<Ablation>,
     /// Numbers of labeled images to compare the methods on [default: all that there are].
     #[arg(long, value_name = "N,…", value_delimiter = ',', conflicts_with = "se")]
     pub labels: Vec<usize>,
@@ -223,7 +227,8 @@ pub struct CompareOptions {
     /// Changes to each net's usual squeeze-and-excitation.
     #[command(flatten)]
     pub attach: AttachOptions,
-    /// Where outcomes are kept [default: runs/compare-se or runs/compare-methods].
+    /// Where outcomes are kept [default: runs/compare-se, runs/compare-methods or
+    /// runs/compare-ablation].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
     /// Images, as for `run`.
@@ -269,26 +274,24 @@ pub struct TrainingOptions {
     pub cutmix: f64,
 }
 
-/// One word of `--methods`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Methods {
-    /// Every method.
-    All,
-    /// This one.
-    One(Method),
+/// What `compare --ablation` takes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Ablation {
+    /// Noisy Student's noise.
+    Noise,
 }
 
-fn method(text: &str) -> Result<Methods, String> {
-    use clap::ValueEnum;
+fn method(text: &str) -> Result<Vec<Learner>, String> {
     if text == "all" {
-        return Ok(Methods::All);
+        return Ok(Learner::all());
     }
-    Method::from_str(text, false)
-        .map(Methods::One)
-        .map_err(|_| {
-            let words = Method::ALL.map(Method::word).join(", ");
-            format!("there is no such method; known: all, {words}")
-        })
+    Learner::from_word(text).map(|l| vec![l]).ok_or_else(|| {
+        let words: Vec<&str> = Learner::all().into_iter().map(Learner::word).collect();
+        format!(
+            "there is no such method; known: all, supervised, {}",
+            words.join(", ")
+        )
+    })
 }
 
 /// How a user calls this program with `words`: as `cargo run` where cargo has started it.

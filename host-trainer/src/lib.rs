@@ -5,7 +5,7 @@
 //!
 //! - [`data`]: readers, the image cache, splits, augmentation, batches
 //! - [`nn`], [`model`]: parts of nets with fused training operators; the EfficientNet family, the zoo
-//! - [`device`]: CPU or GPU
+//! - [`device`]: CPU or GPU; [`threads`]
 //! - [`train`]: the loop that every training shares; [`methods`]: what it is told to minimize
 //! - [`graph`]: the trained net as a list of operators; calibration and int8
 //! - [`compare`]: nets with and without a part, over several seeds
@@ -32,4 +32,5 @@ pub mod report;
 pub mod run_dir;
 pub mod stages;
 pub mod tensor_file;
+pub mod threads;
 pub mod train;

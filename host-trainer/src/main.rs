@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use pupil::cli::{Cli, Command, RunOptions};
 use pupil::pipeline::{self, Which};
-use pupil::{commands, inspect, report};
+use pupil::{commands, inspect, report, threads};
 
 /// Freed tensors stay with the process: the training loop allocates the same sizes each step.
 #[global_allocator]
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     if let Err(error) = handler {
         eprintln!("warning: Ctrl-C will stop without a word: {error}");
     }
-    match execute(&cli) {
+    match threads::inside(|| execute(&cli)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {}", explained(&error));

@@ -313,7 +313,12 @@ fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
         return None;
     }
     let same = [
-        (Stage::Teacher, old.teacher == new.teacher),
+        (
+            Stage::Teacher,
+            old.teacher == new.teacher
+                && (old.pretext, &old.init, &old.transfer)
+                    == (new.pretext, &new.init, &new.transfer),
+        ),
         (Stage::PseudoLabels, old.pseudo_labels == new.pseudo_labels),
         (
             Stage::Student,

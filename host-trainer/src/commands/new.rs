@@ -66,6 +66,7 @@ pub fn create(
         ) = (h, w, c);
     }
     for augment in [
+        &mut config.transfer.augment,
         &mut config.teacher.augment,
         &mut config.student.augment,
         &mut config.student.weak,

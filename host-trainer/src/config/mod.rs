@@ -2,9 +2,11 @@
 
 pub mod check;
 pub mod run_config;
+mod transfer;
 pub mod write;
 
 pub use run_config::{
     DataSource, DistillConfig, ImagesConfig, NetChoice, NetFamily, PseudoLabelsConfig,
     QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
 };
+pub use transfer::TransferConfig;

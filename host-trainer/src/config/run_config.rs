@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TransferConfig;
 use crate::data::augment::{Augment, RandAugment};
 use crate::data::fit::Fit;
+use crate::methods::pretext::PretextTask;
 use crate::methods::{Method, MethodsConfig};
 use crate::model::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
 use crate::nn::Activation;
@@ -19,8 +21,14 @@ pub struct RunConfig {
     pub data: DataSource,
     /// How stage 3 learns from unlabeled images.
     pub method: Method,
+    /// What the net of stage 1 learns from all images before it sees labels.
+    pub pretext: PretextTask,
+    /// A run directory or checkpoint whose trunk stage 1 begins with; empty for none.
+    pub init: String,
     /// How the user's own images are read.
     pub images: ImagesConfig,
+    /// What comes before the labels.
+    pub transfer: TransferConfig,
     /// Stage 1.
     pub teacher: TeacherConfig,
     /// Stage 2.
@@ -265,7 +273,7 @@ const WIDE: NetChoice = NetChoice {
     small_images: false,
 };
 
-const FIT: FitConfig = FitConfig {
+pub(super) const FIT: FitConfig = FitConfig {
     steps: 1500,
     batch: 64,
     learning_rate: 4e-3,
@@ -283,7 +291,7 @@ const FIT: FitConfig = FitConfig {
     cutmix: 0.0,
 };
 
-const WEAK: Augment = Augment::Weak {
+pub(super) const WEAK: Augment = Augment::Weak {
     shift: 2,
     flip: true,
 };
@@ -304,7 +312,10 @@ impl Default for RunConfig {
             seed: 0,
             data: DataSource::Auto,
             method: Method::NoisyStudent,
+            pretext: PretextTask::None,
+            init: String::new(),
             images: ImagesConfig::default(),
+            transfer: TransferConfig::default(),
             teacher: TeacherConfig::default(),
             pseudo_labels: PseudoLabelsConfig::default(),
             student: StudentConfig::default(),

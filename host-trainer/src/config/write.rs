@@ -43,6 +43,16 @@ fn comment(path: &str) -> &'static str {
         "method" => {
             "How stage 3 learns: \"noisy-student\", \"uda\", \"fixmatch\", \"pseudo-label\", \"meta-pseudo-labels\" or \"supervised\"."
         }
+        "pretext" => {
+            "What stage 1 learns from all images before it sees labels: \"none\", \"rotation\" or \"jigsaw\"."
+        }
+        "init" => {
+            "A run directory or checkpoint whose trunk stage 1 begins with, whatever its classes; \"\" for none."
+        }
+        "transfer" => "What comes before the labels.",
+        "transfer.head_only" => {
+            "Whether stage 1 trains the classifier alone and leaves the trunk as it is."
+        }
         "images" => "How your own images are read.",
         "images.unlabeled" => {
             "More images, without labels: a folder, list or archive; \"\" for none."

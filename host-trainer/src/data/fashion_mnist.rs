@@ -123,7 +123,7 @@ pub fn draw_split() -> Result<Split, LoadError> {
     Split::balanced(&labels, 10, [800, 200, 2000], SPLIT_SEED).map_err(LoadError::Split)
 }
 
-/// The full set from the four IDX files (plain or .gz) in `folder`: 800 labeled, 200
+/// The full set from the four IDX files (plain or .gz) in `folder`: 1,000 labeled, 200
 /// validation, the other training images unlabeled, the official test images.
 ///
 /// # Errors
@@ -138,7 +138,7 @@ pub fn folder(folder: &Path) -> Result<Dataset, LoadError> {
         )));
     }
     let split =
-        Split::balanced(&labels, 10, [800, 200, 0], SPLIT_SEED).map_err(LoadError::Split)?;
+        Split::balanced(&labels, 10, [1000, 200, 0], SPLIT_SEED).map_err(LoadError::Split)?;
     let source = format!(
         "Fashion-MNIST, {} images in {}",
         images.len(),
@@ -230,7 +230,7 @@ mod tests {
             data.validation.labels.len(),
             data.unlabeled.len(),
         ];
-        assert_eq!(sizes, [800, 200, 9000]);
+        assert_eq!(sizes, [1000, 200, 8800]);
         assert_eq!(data.test.labels.len(), 10_000);
     }
 

@@ -5,6 +5,7 @@
 //! - [`uda`], [`fixmatch`]: a strong view must agree with a weak one ([`Agreement`])
 //! - [`NoisyStudent`]: an earlier net's answers, under noise
 //! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
+//! - [`pretext`]: what images teach by themselves, before any label
 //! - [`Distillation`]: a larger net's answers on all images, for the net of the chip
 //!
 //! [`Method`] chooses. With weight 0 each is supervised learning, to the bit.
@@ -19,6 +20,7 @@ pub mod labeled;
 pub mod meta_pseudo_labels;
 pub mod noisy_student;
 pub mod one_set;
+pub mod pretext;
 pub mod pseudo_label;
 pub mod supervised;
 #[cfg(test)]

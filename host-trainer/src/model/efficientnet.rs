@@ -159,11 +159,22 @@ pub struct EfficientNet {
 impl EfficientNet {
     /// Images `[n, h, w, c]` to logits `[n, classes]`.
     pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
+        let features = self.features(x, pass);
+        self.classify(features, pass)
+    }
+
+    /// Images `[n, h, w, c]` to what the classifier sees, `[n, head_ch]`: the trunk.
+    pub fn features(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let mut x = self.stem.forward(x, pass);
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, pass, i, self.blocks.len());
         }
-        let features = pass.dropout(self.head.forward_pooled(x, pass));
+        self.head.forward_pooled(x, pass)
+    }
+
+    /// Features `[n, head_ch]` to logits `[n, classes]`.
+    pub fn classify(&self, features: Tensor<2>, pass: &mut Pass<'_>) -> Tensor<2> {
+        let features = pass.dropout(features);
         features.matmul(self.classifier.val()) + self.classifier_bias.val().unsqueeze()
     }
 }

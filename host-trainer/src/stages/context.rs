@@ -10,7 +10,7 @@ use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::data::batch::Normalization;
-use crate::model::{EfficientNet, EfficientNetConfig};
+use crate::model::{Classifier, EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::progress::Progress;
 use crate::random::stream;
@@ -39,6 +39,9 @@ pub enum StageError {
     /// No pseudo-label passes the filter.
     #[error("{0}")]
     NothingKept(String),
+    /// The net can't begin as it is told to.
+    #[error("teacher: {0}")]
+    Beginning(String),
     /// The student can't be packed.
     #[error("pack: {0}")]
     Build(String),
@@ -98,23 +101,40 @@ impl Start {
     }
 }
 
+/// A training: what net, how, and what is kept of it.
+pub struct Training<'a, N> {
+    /// The net before its first step.
+    pub net: N,
+    /// The configuration that is saved with it.
+    pub config: &'a EfficientNetConfig,
+    /// How it is trained.
+    pub fit: &'a FitConfig,
+    /// Work of a step on one image.
+    pub work_per_image: f64,
+    /// Share of right answers on images that are not trained on, 0 to 1.
+    pub validate: &'a dyn Fn(&N) -> f64,
+    /// The part that is saved.
+    pub part: fn(N) -> EfficientNet,
+}
+
 /// A stage's training as its user follows it.
-struct Follow<'a, 'c> {
+struct Follow<'a, 'c, N> {
     ctx: &'a Context<'c>,
     folder: PathBuf,
     start: Start,
     /// Work of a step, and all steps.
     work: f64,
     steps: u64,
+    validate: &'a dyn Fn(&N) -> f64,
 }
 
-impl Watch<EfficientNet> for Follow<'_, '_> {
+impl<N> Watch<N> for Follow<'_, '_, N> {
     fn start(&mut self) -> Option<Snapshot> {
         self.start.snapshot.take()
     }
 
-    fn validate(&mut self, net: &EfficientNet) -> f64 {
-        accuracy(net, &self.ctx.data.validation, &self.ctx.normalization)
+    fn validate(&mut self, net: &N) -> f64 {
+        (self.validate)(net)
     }
 
     fn report(&mut self, _step: u64, epoch: Option<&Epoch>) {
@@ -175,8 +195,15 @@ impl Context<'_> {
         })
     }
 
-    /// Trains a new net of `net_config`, or goes on with `from`; writes `name.safetensors` and `name.metrics.jsonl` into the
-    /// stage's folder.
+    /// A new net of `config` for the training called `name`.
+    pub fn new_net(&self, config: &EfficientNetConfig, name: &str) -> EfficientNet {
+        config.init(&mut Init {
+            device: &self.device(),
+            rng: &mut stream(self.seed(name), "initial weights", 0),
+        })
+    }
+
+    /// Trains a new net of `config`, or goes on with `from`; see [`Self::train_part`].
     ///
     /// # Errors
     /// A loss that is no number, an unwritable directory.
@@ -184,21 +211,37 @@ impl Context<'_> {
         &self,
         stage: Stage,
         start: Start,
-        (net_config, from): (&EfficientNetConfig, Option<EfficientNet>),
-        fit_config: &FitConfig,
+        (config, from): (&EfficientNetConfig, Option<EfficientNet>),
+        fit: &FitConfig,
         work_per_image: f64,
         objective: &mut dyn Objective<EfficientNet>,
     ) -> Result<(EfficientNet, Trained), StageError> {
+        let training = Training {
+            net: from.unwrap_or_else(|| self.new_net(config, &start.name)),
+            config,
+            fit,
+            work_per_image,
+            validate: &|net| accuracy(net, &self.data.validation, &self.normalization),
+            part: |net| net,
+        };
+        self.train_part(stage, start, training, objective)
+    }
+
+    /// Trains a net; writes `name.safetensors` and `name.metrics.jsonl` into the stage's folder.
+    ///
+    /// # Errors
+    /// A loss that is no number, an unwritable directory.
+    pub fn train_part<N: Classifier>(
+        &self,
+        stage: Stage,
+        start: Start,
+        training: Training<'_, N>,
+        objective: &mut dyn Objective<N>,
+    ) -> Result<(EfficientNet, Trained), StageError> {
         let name = &start.name.clone();
         let seed = self.seed(name);
-        let device = self.device();
-        let net = from.unwrap_or_else(|| {
-            net_config.init(&mut Init {
-                device: &device,
-                rng: &mut stream(seed, "initial weights", 0),
-            })
-        });
-        let step_work = work_per_image * fit_config.batch as f64;
+        let (net_config, fit_config) = (training.config, training.fit);
+        let step_work = training.work_per_image * fit_config.batch as f64;
         self.progress.advance(step_work * start.step() as f64);
         let mut follow = Follow {
             ctx: self,
@@ -206,17 +249,24 @@ impl Context<'_> {
             start,
             work: step_work,
             steps: fit_config.steps,
+            validate: training.validate,
         };
+        let fitted = fit(
+            training.net,
+            fit_config,
+            (seed, "noise"),
+            objective,
+            &mut follow,
+        );
         let Fitted {
             net,
             epochs,
             seconds,
-        } = fit(net, fit_config, (seed, "noise"), objective, &mut follow).map_err(|source| {
-            StageError::Fit {
-                stage: stage.word(),
-                source: Box::new(source),
-            }
+        } = fitted.map_err(|source| StageError::Fit {
+            stage: stage.word(),
+            source: Box::new(source),
         })?;
+        let net = (training.part)(net);
         self.waited(objective.waiting());
         let mut lines = Vec::new();
         for epoch in &epochs {

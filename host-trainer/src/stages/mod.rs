@@ -1,5 +1,6 @@
 //! The six stages: each reads what earlier ones left in the run directory and adds its folder.
 
+pub mod beginning;
 pub mod context;
 pub mod distill;
 pub mod pack;

@@ -1,16 +1,28 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
-use super::context::{Context, StageError, Trained, thousands, training_work};
+use super::beginning;
+use super::context::{Context, StageError, Trained, Training, thousands, training_work};
 use crate::data::{Augment, Dataset};
 use crate::methods::Supervised;
+use crate::methods::pretext::HeadOnly;
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::run_dir::Stage;
-use crate::train::FitConfig;
+use crate::train::{FitConfig, accuracy};
 
 /// Work of the whole stage.
 pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
     let net = config.teacher.net.resolve(data.dims(), data.classes.len());
-    training_work(&net) * config.teacher.fit.batch as f64 * config.teacher.fit.steps as f64
+    let fit = &config.teacher.fit;
+    beginning::work(config, data) + step_work(config, &net) * fit.batch as f64 * fit.steps as f64
+}
+
+/// Work of training the net on one image; a trunk that stays has a forward pass alone.
+fn step_work(config: &crate::config::RunConfig, net: &EfficientNetConfig) -> f64 {
+    if config.transfer.head_only {
+        net.macs() as f64
+    } else {
+        training_work(net)
+    }
 }
 
 /// Trains the teacher.
@@ -29,14 +41,33 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
             ctx.data.labeled.labels.len()
         ),
     );
-    let (_, trained) = supervised(
-        ctx,
-        Stage::Teacher,
-        "teacher",
-        &net,
+    let from = beginning::net(ctx, &net)?;
+    let start = ctx.start(Stage::Teacher, "teacher")?;
+    let setup = Supervised::new(
+        &ctx.data.labeled,
+        ctx.classes(),
+        (config.augment, ctx.normalization),
         &config.fit,
-        &config.augment,
-    )?;
+        (ctx.seed("teacher"), start.step()),
+        &ctx.device(),
+    );
+    let (mut objective, work) = (setup, step_work(ctx.config, &net));
+    let (_, trained) = if ctx.config.transfer.head_only {
+        let training = Training {
+            net: HeadOnly {
+                net: from.unwrap_or_else(|| ctx.new_net(&net, "teacher")),
+            },
+            config: &net,
+            fit: &config.fit,
+            work_per_image: work,
+            validate: &|net| accuracy(net, &ctx.data.validation, &ctx.normalization),
+            part: |whole| whole.net,
+        };
+        ctx.train_part(Stage::Teacher, start, training, &mut objective)?
+    } else {
+        let (net, fit) = ((&net, from), &config.fit);
+        ctx.train(Stage::Teacher, start, net, fit, work, &mut objective)?
+    };
     ctx.dir.finish(Stage::Teacher, &trained)?;
     Ok(trained)
 }

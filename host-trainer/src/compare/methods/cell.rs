@@ -4,59 +4,18 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::grid::GridSettings;
-use crate::data::Dataset;
+use super::learner::{Learner, Part};
 use crate::data::batch::Normalization;
+use crate::data::{Augment, Dataset};
+use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer};
 use crate::methods::{Method, Setup};
-use crate::model::{EfficientNet, EfficientNetConfig};
+use crate::model::{Classifier, EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::random::stream;
+use crate::stages::distill::pool;
 use crate::stages::pseudo_labels::{PseudoLabels, select};
-use crate::train::evaluate::probabilities;
+use crate::train::evaluate::{argmax, probabilities};
 use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Watch, accuracy};
-
-/// A row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(into = "&'static str")]
-pub enum Learner {
-    /// Labels alone, weakly augmented.
-    SupervisedWeak,
-    /// A method under strong augmentation. Labels alone are what every other has to beat; Noisy
-    /// Student is a teacher on labels for half of the steps, then its student for the other half.
-    By(Method),
-}
-
-impl From<Learner> for &'static str {
-    fn from(learner: Learner) -> Self {
-        learner.word()
-    }
-}
-
-impl Learner {
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::SupervisedWeak => "supervised-weak",
-            Self::By(method) => method.word(),
-        }
-    }
-
-    /// How it learns.
-    pub fn method(self) -> Method {
-        match self {
-            Self::SupervisedWeak => Method::Supervised,
-            Self::By(method) => method,
-        }
-    }
-
-    /// The rows of these methods, behind both ways of learning from labels alone.
-    pub fn rows(methods: &[Method]) -> Vec<Self> {
-        let others = methods.iter().filter(|m| **m != Method::Supervised);
-        [Self::SupervisedWeak, Self::By(Method::Supervised)]
-            .into_iter()
-            .chain(others.map(|m| Self::By(*m)))
-            .collect()
-    }
-}
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +43,20 @@ pub struct Outcome {
 struct Follow<'a> {
     data: &'a Dataset,
     normalization: Normalization,
+    /// What validation images are asked; their classes without a task.
+    task: Option<PretextTask>,
     tick: &'a mut dyn FnMut(),
 }
 
-impl Watch<EfficientNet> for Follow<'_> {
-    fn validate(&mut self, net: &EfficientNet) -> f64 {
-        accuracy(net, &self.data.validation, &self.normalization)
+impl<N: Classifier> Watch<N> for Follow<'_> {
+    fn validate(&mut self, net: &N) -> f64 {
+        match self.task {
+            None => accuracy(net, &self.data.validation, &self.normalization),
+            Some(task) => {
+                let images = &self.data.validation.images;
+                task.accuracy(net, images, &self.normalization)
+            }
+        }
     }
 
     fn report(&mut self, _step: u64, _epoch: Option<&Epoch>) {
@@ -115,11 +82,12 @@ impl Bench<'_> {
         })
     }
 
-    /// A new net that has learned by `learner` for `fit`.
+    /// A net that has learned by `method` as `how` says, from `net` on.
     fn learn(
         &self,
-        learner: Learner,
-        fit: &FitConfig,
+        method: Method,
+        net: EfficientNet,
+        how: &How,
         pseudo: &PseudoLabels,
         tick: &mut dyn FnMut(),
     ) -> Result<Fitted<EfficientNet>, FitError> {
@@ -127,29 +95,46 @@ impl Bench<'_> {
         let setup = Setup {
             data: self.data,
             normalization: self.normalization,
-            fit,
+            fit: &how.fit,
             unlabeled_ratio: settings.unlabeled_ratio,
-            strong: match learner {
-                Learner::SupervisedWeak => settings.weak,
-                Learner::By(_) => settings.strong,
-            },
+            strong: how.augment,
             weak: settings.weak,
             seed: self.seed,
             first: 0,
             device: self.device.clone(),
         };
         let teacher = || Ok(self.net("the teacher's initial weights"));
-        let method = learner.method();
         let mut objective = method.objective(&setup, &settings.methods, pseudo, teacher)?;
-        let mut follow = Follow {
+        let mut follow = self.follow(None, tick);
+        let noise = (self.seed, "noise");
+        train::fit(net, &how.fit, noise, objective.as_mut(), &mut follow)
+    }
+
+    fn follow<'b>(&'b self, task: Option<PretextTask>, tick: &'b mut dyn FnMut()) -> Follow<'b> {
+        Follow {
             data: self.data,
             normalization: self.normalization,
+            task,
             tick,
-        };
-        let net = self.net("initial weights");
-        let noise = (self.seed, "noise");
-        train::fit(net, fit, noise, objective.as_mut(), &mut follow)
+        }
     }
+
+    /// The settings' training, changes and number of steps.
+    fn how(&self, steps: u64) -> How {
+        How {
+            fit: FitConfig {
+                steps,
+                ..self.settings.fit
+            },
+            augment: self.settings.strong,
+        }
+    }
+}
+
+/// How a net learns.
+struct How {
+    fit: FitConfig,
+    augment: Augment,
 }
 
 /// Trains `cell` on `data`, which has its labels, and measures it. `tick` follows each step.
@@ -173,9 +158,19 @@ pub fn train(
         seed,
         device: Device::flex().autodiff(),
     };
+    let steps = settings.fit.steps;
+    let mut how = bench.how(steps);
     let fitted = match cell.learner {
-        Learner::By(Method::NoisyStudent) => noisy_student(&bench, tick),
-        learner => bench.learn(learner, &settings.fit, &PseudoLabels::default(), tick),
+        Learner::By(Method::NoisyStudent) => noisy_student(&bench, None, tick),
+        Learner::Without(part) => noisy_student(&bench, Some(part), tick),
+        Learner::Pretext(task) => pretext(&bench, task, tick),
+        learner => {
+            if learner == Learner::SupervisedWeak {
+                how.augment = settings.weak;
+            }
+            let net = bench.net("initial weights");
+            bench.learn(learner.method(), net, &how, &PseudoLabels::default(), tick)
+        }
     }?;
     Ok(Outcome {
         accuracy: accuracy(&fitted.net, &data.test, &bench.normalization),
@@ -184,40 +179,123 @@ pub fn train(
     })
 }
 
-/// Half of the steps for the teacher, half for its student, which starts anew.
+/// Half of the steps for the teacher, half for its student, which starts anew and maybe lacks a
+/// part of the method.
 fn noisy_student(
     bench: &Bench<'_>,
+    without: Option<Part>,
     tick: &mut dyn FnMut(),
 ) -> Result<Fitted<EfficientNet>, FitError> {
     let settings = bench.settings;
     let half = settings.fit.steps.div_ceil(2);
-    let part = |steps| FitConfig {
-        steps,
-        ..settings.fit
-    };
-    let alone = Learner::By(Method::Supervised);
-    let teacher = bench.learn(alone, &part(half), &PseudoLabels::default(), tick)?;
+    let teacher = bench.learn(
+        Method::Supervised,
+        bench.net("initial weights"),
+        &bench.how(half),
+        &PseudoLabels::default(),
+        tick,
+    )?;
     let (data, classes) = (bench.data, bench.data.classes.len());
-    let all = probabilities(&teacher.net, &data.unlabeled, &bench.normalization);
+    let mut all = probabilities(&teacher.net, &data.unlabeled, &bench.normalization);
     let labels = settings.pseudo_labels;
     let (mut indices, _) = select(&all, classes, labels.threshold, labels.balance);
-    if indices.is_empty() {
+    if indices.is_empty() || without == Some(Part::FilterAndBalance) {
         // A teacher unsure of everything: its answers still teach, as soft labels do.
         indices = (0..data.unlabeled.len()).collect();
+    }
+    let mut how = bench.how(settings.fit.steps - half);
+    match without {
+        None | Some(Part::FilterAndBalance) => {}
+        Some(Part::Augmentation) => how.augment = settings.weak,
+        Some(Part::Dropout) => how.fit.dropout = 0.0,
+        Some(Part::StochasticDepth) => how.fit.drop_path = 0.0,
+        Some(Part::Noise) => {
+            how.augment = settings.weak;
+            (how.fit.dropout, how.fit.drop_path) = (0.0, 0.0);
+        }
+        Some(Part::SoftLabels) => {
+            for row in all.chunks_exact_mut(classes) {
+                let best = argmax(row);
+                row.fill(0.0);
+                row[best] = 1.0;
+            }
+        }
     }
     let pseudo = PseudoLabels {
         indices,
         probabilities: all,
     };
-    let rest = part(settings.fit.steps - half);
-    let student = bench.learn(Learner::By(Method::NoisyStudent), &rest, &pseudo, tick)?;
-    let later = student.epochs.into_iter().map(|e| Epoch {
+    let net = bench.net("initial weights");
+    let student = bench.learn(Method::NoisyStudent, net, &how, &pseudo, tick)?;
+    Ok(both(half, (teacher.epochs, teacher.seconds), student))
+}
+
+/// Half of the steps for the task, half for the labels.
+fn pretext(
+    bench: &Bench<'_>,
+    task: PretextTask,
+    tick: &mut dyn FnMut(),
+) -> Result<Fitted<EfficientNet>, FitError> {
+    let settings = bench.settings;
+    let half = settings.fit.steps.div_ceil(2);
+    // The answers are exact: nothing is smoothed or dropped.
+    let fit = FitConfig {
+        dropout: 0.0,
+        label_smoothing: 0.0,
+        ..bench.how(half).fit
+    };
+    let mut objective = Pretext::new(
+        task,
+        pool(bench.data),
+        (settings.weak, bench.normalization),
+        &fit,
+        (bench.seed, 0),
+        &bench.device,
+    );
+    let config = settings
+        .net
+        .resolve(task.dims(bench.data.dims()), task.classes());
+    let rng = &mut stream(bench.seed, "initial weights", 0);
+    let init = &mut Init {
+        device: &bench.device,
+        rng,
+    };
+    let noise = (bench.seed, "pretext noise");
+    let mut follow = bench.follow(Some(task), tick);
+    let (trunk, epochs, seconds) = if task == PretextTask::Jigsaw {
+        let net = JigsawNet::new(&config, init);
+        let fitted = train::fit(net, &fit, noise, &mut objective, &mut follow)?;
+        (fitted.net.net, fitted.epochs, fitted.seconds)
+    } else {
+        let net = config.init(init);
+        let fitted = train::fit(net, &fit, noise, &mut objective, &mut follow)?;
+        (fitted.net, fitted.epochs, fitted.seconds)
+    };
+    let net = transfer(&trunk, bench.net("initial weights")).map_err(FitError::Foreign)?;
+    let how = bench.how(settings.fit.steps - half);
+    let fitted = bench.learn(
+        Method::Supervised,
+        net,
+        &how,
+        &PseudoLabels::default(),
+        tick,
+    )?;
+    Ok(both(half, (epochs, seconds), fitted))
+}
+
+/// A training of two parts, the first of `half` steps.
+fn both(
+    half: u64,
+    (epochs, seconds): (Vec<Epoch>, f64),
+    second: Fitted<EfficientNet>,
+) -> Fitted<EfficientNet> {
+    let later = second.epochs.into_iter().map(|e| Epoch {
         step: e.step + half,
         ..e
     });
-    Ok(Fitted {
-        net: student.net,
-        epochs: teacher.epochs.into_iter().chain(later).collect(),
-        seconds: teacher.seconds + student.seconds,
-    })
+    Fitted {
+        net: second.net,
+        epochs: epochs.into_iter().chain(later).collect(),
+        seconds: seconds + second.seconds,
+    }
 }

@@ -5,12 +5,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, Learner, Outcome, train};
+use super::cell::{Cell, Outcome, train};
 use super::labels::with_labels;
+use super::learner::Learner;
 use crate::compare::kept;
 use crate::config::{NetChoice, PseudoLabelsConfig};
 use crate::data::{Augment, Dataset};
-use crate::methods::{Method, MethodsConfig};
+use crate::methods::MethodsConfig;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use crate::train::FitConfig;
@@ -44,8 +45,8 @@ pub struct GridSettings {
 /// Rows, numbers of labels, seeds.
 #[derive(Clone, Debug)]
 pub struct Grid<'a> {
-    /// Methods, besides labels alone.
-    pub methods: &'a [Method],
+    /// Rows of the table.
+    pub learners: &'a [Learner],
     /// Labeled images.
     pub labels: &'a [usize],
     /// Trainings of each.
@@ -92,15 +93,19 @@ pub fn run(
         .iter()
         .map(|count| with_labels(data, *count).map_err(anyhow::Error::msg))
         .collect::<Result<Vec<_>, _>>()?;
-    let learners = Learner::rows(grid.methods);
-    let work: f64 = learners.iter().map(|l| work(*l, settings, data)).sum();
+    for learner in grid.learners {
+        if let Learner::Pretext(task) = learner {
+            task.fits(data.dims()).map_err(anyhow::Error::msg)?;
+        }
+    }
+    let work: f64 = grid.learners.iter().map(|l| work(*l, settings, data)).sum();
     let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
     let mut rows = Vec::new();
     for ((part, kept, sha), count) in parts.iter().zip(grid.labels) {
         let folder = dir.root().join(format!("labels-{count}"));
         kept::folder(&folder)?;
         dir.write_json(&folder.join("labels.json"), kept)?;
-        for learner in &learners {
+        for learner in grid.learners {
             let mut outcomes = Vec::new();
             for number in 0..grid.seeds {
                 let cell = Cell {
@@ -163,7 +168,7 @@ fn once(
         .with_context(|| format!("{} labels, {name}", cell.labels))?;
     let outcome: Outcome = kept::keep(dir, &file, &outcome)?;
     progress.say(&format!(
-        "  {:>6} labels  {:<20} seed {}  {:.2} %  {:.0} s",
+        "  {:>6} labels  {:<24} seed {}  {:.2} %  {:.0} s",
         cell.labels,
         cell.learner.word(),
         cell.number,

@@ -7,7 +7,9 @@
 pub mod cell;
 pub mod grid;
 pub mod labels;
+pub mod learner;
 pub mod table;
 
-pub use cell::{Cell, Learner, Outcome};
+pub use cell::{Cell, Outcome};
 pub use grid::{GridSettings, run};
+pub use learner::Learner;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::cell::Learner;
 use super::grid::{GridSettings, Row};
+use super::learner::Learner;
 use crate::compare::Spread;
 use crate::methods::Method;
 use crate::report::svg::{Series, escape, lines};
@@ -44,7 +44,7 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
     );
     let _ = writeln!(
         text,
-        "{:>7}  {:<20} {:<15} {:<15} {:>9}",
+        "{:>7}  {:<24} {:<15} {:<15} {:>9}",
         "labels", "method", "accuracy", "over supervised", "seconds"
     );
     for row in rows {
@@ -52,7 +52,7 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
         let gain = gain(row, rows).filter(|_| row.learner != BASE);
         let _ = writeln!(
             text,
-            "{:>7}  {:<20} {:<15} {:<15} {:>9.0}",
+            "{:>7}  {:<24} {:<15} {:<15} {:>9.0}",
             thousands(row.labels),
             row.learner.word(),
             accuracy(row).percent(false),

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::config::{DataSource, ImagesConfig, RunConfig};
 use crate::data::Augment;
 use crate::methods::MethodsConfig;
+use crate::methods::pretext::PretextTask;
 use crate::train::FitConfig;
 
 /// Values out of range, whichever way the configuration came about; `place` says where a key is
@@ -51,6 +52,7 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         );
     }
     for (path, fit) in [
+        ("transfer.fit", &config.transfer.fit),
         ("teacher.fit", &config.teacher.fit),
         ("student.fit", &config.student.fit),
         ("distill.fit", &config.distill.fit),
@@ -59,6 +61,7 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         check_fit(path, fit, &mut need);
     }
     for (path, augment) in [
+        ("transfer.augment", &config.transfer.augment),
         ("teacher.augment", &config.teacher.augment),
         ("student.augment", &config.student.augment),
         ("student.weak", &config.student.weak),
@@ -104,6 +107,20 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         "student.warm_start",
         "true".into(),
         "needs student.net to be teacher.net",
+    );
+    need(
+        config.init.is_empty() || Path::new(&config.init).exists(),
+        "init",
+        format!("{:?}", config.init),
+        "does not exist",
+    );
+    need(
+        !config.transfer.head_only
+            || !config.init.is_empty()
+            || config.pretext != PretextTask::None,
+        "transfer.head_only",
+        "true".into(),
+        "needs a trunk that has learned something: set init or pretext",
     );
     check_methods(&config.methods, &mut need);
     let temperature = config.distill.temperature;

@@ -154,6 +154,7 @@ fn rebase(table: &mut Table, base: &Path) {
         }
     };
     from(table, "data");
+    from(table, "init");
     if let Some(Value::Table(images)) = table.get_mut("images") {
         from(images, "unlabeled");
     }

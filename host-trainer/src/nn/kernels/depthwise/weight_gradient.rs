@@ -95,9 +95,9 @@ fn row_gradient<S: Simd, const K: usize, const STRIDE: usize, const V: usize, co
 ) {
     let width = dy.len() / c;
     assert!(at + V * lanes <= c && x.len() >= ((width.max(1) - 1) * stride + K) * c);
-    let mut acc = [[simd.splat_f32s(0.0); V]; K];
-    for (k, acc) in acc.iter_mut().enumerate() {
-        for (v, acc) in acc.iter_mut().enumerate() {
+    let mut acc = [[simd.splat_f32s(0.0); K]; V];
+    for (v, acc) in acc.iter_mut().enumerate() {
+        for (k, acc) in acc.iter_mut().enumerate() {
             *acc = load::<S, FULL>(simd, &taps[k * c + at + v * lanes..][..lanes]);
         }
     }
@@ -112,14 +112,14 @@ fn row_gradient<S: Simd, const K: usize, const STRIDE: usize, const V: usize, co
     };
     let mut ox = 0;
     while STRIDE > 0 && ox + 2 <= width {
-        for v in 0..V {
+        for (v, acc) in acc.iter_mut().enumerate() {
             let d = [dy_at(ox, v), dy_at(ox + 1, v)];
             for i in 0..STRIDE + K {
                 let x = x_at(ox * STRIDE + i, v);
                 for (n, d) in d.iter().enumerate() {
                     if (n * STRIDE..n * STRIDE + K).contains(&i) {
-                        let k = i - n * STRIDE;
-                        acc[k][v] = simd.mul_add_e_f32s(x, *d, acc[k][v]);
+                        let acc = &mut acc[i - n * STRIDE];
+                        *acc = simd.mul_add_e_f32s(x, *d, *acc);
                     }
                 }
             }
@@ -127,16 +127,16 @@ fn row_gradient<S: Simd, const K: usize, const STRIDE: usize, const V: usize, co
         ox += 2;
     }
     while ox < width {
-        for v in 0..V {
+        for (v, acc) in acc.iter_mut().enumerate() {
             let d = dy_at(ox, v);
             for (k, acc) in acc.iter_mut().enumerate() {
-                acc[v] = simd.mul_add_e_f32s(x_at(ox * stride + k, v), d, acc[v]);
+                *acc = simd.mul_add_e_f32s(x_at(ox * stride + k, v), d, *acc);
             }
         }
         ox += 1;
     }
-    for (k, acc) in acc.iter().enumerate() {
-        for (v, acc) in acc.iter().enumerate() {
+    for (v, acc) in acc.iter().enumerate() {
+        for (k, acc) in acc.iter().enumerate() {
             store::<S, FULL>(simd, &mut taps[k * c + at + v * lanes..][..lanes], *acc);
         }
     }

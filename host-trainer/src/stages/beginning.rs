@@ -1,0 +1,175 @@
+//! What the net of stage 1 begins with: new weights, another run's trunk (`init`), or the trunk of
+//! a pretext task (`pretext`).
+
+use std::path::{Path, PathBuf};
+
+use super::context::{Context, StageError, Training, training_work};
+use super::distill::pool;
+use crate::checkpoint;
+use crate::config::RunConfig;
+use crate::data::{Dataset, Images};
+use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer};
+use crate::model::{EfficientNet, EfficientNetConfig};
+use crate::nn::init::Init;
+use crate::random::stream;
+use crate::run_dir::Stage;
+
+/// The pretext net's name in the folder of stage 1.
+const NAME: &str = "pretext";
+
+/// The pretext task's net.
+fn pretext_net(config: &RunConfig, dims: [usize; 3]) -> EfficientNetConfig {
+    let task = config.pretext;
+    config.teacher.net.resolve(task.dims(dims), task.classes())
+}
+
+/// Work of one row of its batches.
+fn pretext_work(config: &RunConfig, dims: [usize; 3]) -> f64 {
+    let tiles = match config.pretext {
+        PretextTask::None => 0.0,
+        PretextTask::Rotation => 1.0,
+        PretextTask::Jigsaw => 4.0,
+    };
+    tiles * training_work(&pretext_net(config, dims))
+}
+
+/// Work of all that comes before stage 1's own training.
+pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+    let fit = &config.transfer.fit;
+    match config.pretext {
+        PretextTask::None => 0.0,
+        _ => pretext_work(config, data.dims()) * fit.batch as f64 * fit.steps as f64,
+    }
+}
+
+/// The net that stage 1 goes on with; none for new weights.
+///
+/// # Errors
+/// Another run's net that does not fit, images that the task can't ask about, and
+/// [`StageError`]'s.
+pub fn net(
+    ctx: &Context<'_>,
+    config: &EfficientNetConfig,
+) -> Result<Option<EfficientNet>, StageError> {
+    let mut learned = None;
+    if !ctx.config.init.is_empty() {
+        let (path, other) = other(ctx, config, Path::new(&ctx.config.init))?;
+        let path = path.display();
+        ctx.progress
+            .say(&format!("  begins with the trunk of {path}"));
+        learned = Some(other);
+    }
+    if ctx.config.pretext != PretextTask::None {
+        let dims = ctx.data.dims();
+        ctx.config
+            .pretext
+            .fits(dims)
+            .map_err(StageError::Beginning)?;
+        let trunk = pretext(ctx, learned)?;
+        let fresh = ctx.new_net(config, "teacher");
+        learned = Some(transfer(&trunk, fresh).map_err(StageError::Beginning)?);
+    }
+    Ok(learned)
+}
+
+/// The trunk of another run with this run's classifier, and where it was found.
+fn other(
+    ctx: &Context<'_>,
+    config: &EfficientNetConfig,
+    init: &Path,
+) -> Result<(PathBuf, EfficientNet), StageError> {
+    let candidates = if init.is_dir() {
+        [
+            "3-student/student",
+            "1-teacher/teacher",
+            "4-distill/distilled",
+        ]
+        .iter()
+        .map(|name| init.join(format!("{name}.safetensors")))
+        .filter(|path| path.is_file())
+        .collect()
+    } else {
+        vec![init.to_owned()]
+    };
+    let mut reasons = Vec::new();
+    for path in candidates {
+        let tried = checkpoint::load(&path, &ctx.device())
+            .map_err(|e| e.to_string())
+            .and_then(|(_, from)| transfer(&from, ctx.new_net(config, "teacher")));
+        match tried {
+            Ok(net) => return Ok((path, net)),
+            Err(why) => reasons.push(format!("{}: {why}", path.display())),
+        }
+    }
+    if reasons.is_empty() {
+        reasons.push("no trained net lies there".into());
+    }
+    Err(StageError::Beginning(format!(
+        "init = \"{}\" gives no net for this run\n  why:   {}\n  do:    give teacher.net the shape of that run's net and images the same number of channels, or leave init empty",
+        init.display(),
+        reasons.join("\n         ")
+    )))
+}
+
+/// The trunk that a pretext task has trained on all images, from `learned` on if there is one.
+fn pretext(ctx: &Context<'_>, learned: Option<EfficientNet>) -> Result<EfficientNet, StageError> {
+    if ctx.has(Stage::Teacher, NAME)? {
+        ctx.progress.skip(work(ctx.config, ctx.data));
+        ctx.progress.say("  pretext done before");
+        return Ok(ctx.load(Stage::Teacher, NAME)?.1);
+    }
+    let (task, fit) = (ctx.config.pretext, &ctx.config.transfer.fit);
+    let config = pretext_net(ctx.config, ctx.data.dims());
+    let images = pool(ctx.data);
+    ctx.progress.say(&format!(
+        "  pretext {}: {} answers about {} images",
+        task.word(),
+        task.classes(),
+        images.len()
+    ));
+    let begin = |net: EfficientNet| match &learned {
+        Some(from) => transfer(from, net).map_err(StageError::Beginning),
+        None => Ok(net),
+    };
+    let start = ctx.start(Stage::Teacher, NAME)?;
+    let mut objective = Pretext::new(
+        task,
+        images,
+        (ctx.config.transfer.augment, ctx.normalization),
+        fit,
+        (ctx.seed(NAME), start.step()),
+        &ctx.device(),
+    );
+    let watched: &Images = &ctx.data.validation.images;
+    let work_per_image = pretext_work(ctx.config, ctx.data.dims());
+    let (net, _) = if task == PretextTask::Jigsaw {
+        let mut whole = JigsawNet::new(
+            &config,
+            &mut Init {
+                device: &ctx.device(),
+                rng: &mut stream(ctx.seed(NAME), "initial weights", 0),
+            },
+        );
+        whole.net = begin(whole.net)?;
+        let training = Training {
+            net: whole,
+            config: &config,
+            fit,
+            work_per_image,
+            validate: &|net| task.accuracy(net, watched, &ctx.normalization),
+            part: |whole: JigsawNet| whole.net,
+        };
+        ctx.train_part(Stage::Teacher, start, training, &mut objective)?
+    } else {
+        let training = Training {
+            net: begin(ctx.new_net(&config, NAME))?,
+            config: &config,
+            fit,
+            work_per_image,
+            validate: &|net| task.accuracy(net, watched, &ctx.normalization),
+            part: |net| net,
+        };
+        ctx.train_part(Stage::Teacher, start, training, &mut objective)?
+    };
+    Ok(net)
+}
