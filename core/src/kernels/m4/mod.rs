@@ -37,16 +37,15 @@ mod dot;
 #[cfg(arm_dsp)]
 mod gemm;
 pub mod lookup;
+pub mod maps;
 pub mod pool;
+#[cfg(arm_dsp)]
+pub mod run;
 mod simd;
 pub mod squeeze_excite;
 pub mod sums;
 #[cfg(arm_dsp)]
 pub mod words;
 
-#[cfg(arm_dsp)]
-pub use conv::conv;
-#[cfg(arm_dsp)]
-pub use dense::dense;
 #[cfg(arm_dsp)]
 pub use dot::dot4;
