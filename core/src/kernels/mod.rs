@@ -279,7 +279,7 @@ pub fn run_linked<O: Operators>(
 ) {
     use OperatorSet as Set;
     #[cfg(arm_dsp)]
-    if O::SET.has_any(Set::KERNELS) {
+    if O::SET.has_any(Set::KERNELS) && m4::run::is_candidate(operator) {
         let mut places = m4::run::Places {
             maps: maps::Maps::apart(input, output),
             other: second,

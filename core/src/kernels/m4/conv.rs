@@ -156,13 +156,10 @@ fn rows<O: Operators>(
     let (top, bottom) = (taps.start * run, taps.end * run);
     let first_row = (oy * w.stride_h + taps.start).wrapping_sub(w.pad_top) * lines.pitch;
     let outside = f.input_zero_point as i8;
-    // Columns at the borders, in twos.
+    // Columns at the borders, in twos; an odd last one is both of its pair.
     let borders = out.w - columns.len();
-    let mut next = 0;
-    while next < borders {
-        let mut pair = [Border::default(); 2];
-        let (mut from, mut outputs) = ([0; 2], [0; 2]);
-        for i in 0..2 {
+    for next in (0..borders).step_by(2) {
+        let pair: [(Border, usize, usize); 2] = core::array::from_fn(|i| {
             let index = (next + i).min(borders - 1);
             let ox = if index < columns.start {
                 index
@@ -171,7 +168,7 @@ fn rows<O: Operators>(
             };
             let inside = w.columns(ox, image.w);
             let (before, len) = (inside.start * c, inside.len() * c);
-            pair[i] = Border {
+            let border = Border {
                 top,
                 before,
                 inside: len,
@@ -181,19 +178,17 @@ fn rows<O: Operators>(
                 bottom: f.taps - bottom,
                 outside: u32::from(outside as u8) * 0x0101_0101,
             };
-            from[i] = first_row + (ox * w.stride_w + inside.start).wrapping_sub(w.pad_left) * c;
-            outputs[i] = (oy * out.w + ox) * out.c;
-        }
-        for _ in 0..count {
-            // SAFETY: see above; a row further down is `lines` further in both maps. Pixels that
-            // are no whole words have a buffer.
-            unsafe { gemm.run_borders::<O>(&pair, from, outputs, words) }
-            for i in 0..2 {
-                from[i] += lines.input;
-                outputs[i] += lines.output;
+            let left = (ox * w.stride_w + inside.start).wrapping_sub(w.pad_left);
+            (border, first_row + left * c, (oy * out.w + ox) * out.c)
+        });
+        for line in 0..count {
+            for (i, (border, from, output)) in pair.iter().enumerate() {
+                let (from, output) = (from + line * lines.input, output + line * lines.output);
+                // SAFETY: see above; a row further down is `lines` further in both maps. Pixels that
+                // are no whole words have a buffer.
+                unsafe { gemm.border::<O>(i, border, from, output, words) }
             }
         }
-        next += 2;
     }
     if columns.is_empty() {
         return;

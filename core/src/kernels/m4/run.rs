@@ -17,6 +17,19 @@ pub struct Places<'a> {
     pub scratch: &'a mut [i8],
 }
 
+/// Whether an operator may have a kernel here: the answer costs little.
+#[inline(always)]
+pub fn is_candidate(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::Conv(_)
+            | Operator::Depthwise(_)
+            | Operator::Dense(_)
+            | Operator::Add(_)
+            | Operator::Mul(_)
+    )
+}
+
 /// Runs an operator that has a kernel here; false for others. Nothing is computed where a map or the
 /// scratch memory is shorter than the operator says, they or the weights do not begin at a multiple
 /// of 4, or the kernel is not linked.

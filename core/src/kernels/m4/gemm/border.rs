@@ -7,7 +7,7 @@
 use core::arch::naked_asm;
 
 /// One column at the border of the image.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Border {
     /// Taps above the first row inside the image.

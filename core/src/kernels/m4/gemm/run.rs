@@ -174,36 +174,38 @@ impl<'a> Gemm<'a> {
         }
     }
 
-    /// Computes two columns at the border of the image, or one twice, whose first bytes inside are
-    /// `from` and whose outputs begin at `outputs`. `whole_words`: all lengths are multiples of 4.
+    /// Expands a column at the border of the image, whose first byte inside is `from` and whose
+    /// outputs begin at `output`: column 0, and then column 1, with which both are computed.
+    /// `whole_words`: all lengths are multiples of 4.
     ///
     /// # Safety
     /// The rows inside lie in the input of the layer's shape, the outputs in its output; a border's
     /// taps are those of the filter, and unless `whole_words` there is a buffer.
     #[inline(always)]
-    pub unsafe fn run_borders<O: Operators>(
+    pub unsafe fn border<O: Operators>(
         &mut self,
-        borders: &[Border; 2],
-        from: [usize; 2],
-        outputs: [usize; 2],
+        column: usize,
+        border: &Border,
+        from: usize,
+        output: usize,
         whole_words: bool,
     ) {
         let step = self.buffer_step();
-        let (input, output) = (self.input, self.output);
+        let from = self.input.wrapping_add(from);
         let frame = &mut self.frame;
-        for (i, border) in borders.iter().enumerate() {
-            let from = input.wrapping_add(from[i]);
-            // SAFETY: the rows lie in the input. Either x begins at a multiple of 4 and holds two
-            // words for every two taps, of which the column's are every second one; or the buffer
-            // holds as many bytes for each column as there are taps.
-            unsafe {
-                if whole_words {
-                    expand_border(from, frame.x.add(i), border);
-                } else {
-                    gather_border(from, frame.buffer.add(i * step), border);
-                }
+        frame.out[column & 1] = self.output.wrapping_add(output);
+        // SAFETY: the rows lie in the input. Either x begins at a multiple of 4 and holds two words
+        // for every two taps, of which the column's are every second one; or the buffer holds as many
+        // bytes for each column as there are taps.
+        unsafe {
+            if whole_words {
+                expand_border(from, frame.x.wrapping_add(column), border);
+            } else {
+                gather_border(from, frame.buffer.wrapping_add(column * step), border);
             }
-            frame.out[i] = output.wrapping_add(outputs[i]);
+        }
+        if column == 0 {
+            return;
         }
         let expand = if whole_words {
             Expand::Nothing
