@@ -35,22 +35,21 @@ pub fn is_candidate(operator: &Operator<'_>) -> bool {
 /// of 4, or the kernel is not linked.
 #[inline(never)]
 pub fn run<O: Operators>(operator: &Operator<'_>, places: &mut Places<'_>) -> bool {
-    let (shapes, weights) = match operator {
+    let (needs, gives, weights) = match operator {
         Operator::Conv(f) | Operator::Depthwise(f) | Operator::Dense(f) => {
             if f.layout == Layout::Natural {
                 return false;
             }
-            ([f.input.len(), f.output.len()], f.weights.as_ptr().addr())
+            (f.input.len(), f.output.len(), f.weights.as_ptr().addr())
         }
-        Operator::Add(p) if p.table.is_some() => ([0; 2], 0),
-        Operator::Mul(_) => ([0; 2], 0),
+        Operator::Add(p) if p.table.is_some() => (0, 0, 0),
+        Operator::Mul(_) => (0, 0, 0),
         _ => return false,
     };
-    let (lens, scratch) = (places.maps.lens(), &places.scratch);
+    let ([input_len, output_len], scratch) = (places.maps.lens(), &places.scratch);
     let (input, _) = places.maps.places();
     let aligned = weights | input.addr() | scratch.as_ptr().addr();
-    let fits =
-        lens[0] >= shapes[0] && lens[1] >= shapes[1] && scratch.len() >= scratch_len(operator);
+    let fits = input_len >= needs && output_len >= gives && scratch.len() >= scratch_len(operator);
     // Operators without scratch memory take any address.
     if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
         return true;

@@ -97,6 +97,7 @@ pub(super) fn halves(even: u32, odd: u32) -> [i32; 4] {
 /// TensorFlow Lite's AVERAGE_POOL_2D of whole channels: `input [pixels, c]` to `output [c]`.
 ///
 /// False, with nothing written, where a slice is too short or there are no pixels.
+#[inline(always)]
 pub fn average(input: &[i8], c: usize, output: &mut [i8]) -> bool {
     let (Some(pixels), true) = (input.len().checked_div(c), output.len() >= c) else {
         return false;

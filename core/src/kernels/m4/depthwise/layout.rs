@@ -7,7 +7,7 @@ use crate::shape::Shape;
 pub const GROUP: usize = 4;
 
 /// Pair rows that the sliding base may run ahead before the live ones move back to the start.
-const SLACK: usize = 8;
+pub(super) const SLACK: usize = 8;
 
 // Where two pair rows move back one after the other, the first finds its place in what the other
 // does not read: places of one row are whole pitches apart.

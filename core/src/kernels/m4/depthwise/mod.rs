@@ -2,7 +2,7 @@
 //!
 //! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
 //! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
-//! have block kernels of their own, other windows `any.rs`. `asm.rs` has the instructions,
+//! have block kernels of their own, other windows `any.rs`. `asm` has the instructions,
 //! `walker.rs` the loop around them, `twin.rs` the same in plain Rust; `row_pairs.rs` has the
 //! parameters.
 //!

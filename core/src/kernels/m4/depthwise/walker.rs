@@ -4,15 +4,15 @@
 
 use super::any::{column_pairs, ring};
 use super::asm::{
-    AnyFrame, Blocks, Frame, MakeRow, blocks, pupil_m4_dw_any, pupil_m4_dw_expand,
-    pupil_m4_dw_half, pupil_m4_dw_move, pupil_m4_dw_padding, pupil_m4_dw_planar,
+    AnyFrame, Block, Frame, MakeRow, pupil_m4_dw_any, pupil_m4_dw_expand, pupil_m4_dw_half,
+    pupil_m4_dw_move, pupil_m4_dw_padding, pupil_m4_dw_planar,
 };
-use super::layout::{Expand, GROUP, Planar};
+use super::layout::{Expand, GROUP, Planar, SLACK};
 use super::works_in_place;
 use crate::kernels::m4::clamp::clamp;
 use crate::kernels::m4::run::Places;
 use crate::kernels::operators::{OperatorSet as Set, Operators};
-use crate::kernels::row_pairs::{Form, Kernel};
+use crate::kernels::row_pairs::Form;
 use crate::kernels::{Filter, Layout};
 
 /// Runs a layer in row pairs. Nothing is written where the layer's kernel is not linked or can't work
@@ -45,8 +45,8 @@ pub fn run<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
     let scratch = scratch.as_mut_ptr().cast();
     match form {
         Form::Blocks(kernel) if O::SET.has_any(Set::DEPTHWISE_BLOCKS) => {
-            if let Some(code) = blocks::<O>(kernel) {
-                layer.blocks::<O>(kernel, code, scratch);
+            if let Some(block) = Block::of::<O>(kernel) {
+                layer.blocks::<O>(block, scratch);
             }
         }
         Form::Any if O::SET.has(Set::DEPTHWISE_ANY) => layer.any::<O>(scratch),
@@ -181,14 +181,19 @@ impl Layer<'_> {
     /// All groups of four channels, in steps of two output rows.
     ///
     /// Everything lies inside: image rows are read where they exist; pair rows lie in
-    /// [`Kernel::scratch_words`]; outputs are those of existing rows and columns, because a step is 0
+    /// [`Kernel::scratch_words`](crate::kernels::row_pairs::Kernel::scratch_words); outputs are those of existing rows and columns, because a step is 0
     /// where the second one does not exist.
     #[inline(never)] // registers of its own for the loop
-    fn blocks<O: Operators>(&self, kernel: Kernel, code: Blocks, scratch: *mut u32) {
+    fn blocks<O: Operators>(&self, block: &Block, scratch: *mut u32) {
         let (f, image_row) = (self.f, self.image_row);
         let (image, out) = (f.input, f.output);
-        let (many, words, row_len) = (self.many::<O>(), kernel.words(), out.w * out.c);
-        let (pairs, pitch) = (kernel.column_pairs(out.w), kernel.pitch());
+        let (many, row_len) = (self.many::<O>(), out.w * out.c);
+        let (words, stride) = (usize::from(block.words), usize::from(block.stride));
+        let (rows_live, side) = (usize::from(block.live), usize::from(block.side));
+        let pitch = block.pitch();
+        // As `Kernel::column_pairs` and `Kernel::slack`.
+        let pairs = ((out.w.next_multiple_of(2) - 1) * stride + side).div_ceil(2);
+        let slack = 8 * (out.h.div_ceil(2) * stride).min(SLACK);
         let expand = Expand::new(image, f.input_zero_point, f.window.pad_left, pairs, pitch);
         let rows = Rows {
             make: pupil_m4_dw_expand,
@@ -200,12 +205,13 @@ impl Layer<'_> {
             channel: 2,
         };
         let narrow = O::SET.has(Set::DEPTHWISE_NARROW) && image.c < GROUP;
-        let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
-        let slack = 8 * kernel.slack(out.h);
+        let (ahead, live) = (8 * stride, 8 * rows_live);
         // Blocks of two columns, and of a single last one.
         let even = out.w / 2;
-        let mut frames = [(even, out.c), (out.w % 2, 0)]
-            .map(|(count, column)| Frame::new(kernel, count, column, row_len, self.table));
+        let mut frames = [
+            Frame::new(block, even, out.c, row_len, self.table),
+            Frame::new(block, out.w % 2, 0, row_len, self.table),
+        ];
         let second = (frames[0].len, 2 * even * out.c);
         let mut channel = 0;
         while channel < image.c {
@@ -227,7 +233,7 @@ impl Layer<'_> {
             let mut left = out.h;
             while left > 0 {
                 if base > slack {
-                    for i in 0..kernel.live() - kernel.advance() {
+                    for i in 0..rows_live - stride {
                         let to = scratch.wrapping_add(8 * i);
                         // SAFETY: the pair rows of this step that exist already; they lie in the
                         // scratch memory, and from 0 on before that. See `SLACK` for the order.
@@ -259,11 +265,11 @@ impl Layer<'_> {
                     // reads the frame only.
                     unsafe {
                         if even > 0 {
-                            code(&raw const frames[0], src, out);
+                            (block.code)(&raw const frames[0], src, out);
                         }
                         if frames[1].len > 0 {
                             let src = src.wrapping_byte_add(second.0);
-                            code(&raw const frames[1], src, out.wrapping_add(second.1));
+                            (block.code)(&raw const frames[1], src, out.wrapping_add(second.1));
                         }
                     }
                 };

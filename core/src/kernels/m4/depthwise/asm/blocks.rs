@@ -287,14 +287,15 @@ pub(in super::super) struct Frame {
 
 impl Frame {
     /// `count` blocks of two columns that are `column` bytes apart.
+    #[inline(always)]
     pub(in super::super) fn new(
-        kernel: Kernel,
+        block: &Block,
         count: usize,
         column: usize,
         row: usize,
         table: *const i8,
     ) -> Self {
-        let len = count * kernel.block_bytes();
+        let len = count * block.pitch() * usize::from(block.stride);
         Self {
             params: core::ptr::null(),
             params_end: core::ptr::null(),
@@ -321,21 +322,66 @@ unsafe extern "C" {
     fn pupil_m4_dw5x5s1(frame: *const Frame, src: *const u32, out: *mut i8);
 }
 
-/// A kernel's code; none for a kernel that is not among the operators `O`: it is not linked.
-#[inline(always)]
-pub(in super::super) fn blocks<O: Operators>(kernel: Kernel) -> Option<Blocks> {
-    let code: Blocks = match kernel {
-        Kernel::K3S1 { fast: true } => linked::<O>(kernel, pupil_m4_dw3x3s1_fast)?,
-        Kernel::K3S1 { fast: false } => linked::<O>(kernel, pupil_m4_dw3x3s1)?,
-        Kernel::K3S2 { fast: true } => linked::<O>(kernel, pupil_m4_dw3x3s2_fast)?,
-        Kernel::K3S2 { fast: false } => linked::<O>(kernel, pupil_m4_dw3x3s2)?,
-        Kernel::K5S1 { fast: true } => linked::<O>(kernel, pupil_m4_dw5x5s1_fast)?,
-        Kernel::K5S1 { fast: false } => linked::<O>(kernel, pupil_m4_dw5x5s1)?,
-    };
-    Some(code)
+/// A kernel's code and what the loop around it needs of it: numbers, not questions.
+#[derive(Debug)]
+pub(in super::super) struct Block {
+    pub code: Blocks,
+    /// Words of a channel.
+    pub words: u8,
+    /// Pair rows that one step reads.
+    pub live: u8,
+    /// Rows and columns between outputs, and pair rows from one step to the next.
+    pub stride: u8,
+    /// Rows and columns of the window.
+    pub side: u8,
 }
 
-#[inline(always)]
-fn linked<O: Operators>(kernel: Kernel, code: Blocks) -> Option<Blocks> {
-    O::SET.has(OperatorSet::of_kernel(kernel)).then_some(code)
+impl Block {
+    const fn new(kernel: Kernel, code: Blocks) -> Self {
+        Self {
+            code,
+            words: kernel.words() as u8,
+            live: kernel.live() as u8,
+            stride: kernel.stride() as u8,
+            side: kernel.side() as u8,
+        }
+    }
+
+    /// None for a kernel that is not among the operators `O`: it is not linked.
+    #[inline(always)]
+    pub(in super::super) fn of<O: Operators>(kernel: Kernel) -> Option<&'static Self> {
+        const K3S1: Kernel = Kernel::K3S1 { fast: false };
+        const K3S2: Kernel = Kernel::K3S2 { fast: false };
+        const K5S1: Kernel = Kernel::K5S1 { fast: false };
+        const K3S1_FAST: Kernel = Kernel::K3S1 { fast: true };
+        const K3S2_FAST: Kernel = Kernel::K3S2 { fast: true };
+        const K5S1_FAST: Kernel = Kernel::K5S1 { fast: true };
+        Some(match kernel {
+            K3S1 if O::SET.has(OperatorSet::of_kernel(K3S1)) => {
+                const { &Self::new(K3S1, pupil_m4_dw3x3s1) }
+            }
+            K3S2 if O::SET.has(OperatorSet::of_kernel(K3S2)) => {
+                const { &Self::new(K3S2, pupil_m4_dw3x3s2) }
+            }
+            K5S1 if O::SET.has(OperatorSet::of_kernel(K5S1)) => {
+                const { &Self::new(K5S1, pupil_m4_dw5x5s1) }
+            }
+            K3S1_FAST if O::SET.has(OperatorSet::of_kernel(K3S1_FAST)) => {
+                const { &Self::new(K3S1_FAST, pupil_m4_dw3x3s1_fast) }
+            }
+            K3S2_FAST if O::SET.has(OperatorSet::of_kernel(K3S2_FAST)) => {
+                const { &Self::new(K3S2_FAST, pupil_m4_dw3x3s2_fast) }
+            }
+            K5S1_FAST if O::SET.has(OperatorSet::of_kernel(K5S1_FAST)) => {
+                const { &Self::new(K5S1_FAST, pupil_m4_dw5x5s1_fast) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Bytes from one column pair to the next.
+    #[inline(always)]
+    pub(in super::super) fn pitch(&self) -> usize {
+        32 * usize::from(self.live)
+    }
 }

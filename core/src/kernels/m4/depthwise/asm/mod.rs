@@ -36,7 +36,7 @@ mod blocks;
 mod expand;
 
 pub(super) use any::{AnyFrame, pupil_m4_dw_any};
-pub(super) use blocks::{Blocks, Frame, blocks};
+pub(super) use blocks::{Block, Frame};
 pub(super) use expand::{
     MakeRow, pupil_m4_dw_expand, pupil_m4_dw_half, pupil_m4_dw_move, pupil_m4_dw_padding,
     pupil_m4_dw_planar,
