@@ -142,7 +142,7 @@ fn write_outputs(board: &Board, model: &Path, images: &Path, load: Load) -> Resu
             "static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!({:?}));\n\
              static IMAGES: &[u8] = include_bytes!({:?});\n\
              const ARENA_LEN: usize = {};\n\
-             const OPERATORS: u32 = {:#x};\n\
+             const OPERATORS: u64 = {:#x};\n\
              /// The board of this build.\n\
              pub const BOARD: Board = crate::boards::BOARDS[{}];\n",
             absolute(model)?,

@@ -2,9 +2,22 @@
 //!
 //! Qn.m: an i32 with n integer bits, value = raw / 2^(31 − n).
 
-use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul as srdhm};
+use crate::quant::{rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+
+/// One piece of code for all: a softmax takes few numbers, but flash.
+#[inline(never)]
+pub fn srdhm(a: i32, b: i32) -> i32 {
+    saturating_rounding_doubling_high_mul(a, b)
+}
+
+/// As above.
+#[inline(never)]
+pub fn divide_by_pot(x: i32, exponent: u32) -> i32 {
+    rounding_divide_by_pot(x, exponent)
+}
 
 /// x · 2^exponent, saturated; exponent above 0.
+#[inline(never)]
 fn saturating_shift_left(x: i32, exponent: u32) -> i32 {
     let wide = i64::from(x) << exponent;
     wide.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32
@@ -25,8 +38,8 @@ fn exp_on_quarter(a: i32) -> i32 {
     let x2 = srdhm(x, x);
     let x3 = srdhm(x2, x);
     let x4 = srdhm(x2, x2);
-    let x4_quarter = rounding_divide_by_pot(x4, 2);
-    let terms = rounding_divide_by_pot(
+    let x4_quarter = divide_by_pot(x4, 2);
+    let terms = divide_by_pot(
         srdhm(x4_quarter.wrapping_add(x3), THIRD).wrapping_add(x2),
         1,
     );

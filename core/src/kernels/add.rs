@@ -1,8 +1,6 @@
 //! Residual addition (TensorFlow Lite's ADD): both inputs are brought to one scale with 20 extra
 //! bits, added, and requantized.
 
-#[cfg(arm_dsp)]
-use super::m4::add as m4;
 use super::operators::{Every, OperatorSet, Operators};
 use crate::quant::Multiplier;
 
@@ -78,12 +76,6 @@ fn is_plain<O: Operators>(p: &AddParams<'_>) -> bool {
 
 /// [`add`] in a program that links the operators `O` only.
 pub(super) fn add_linked<O: Operators>(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    #[cfg(arm_dsp)]
-    if O::SET.has(OperatorSet::ADD)
-        && m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Apart(a, b, output)))
-    {
-        return;
-    }
     if !is_plain::<O>(p) {
         return;
     }
@@ -104,18 +96,6 @@ pub(super) fn add_in_place_linked<O: Operators>(
     map: &mut [i8],
     other: &[i8],
 ) {
-    #[cfg(arm_dsp)]
-    if O::SET.has(OperatorSet::ADD)
-        && let Some(add) = m4::Add::of(p)
-    {
-        let done = match replaced {
-            0 => add.run(m4::Maps::First(map, other)),
-            _ => add.run(m4::Maps::Second(other, map)),
-        };
-        if done {
-            return;
-        }
-    }
     if !is_plain::<O>(p) {
         return;
     }
@@ -135,10 +115,14 @@ pub fn add_doubled(p: &AddParams<'_>, map: &mut [i8]) {
 /// [`add_doubled`] in a program that links the operators `O` only.
 pub(crate) fn add_doubled_linked<O: Operators>(p: &AddParams<'_>, map: &mut [i8]) {
     #[cfg(arm_dsp)]
-    if O::SET.has(OperatorSet::ADD)
-        && m4::Add::of(p).is_some_and(|add| add.run(m4::Maps::Doubled(map)))
-    {
-        return;
+    if O::SET.has(OperatorSet::ADD) && p.table.is_some() {
+        let mut places = super::m4::run::Places {
+            maps: super::maps::Maps::in_place(map),
+            other: &[],
+            which: 2,
+            scratch: &mut [],
+        };
+        return super::m4::add::add::<O>(p, &mut places);
     }
     if !is_plain::<O>(p) {
         return;

@@ -13,12 +13,7 @@ pub fn conv<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8], scrat
     if input.len() < f.input.len() || output.len() < out.len() || c == 0 || out.c == 0 {
         return;
     }
-    if cfg!(arm_dsp) && f.layout != Layout::Natural {
-        #[cfg(arm_dsp)]
-        super::m4::conv::<O>(f, input, output, scratch);
-        return;
-    }
-    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::CONV_NATURAL) {
+    if cfg!(arm_dsp) && (f.layout != Layout::Natural || !O::SET.has(OperatorSet::CONV_NATURAL)) {
         return;
     }
     for block in 0..out.c.div_ceil(BLOCK) {

@@ -5,26 +5,14 @@ use super::operators::{OperatorSet, Operators};
 use super::pairs::BLOCK;
 use super::{Filter, Layout};
 
-/// `input` (flattened) to `output [out]`; natural weights `[out][in]`. Scratch of the pair layout:
-/// [`super::pairs::dense_scratch`].
+/// `input` (flattened) to `output [out]`; natural weights `[out][in]`. A chip's kernel wants
+/// [`super::pairs::dense_scratch`], this one nothing.
 #[inline(never)]
-pub fn dense<O: Operators>(
-    f: &Filter<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
-) {
+pub fn dense<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
     let (Some(x), Some(y)) = (input.get(..f.input.len()), output.get_mut(..f.output.len())) else {
         return;
     };
-    if cfg!(arm_dsp) && f.layout != Layout::Natural {
-        #[cfg(arm_dsp)]
-        if O::SET.has(OperatorSet::DENSE) {
-            super::m4::dense(f, x, y, scratch);
-        }
-        return;
-    }
-    if cfg!(arm_dsp) && !O::SET.has(OperatorSet::DENSE_NATURAL) {
+    if cfg!(arm_dsp) && (f.layout != Layout::Natural || !O::SET.has(OperatorSet::DENSE_NATURAL)) {
         return;
     }
     let pairs = f.pairs().filter(|_| cfg!(not(arm_dsp)));

@@ -1,8 +1,6 @@
 //! Depthwise convolution: each output channel reads one input channel.
 
 use super::m4::depthwise::scratch_words;
-#[cfg(arm_dsp)]
-use super::m4::{depthwise as m4, words};
 use super::maps::Maps;
 use super::operators::{OperatorSet, Operators};
 use super::row_pairs::Form;
@@ -43,7 +41,8 @@ pub fn depthwise<O: Operators>(
         return;
     }
     match f.layout {
-        Layout::RowPairs(_) => row_pairs::<O>(f, &mut Maps::Apart(input, output), scratch),
+        #[cfg(not(arm_dsp))]
+        Layout::RowPairs(_) => row_pairs::<O>(f, &mut Maps::apart(input, output), scratch),
         _ if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => natural(f, input, output),
         _ => {}
     }
@@ -51,9 +50,10 @@ pub fn depthwise<O: Operators>(
 
 /// [`depthwise`] on a map that becomes its own output: the row-pair layout, one output a channel,
 /// and an output of the input's shape.
+#[cfg(not(arm_dsp))]
 pub fn depthwise_in_place<O: Operators>(f: &Filter<'_>, map: &mut [i8], scratch: &mut [i8]) {
     if map.len() >= f.input.len() && f.input == f.output && f.input.c > 0 {
-        row_pairs::<O>(f, &mut Maps::InPlace(map), scratch);
+        row_pairs::<O>(f, &mut Maps::in_place(map), scratch);
     }
 }
 
@@ -105,25 +105,6 @@ fn natural(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
                 *y = f.out.finish(sum, f.channels.get(first + k).1);
             }
         }
-    }
-}
-
-/// The chip's kernel; the interpreter has seen to alignment.
-#[cfg(arm_dsp)]
-#[inline(never)]
-fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
-    if let (Some(pairs), Some(scratch)) = (f.row_pairs(), words::aligned(scratch)) {
-        let layer = m4::Layer {
-            input: f.input,
-            output: f.output,
-            window: f.window,
-            input_zero_point: f.input_zero_point,
-            form: pairs.form(),
-            params: pairs.words(),
-            table: f.out.lookup,
-            act: (f.out.min as i8, f.out.max as i8),
-        };
-        layer.run::<O>(maps, scratch);
     }
 }
 

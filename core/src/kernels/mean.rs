@@ -2,7 +2,8 @@
 //! average pooling converts to.
 
 use super::Output;
-use super::m4::sums::sums;
+use super::m4::sums::{is_wide, sixteen, sums};
+use super::operators::{Every, OperatorSet, Operators};
 use crate::quant::Multiplier;
 use crate::shape::Shape;
 
@@ -36,17 +37,34 @@ pub fn mean_multiplier(real: f64, pixels: usize) -> Multiplier {
 }
 
 /// `input [h, w, c]` to `output [c]`.
-#[inline(never)]
 pub fn mean(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
+    mean_linked::<Every>(p, input, output);
+}
+
+/// [`mean`] in a program that links the operators `O` only.
+#[inline(never)]
+pub(super) fn mean_linked<O: Operators>(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
     let c = p.input.c;
-    if input.len() < p.input.len() || output.len() < c || c == 0 {
+    let (Some(input), Some(output)) = (input.get(..p.input.len()), output.get_mut(..c)) else {
         return;
-    }
+    };
     let offset = p.input_zero_point * (p.input.h * p.input.w) as i32;
-    let input = input.get(..p.input.len()).unwrap_or(&[]);
-    sums(input, c, |first, sums| {
+    let mut finish = |first: usize, sums: &[i32]| {
         for (y, sum) in output.iter_mut().skip(first).zip(sums) {
             *y = p.out.finish(sum - offset, p.multiplier);
         }
-    });
+    };
+    if !is_wide(input, c) {
+        if O::SET.has(OperatorSet::MEAN_ODD) {
+            sums(input, c, finish);
+        }
+    } else {
+        // The last sixteen begin earlier where they are not whole: some come twice.
+        let mut channel = 0;
+        while channel < c {
+            let first = channel.min(c.saturating_sub(16));
+            finish(first, &sixteen(input, c, first));
+            channel += 16;
+        }
+    }
 }

@@ -16,7 +16,6 @@ mod dot;
 pub mod isa;
 mod lookup;
 pub mod m4;
-pub mod maps;
 mod mean;
 pub mod operators;
 pub mod pairs;
@@ -32,11 +31,14 @@ mod squeeze_excite;
 pub use add::{AddParams, add, add_doubled, add_in_place};
 use conv::conv;
 use dense::dense;
+use depthwise::depthwise;
+#[cfg(not(arm_dsp))]
+use depthwise::depthwise_in_place;
 #[cfg(feature = "std")]
 pub(crate) use depthwise::depthwise_scratch;
-use depthwise::{depthwise, depthwise_in_place};
 pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
+pub use m4::maps;
 #[cfg(feature = "std")]
 pub use mean::mean_multiplier;
 pub use mean::{MeanParams, mean};
@@ -276,8 +278,23 @@ pub fn run_linked<O: Operators>(
     scratch: &mut [i8],
 ) {
     use OperatorSet as Set;
-    let has = |set| O::SET.has_any(set);
-    let filters = Set::CONV_NATURAL.with(Set::CONV).with(Set::POINTWISE);
+    #[cfg(arm_dsp)]
+    if O::SET.has_any(Set::KERNELS) && m4::run::is_candidate(operator) {
+        let mut places = m4::run::Places {
+            maps: maps::Maps::apart(input, output),
+            other: second,
+            which: 0,
+            scratch,
+        };
+        if m4::run::run::<O>(operator, &mut places) {
+            return;
+        }
+    }
+    let has = |set| O::SET.portable().has_any(set);
+    let filters = Set::CONV_NATURAL
+        .with(Set::CONV)
+        .with(Set::CONV_ODD)
+        .with(Set::POINTWISE);
     match operator {
         // The chip's convolution knows 1x1 windows, and needs no second fallback.
         #[cfg(not(arm_dsp))]
@@ -291,11 +308,11 @@ pub fn run_linked<O: Operators>(
             depthwise::<O>(f, input, output, scratch);
         }
         Operator::Dense(f) if has(Set::DENSE.with(Set::DENSE_NATURAL)) => {
-            dense::<O>(f, input, output, scratch);
+            dense::<O>(f, input, output);
         }
         Operator::AveragePool(p) if has(Set::AVERAGE_POOL) => average_pool(p, input, output),
         Operator::MaxPool(p) if has(Set::MAX_POOL) => max_pool(p, input, output),
-        Operator::Mean(p) if has(Set::MEAN) => mean(p, input, output),
+        Operator::Mean(p) if has(Set::MEAN) => mean::mean_linked::<O>(p, input, output),
         Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
             add::add_linked::<O>(p, input, second, output);
         }
@@ -331,7 +348,19 @@ pub fn run_in_place_linked<O: Operators>(
     scratch: &mut [i8],
 ) {
     use OperatorSet as Set;
-    let has = |set| O::SET.has_any(set);
+    #[cfg(arm_dsp)]
+    if O::SET.has_any(Set::KERNELS) {
+        let mut places = m4::run::Places {
+            maps: maps::Maps::in_place(map),
+            other,
+            which: replaced,
+            scratch,
+        };
+        if m4::run::run::<O>(operator, &mut places) {
+            return;
+        }
+    }
+    let has = |set| O::SET.portable().has_any(set);
     match operator {
         Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
             add::add_in_place_linked::<O>(p, replaced, map, other);
@@ -339,6 +368,7 @@ pub fn run_in_place_linked<O: Operators>(
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
             squeeze_excite::mul_in_place_linked::<O>(p, map, other, scratch);
         }
+        #[cfg(not(arm_dsp))]
         Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
             depthwise_in_place::<O>(f, map, scratch);
         }

@@ -6,14 +6,15 @@
 //! read models at run time.
 
 use super::m4;
+use super::pairs::Mode;
 use super::row_pairs::{Form, Kernel};
-use super::{Filter, Layout};
+use super::{Filter, Layout, MulParams};
 use crate::model::{Model, Operator};
 
 /// A set of operators, told apart as far as their kernels are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct OperatorSet(u32);
+pub struct OperatorSet(u64);
 
 /// The set of a program, as a type.
 pub trait Operators {
@@ -33,12 +34,12 @@ impl OperatorSet {
     /// No operator.
     pub const NONE: Self = Self(0);
     /// All operators.
-    pub const ALL: Self = Self(u32::MAX);
+    pub const ALL: Self = Self(u64::MAX);
     /// Convolution with weights in the natural layout.
     pub const CONV_NATURAL: Self = Self(1);
     /// Convolution in the pair layout, 1x1 with stride 1.
     pub const POINTWISE: Self = Self(1 << 1);
-    /// Convolution in the pair layout, any other window.
+    /// Convolution in the pair layout, any other window, over pixels of whole words.
     pub const CONV: Self = Self(1 << 2);
     /// Depthwise convolution with weights in the natural layout.
     pub const DEPTHWISE_NATURAL: Self = Self(1 << 3);
@@ -62,6 +63,8 @@ impl OperatorSet {
     pub const DEPTHWISE_NARROW: Self = Self(1 << 12);
     /// Depthwise convolution with clamps of its own behind.
     pub const DEPTHWISE_CLAMP: Self = Self(1 << 13);
+    /// Depthwise convolution by any of the block kernels.
+    pub const DEPTHWISE_BLOCKS: Self = Self(0x3f << 5);
     /// Depthwise convolution in any form.
     pub const DEPTHWISE: Self = Self(0x7ff << 3);
     /// Dense layer with weights in the natural layout.
@@ -87,19 +90,82 @@ impl OperatorSet {
     /// Softmax.
     pub const SOFTMAX: Self = Self(1 << 24);
 
+    /// Convolution in the pair layout, any other window, over other pixels.
+    pub const CONV_ODD: Self = Self(1 << 25);
+    /// Convolutions in the pair layout whose zero point is their lower clamp.
+    pub const CONV_RELU: Self = Self(1 << 26);
+    /// The same with doubled inputs.
+    pub const CONV_DOUBLED: Self = Self(1 << 27);
+    /// Convolutions in the pair layout with any zero point.
+    pub const CONV_GENERAL: Self = Self(1 << 28);
+    /// Convolutions in the pair layout with a table behind.
+    pub const CONV_TABLE: Self = Self(1 << 29);
+    /// Convolutions over rows of eights.
+    pub const CONV_EIGHTS: Self = Self(1 << 30);
+    /// Convolutions over rows of whole words.
+    pub const CONV_WORDS: Self = Self(1 << 31);
+    /// Convolutions over rows of any bytes.
+    pub const CONV_BYTES: Self = Self(1 << 32);
+    /// 3x3 convolutions of three channels.
+    pub const CONV_THREE: Self = Self(1 << 33);
+    /// Dense layers in the pair layout whose zero point is their lower clamp.
+    pub const DENSE_RELU: Self = Self(1 << 34);
+    /// Dense layers in the pair layout with any zero point.
+    pub const DENSE_GENERAL: Self = Self(1 << 35);
+    /// Dense layers in the pair layout with a table behind.
+    pub const DENSE_TABLE: Self = Self(1 << 36);
+
+    /// Addition with a table and narrow clamps.
+    pub const ADD_CLAMP: Self = Self(1 << 37);
+    /// Multiplication whose zero point is its lower clamp.
+    pub const MUL_FAST: Self = Self(1 << 38);
+    /// Multiplication with any zero point.
+    pub const MUL_AWAY: Self = Self(1 << 39);
+    /// Multiplication of channels that are not in fours.
+    pub const MUL_ODD: Self = Self(1 << 40);
+    /// Multiplication with narrow clamps.
+    pub const MUL_CLAMP: Self = Self(1 << 41);
+    /// Mean of fewer than 16 channels, or of channels that are not in fours.
+    pub const MEAN_ODD: Self = Self(1 << 42);
+
+    /// Depthwise convolution in row pairs.
+    pub const DEPTHWISE_PAIRS: Self = Self(0x7f << 4);
+    /// What the chip's own kernels run; portable loops run the other operators there.
+    pub const KERNELS: Self = Self::CONV
+        .with(Self::CONV_ODD)
+        .with(Self::POINTWISE)
+        .with(Self::DEPTHWISE_PAIRS)
+        .with(Self::DENSE)
+        .with(Self::ADD)
+        .with(Self::MUL);
+
     /// The set with these bits, which [`OperatorSet::bits`] gave.
-    pub const fn from_bits(bits: u32) -> Self {
+    pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// The set as a number.
-    pub const fn bits(self) -> u32 {
+    pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// Both sets together.
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// The set with `other` in it if `there`.
+    const fn and(self, there: bool, other: Self) -> Self {
+        if there { self.with(other) } else { self }
+    }
+
+    /// What portable loops run in this build: on a chip with kernels of its own what those do not.
+    pub(crate) const fn portable(self) -> Self {
+        if cfg!(arm_dsp) {
+            Self(self.0 & !Self::KERNELS.0)
+        } else {
+            self
+        }
     }
 
     /// Whether all of `other` is in the set.
@@ -115,42 +181,88 @@ impl OperatorSet {
     /// What one operator needs.
     pub fn of(operator: &Operator<'_>) -> Self {
         match operator {
-            Operator::Conv(f) if f.layout == Layout::Natural => Self::CONV_NATURAL,
-            Operator::Conv(f) if f.window.is_pointwise() => Self::POINTWISE,
-            Operator::Conv(_) => Self::CONV,
+            Operator::Conv(f) => Self::of_conv(f),
             Operator::Depthwise(f) => Self::of_depthwise(f),
-            Operator::Dense(f) if f.layout == Layout::Natural => Self::DENSE_NATURAL,
-            Operator::Dense(_) => Self::DENSE,
+            Operator::Dense(f) => match f.pairs() {
+                None => Self::DENSE_NATURAL,
+                Some(pairs) => Self::DENSE.with(match pairs.mode {
+                    Mode::Relu | Mode::ReluDoubled => Self::DENSE_RELU,
+                    Mode::General => Self::DENSE_GENERAL,
+                    Mode::Table => Self::DENSE_TABLE,
+                }),
+            },
             Operator::AveragePool(_) => Self::AVERAGE_POOL,
             Operator::MaxPool(_) => Self::MAX_POOL,
-            Operator::Mean(_) => Self::MEAN,
-            Operator::Add(p) if p.table.is_some() => Self::ADD,
+            Operator::Mean(p) => Self::MEAN.and(
+                p.input.c < 16 || !p.input.c.is_multiple_of(4),
+                Self::MEAN_ODD,
+            ),
+            Operator::Add(p) if p.table.is_some() => {
+                Self::ADD.and((p.min, p.max) != (-128, 127), Self::ADD_CLAMP)
+            }
             Operator::Add(_) => Self::ADD_PLAIN,
-            Operator::Mul(p) if m4::squeeze_excite::is_fast(p) => Self::MUL,
-            Operator::Mul(_) => Self::MUL_PLAIN,
+            Operator::Mul(p) => Self::of_mul(p),
             Operator::Lookup(_) => Self::LOOKUP,
             Operator::Softmax(_) => Self::SOFTMAX,
         }
+    }
+
+    fn of_mul(p: &MulParams) -> Self {
+        let Some(fast) = m4::squeeze_excite::is_fast(p) else {
+            return Self::MUL_PLAIN;
+        };
+        let form = if fast { Self::MUL_FAST } else { Self::MUL_AWAY };
+        Self::MUL
+            .with(form)
+            .and(!p.ch.is_multiple_of(4), Self::MUL_ODD)
+            .and((p.min, p.max) != (-128, 127), Self::MUL_CLAMP)
+    }
+
+    fn of_conv(f: &Filter<'_>) -> Self {
+        let Some(pairs) = f.pairs() else {
+            return Self::CONV_NATURAL;
+        };
+        let (whole, run) = (f.input.c.is_multiple_of(4), f.window.kernel_w * f.input.c);
+        let point = f.window.is_pointwise();
+        let mode = match pairs.mode {
+            Mode::Relu => Self::CONV_RELU,
+            Mode::ReluDoubled => Self::CONV_DOUBLED,
+            Mode::General => Self::CONV_GENERAL,
+            Mode::Table => Self::CONV_TABLE,
+        };
+        let window = match (point, whole) {
+            (true, _) => Self::POINTWISE,
+            (_, true) => Self::CONV,
+            // Columns at the border are gathered, then they are whole words.
+            (_, false) => Self::CONV_ODD.with(Self::CONV_WORDS),
+        };
+        // See `way` in `m4/conv.rs`.
+        let rows = if pairs.mode == Mode::ReluDoubled {
+            Self::NONE
+        } else if whole && run.is_multiple_of(8) {
+            Self::CONV_EIGHTS
+        } else if run.is_multiple_of(4) {
+            Self::CONV_WORDS
+        } else if run == 9 && f.taps == 27 {
+            Self::CONV_THREE.with(Self::CONV_BYTES)
+        } else {
+            Self::CONV_WORDS.with(Self::CONV_BYTES)
+        };
+        mode.with(window).with(rows)
     }
 
     fn of_depthwise(f: &Filter<'_>) -> Self {
         let Layout::RowPairs(form) = f.layout else {
             return Self::DEPTHWISE_NATURAL;
         };
-        let mut set = match form {
+        let set = match form {
             Form::Blocks(kernel) => Self::of_kernel(kernel),
             Form::Any => Self::DEPTHWISE_ANY,
         };
-        if f.output.c != f.input.c {
-            set = set.with(Self::DEPTHWISE_MANY);
-        }
-        if f.input.c < 4 {
-            set = set.with(Self::DEPTHWISE_NARROW);
-        }
-        if f.out.lookup.is_none() && (f.out.min, f.out.max) != (-128, 127) {
-            set = set.with(Self::DEPTHWISE_CLAMP);
-        }
-        set
+        let clamped = f.out.lookup.is_none() && (f.out.min, f.out.max) != (-128, 127);
+        set.and(f.output.c != f.input.c, Self::DEPTHWISE_MANY)
+            .and(f.input.c < 4, Self::DEPTHWISE_NARROW)
+            .and(clamped, Self::DEPTHWISE_CLAMP)
     }
 
     /// The block kernel of a depthwise layer.

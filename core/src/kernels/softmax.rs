@@ -1,7 +1,7 @@
 //! Softmax in fixed point (TensorFlow Lite's int8 SOFTMAX): output scale 1/256, zero point −128.
 
-use crate::fixed_point::{exp_on_negative, one_over_one_plus};
-use crate::quant::{Multiplier, rounding_divide_by_pot, saturating_rounding_doubling_high_mul};
+use crate::fixed_point::{divide_by_pot, exp_on_negative, one_over_one_plus, srdhm};
+use crate::quant::Multiplier;
 
 /// Parameters of a softmax.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +26,10 @@ impl SoftmaxParams {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn exponential(&self, difference: i32) -> i32 {
         let scaled = difference.wrapping_shl(self.multiplier.shift as u32);
-        exp_on_negative(
-            saturating_rounding_doubling_high_mul(scaled, self.multiplier.mantissa),
-            5,
-        )
+        exp_on_negative(srdhm(scaled, self.multiplier.mantissa), 5)
     }
 }
 
@@ -45,7 +42,7 @@ pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
     for x in input {
         let difference = i32::from(*x) - most;
         if difference >= p.diff_min {
-            let e = rounding_divide_by_pot(p.exponential(difference), SUM_INTEGER_BITS);
+            let e = divide_by_pot(p.exponential(difference), SUM_INTEGER_BITS);
             sum = sum.wrapping_add(e);
         }
     }
@@ -56,8 +53,8 @@ pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
     for (y, x) in output.iter_mut().zip(input) {
         let difference = i32::from(*x) - most;
         *y = if difference >= p.diff_min {
-            let product = saturating_rounding_doubling_high_mul(scale, p.exponential(difference));
-            (rounding_divide_by_pot(product, exponent) - 128).clamp(-128, 127) as i8
+            let product = srdhm(scale, p.exponential(difference));
+            (divide_by_pot(product, exponent) - 128).clamp(-128, 127) as i8
         } else {
             -128
         };

@@ -3,10 +3,6 @@
 //! The gate itself is a mean, a dense layer with its activation as a table, and a dense layer
 //! with the sigmoid as a table.
 
-#[cfg(arm_dsp)]
-use super::m4::squeeze_excite as m4;
-#[cfg(arm_dsp)]
-use super::maps::Maps;
 use super::operators::{Every, OperatorSet, Operators};
 use crate::quant::Multiplier;
 
@@ -72,13 +68,6 @@ pub(super) fn mul_linked<O: Operators>(
     output: &mut [i8],
     #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
 ) {
-    #[cfg(arm_dsp)]
-    if O::SET.has(OperatorSet::MUL)
-        && let Some(scratch) = super::m4::words::aligned(scratch)
-        && m4::mul(p, Maps::Apart(map, output), gate, scratch)
-    {
-        return;
-    }
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }
@@ -104,13 +93,6 @@ pub(super) fn mul_in_place_linked<O: Operators>(
     gate: &[i8],
     #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
 ) {
-    #[cfg(arm_dsp)]
-    if O::SET.has(OperatorSet::MUL)
-        && let Some(scratch) = super::m4::words::aligned(scratch)
-        && m4::mul(p, Maps::InPlace(map), gate, scratch)
-    {
-        return;
-    }
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }

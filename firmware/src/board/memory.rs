@@ -13,7 +13,7 @@ use pupil_core::kernels::{OperatorSet, Operators};
 struct Aligned<T: ?Sized>(T);
 
 // static MODEL: &Aligned<[u8]>, static IMAGES: &[u8], const ARENA_LEN: usize,
-// const OPERATORS: u32, pub const BOARD: Board
+// const OPERATORS: u64, pub const BOARD: Board
 include!(concat!(env!("OUT_DIR"), "/memory.rs"));
 
 /// The operators of the packed student: no other's kernels are linked.

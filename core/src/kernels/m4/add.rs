@@ -10,40 +10,34 @@
 //! c = 2^(e−1) + (z + 128) 2^e, less one where the sum is negative. Four values are packed in
 //! halves, saturated as unsigned bytes, and shifted back by 128.
 
-use super::clamp::clamp;
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+
+#[cfg(arm_dsp)]
+use super::run::Places;
+#[cfg(arm_dsp)]
+use super::words;
 use crate::kernels::AddParams;
+#[cfg(arm_dsp)]
+use crate::kernels::{OperatorSet, Operators};
 use crate::quant::Multiplier;
 
 /// Right shifts for which every value fits its half before saturation, and the addend 32 bits.
 const SHIFTS: core::ops::RangeInclusive<i32> = 15..=22;
 
-/// A packed addition.
-#[derive(Clone, Copy, Debug)]
-pub struct Add<'a> {
-    /// Little-endian words: doubled terms of the other input, index is its int8 as u8.
-    pub table: &'a [[u8; 4]; 256],
-    /// Whether the first input is the one with the table.
-    pub first_in_table: bool,
-    /// Q31 mantissa of the output.
-    pub mantissa: i32,
-    /// Right shift of the output, in [`SHIFTS`].
-    pub shift: i32,
-    /// Zero point of the output.
-    pub zero_point: i32,
-    /// Clamps.
-    pub act: (i8, i8),
-}
+/// The factor of the input that needs no table.
+const HALF: Multiplier = Multiplier {
+    mantissa: 1 << 30,
+    shift: 0,
+};
 
 /// Which input has the table: the one whose factor need not be 1/2. None where neither factor is,
 /// or the output's is too large or small for the fast form.
 fn in_table(p: &AddParams<'_>) -> Option<usize> {
-    let half = Multiplier {
-        mantissa: 1 << 30,
-        shift: 0,
-    };
     let out = p.output_multiplier;
     let fast = SHIFTS.contains(&-out.shift) && out.mantissa >= 0;
-    let whole = p.multipliers.iter().rposition(|m| *m == half);
+    let whole = p.multipliers.iter().rposition(|m| *m == HALF);
     whole.filter(|_| fast).map(|whole| 1 - whole)
 }
 
@@ -62,101 +56,160 @@ pub(crate) fn table(p: &AddParams<'_>) -> Option<impl Fn(usize) -> i32> {
 
 /// Where an addition reads and writes.
 #[derive(Debug)]
-pub enum Maps<'a> {
+pub struct Maps<'a> {
+    a: *const i8,
+    b: *const i8,
+    y: *mut i8,
+    len: usize,
+    life: PhantomData<(&'a [i8], &'a mut [i8])>,
+}
+
+impl<'a> Maps<'a> {
+    fn new(a: *const i8, b: *const i8, y: *mut i8, len: usize) -> Self {
+        Self {
+            a,
+            b,
+            y,
+            len,
+            life: PhantomData,
+        }
+    }
+
     /// Two inputs and an output that overlap in nothing but that the inputs may be one.
-    Apart(&'a [i8], &'a [i8], &'a mut [i8]),
+    #[inline(always)]
+    pub fn apart(a: &'a [i8], b: &'a [i8], y: &'a mut [i8]) -> Self {
+        let len = a.len().min(b.len()).min(y.len());
+        Self::new(a.as_ptr(), b.as_ptr(), y.as_mut_ptr(), len)
+    }
+
     /// The output takes the first input's place.
-    First(&'a mut [i8], &'a [i8]),
+    #[inline(always)]
+    pub fn first(a: &'a mut [i8], b: &'a [i8]) -> Self {
+        let (len, a) = (a.len().min(b.len()), a.as_mut_ptr());
+        Self::new(a, b.as_ptr(), a, len)
+    }
+
     /// The output takes the second input's place.
-    Second(&'a [i8], &'a mut [i8]),
+    #[inline(always)]
+    pub fn second(a: &'a [i8], b: &'a mut [i8]) -> Self {
+        let (len, b) = (a.len().min(b.len()), b.as_mut_ptr());
+        Self::new(a.as_ptr(), b, b, len)
+    }
+
     /// Both inputs and the output are one map.
-    Doubled(&'a mut [i8]),
+    #[inline(always)]
+    pub fn doubled(x: &'a mut [i8]) -> Self {
+        let (len, x) = (x.len(), x.as_mut_ptr());
+        Self::new(x, x, x, len)
+    }
+}
+
+/// A packed addition.
+#[derive(Clone, Copy, Debug)]
+pub struct Add<'a> {
+    /// Little-endian words: doubled terms of the other input, index is its int8 as u8.
+    table: &'a [[u8; 4]; 256],
+    /// Whether the first input is the one with the table.
+    first_in_table: bool,
+    /// Q31 mantissa of the output.
+    mantissa: i32,
+    /// Half of the divisor and the zero point.
+    addend: i32,
+    /// Right shift of the output, in [`SHIFTS`].
+    shift: i32,
 }
 
 impl<'a> Add<'a> {
-    /// The fast form of an addition that has a table.
+    /// The fast form of an addition that has a table: the parser gives it to those whose factors
+    /// [`table`] takes.
+    #[inline(always)]
     pub fn of(p: &AddParams<'a>) -> Option<Self> {
+        let shift = -p.output_multiplier.shift;
         Some(Self {
             table: p.table?,
-            first_in_table: in_table(p)? == 0,
+            first_in_table: p.multipliers[1] == HALF,
             mantissa: p.output_multiplier.mantissa,
-            shift: -p.output_multiplier.shift,
-            zero_point: p.output_zero_point,
-            act: (p.min as i8, p.max as i8),
+            addend: (1i32 << ((shift - 1) & 31))
+                .wrapping_add((p.output_zero_point + 128) << (shift & 31)),
+            shift,
         })
     }
 
-    /// `output = first + second`, as many values as the shortest map has. False, with nothing
-    /// written, where the shift is none of the fast form.
-    pub fn run(&self, maps: Maps<'_>) -> bool {
-        if !SHIFTS.contains(&self.shift) || self.mantissa < 0 {
-            return false;
-        }
-        let narrow = self.act != (i8::MIN, i8::MAX);
-        let done = ops::fours(self, &maps);
-        let one = |a: i8, b: i8| {
-            let (x, other) = if self.first_in_table { (b, a) } else { (a, b) };
-            self.one(x, other)
+    /// `output = first + second`, as many values as the shortest map has; clamps are not applied.
+    #[inline(always)]
+    pub fn run(&self, maps: Maps<'_>) {
+        let (x, other) = if self.first_in_table {
+            (maps.b, maps.a)
+        } else {
+            (maps.a, maps.b)
         };
-        let output = match maps {
-            Maps::Apart(a, b, y) => {
-                let inputs = a.iter().zip(b).skip(done);
-                y.iter_mut()
-                    .skip(done)
-                    .zip(inputs)
-                    .for_each(|(y, (a, b))| *y = one(*a, *b));
-                let len = y.len().min(a.len()).min(b.len());
-                y.get_mut(..len)
-            }
-            Maps::First(a, b) => {
-                a.iter_mut()
-                    .zip(b)
-                    .skip(done)
-                    .for_each(|(a, b)| *a = one(*a, *b));
-                let len = a.len().min(b.len());
-                a.get_mut(..len)
-            }
-            Maps::Second(a, b) => {
-                b.iter_mut()
-                    .zip(a)
-                    .skip(done)
-                    .for_each(|(b, a)| *b = one(*a, *b));
-                let len = a.len().min(b.len());
-                b.get_mut(..len)
-            }
-            Maps::Doubled(x) => {
-                x.iter_mut().skip(done).for_each(|x| *x = one(*x, *x));
-                Some(x)
-            }
-        };
-        if narrow {
-            clamp(self.act, output.unwrap_or(&mut []));
-        }
-        true
+        self.values(x, other, &maps);
     }
 
-    fn addend(&self) -> i32 {
-        (1 << (self.shift - 1)) + ((self.zero_point + 128) << self.shift)
+    #[cfg(not(arm_dsp))]
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
+        for i in 0..maps.len {
+            // SAFETY: all maps have `len` values, and each is read before it is written.
+            unsafe {
+                let q = self.one(x.add(i).read(), other.add(i).read());
+                maps.y.add(i).write(q);
+            }
+        }
     }
 
     /// One value; `x` is the input without a table.
-    #[inline(always)]
+    #[cfg(not(arm_dsp))]
     fn one(&self, x: i8, other: i8) -> i8 {
         let term = i32::from_le_bytes(self.table[usize::from(other as u8)]);
         let sum = term.wrapping_add(i32::from(x) << 20);
         let high = (i64::from(sum) * i64::from(self.mantissa) + (1 << 31)) >> 32;
         let q = (high as i32)
-            .wrapping_add(self.addend())
+            .wrapping_add(self.addend)
             .wrapping_add(sum >> 31)
-            >> self.shift;
+            >> (self.shift & 31);
         (q.clamp(0, 255) as u8 ^ 0x80) as i8
+    }
+
+    #[cfg(arm_dsp)]
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
+        let Some(table) = words::table(self.table) else {
+            return;
+        };
+        let frame = ops::Frame {
+            table,
+            len: maps.len,
+            m: self.mantissa,
+            c: self.addend,
+            e: self.shift,
+        };
+        // SAFETY: all maps hold `len` values, of which four are read before they are written; table
+        // indices are bytes. Maps that are one are only reached through these pointers meanwhile.
+        // The callee keeps the C ABI.
+        unsafe { ops::pupil_m4_add(x, other, maps.y, &frame) }
     }
 }
 
-#[cfg(not(arm_dsp))]
-mod ops {
-    pub fn fours(_: &super::Add<'_>, _: &super::Maps<'_>) -> usize {
-        0
+/// An addition with a table; [`run`](super::run::run) has checked the places.
+#[cfg(arm_dsp)]
+#[inline(never)]
+pub fn add<O: Operators>(p: &AddParams<'_>, places: &mut Places<'_>) {
+    let (x, y) = places.maps.places();
+    let [input, output] = places.maps.lens();
+    let (other, mut len) = (places.other, input.min(output));
+    if places.which < 2 {
+        len = len.min(other.len());
+    }
+    let (a, b) = match places.which {
+        0 => (x, other.as_ptr()),
+        1 => (other.as_ptr(), x),
+        _ => (x, x),
+    };
+    if let Some(add) = Add::of(p) {
+        add.run(Maps::new(a, b, y, len));
+    }
+    if O::SET.has(OperatorSet::ADD_CLAMP) {
+        let output = places.maps.output().get_mut(..len);
+        super::clamp::clamp((p.min as i8, p.max as i8), output.unwrap_or(&mut []));
     }
 }
 
@@ -164,10 +217,7 @@ mod ops {
 mod ops {
     //! Registers: r0 input without table, r1 input with table, r2 output, r3 table, r4–r7 sums,
     //! r8 byte and then addend, r9 m, r10 c, r11 e, lr count: 13.
-    #![allow(unsafe_code)]
 
-    use super::{Add, Maps};
-    use crate::kernels::m4::words;
     use core::arch::global_asm;
 
     global_asm!(
@@ -182,14 +232,17 @@ mod ops {
     smmlar \sum, \sum, r9, r8
     asr    \sum, \sum, r11
     .endm
-    @ r0 input, r1 input with table, r2 output, r3 -> table, fours, m, c, e.
+    @ r0 input, r1 input with table, r2 output, r3 -> table, values, m, c, e.
     .section .text.pupil_m4_add, "ax", %progbits
     .global pupil_m4_add
     .thumb_func
     pupil_m4_add:
     push   {{r4-r11, lr}}
     ldm    r3, {{r3, r8, r9, r10, r11}}
-    mov    lr, r8
+    and    r4, r8, #3
+    push   {{r4}}
+    lsrs   lr, r8, #2
+    beq    2f
 1:  ldrb   r4, [r1], #4
     ldrb   r5, [r1, #-3]
     ldrb   r6, [r1, #-2]
@@ -219,59 +272,41 @@ mod ops {
     eor    r4, r4, #0x80808080
     str    r4, [r2], #4
     bne    1b
-    pop    {{r4-r11, pc}}
+2:  pop    {{r5}}
+    cbz    r5, 4f
+3:  ldrb   r4, [r1], #1
+    ldr    r4, [r3, r4, lsl #2]
+    ldrsb  r8, [r0], #1
+    PADD_SUM r4, r8
+    PADD_AWAY r4
+    usat   r4, #8, r4
+    eor    r4, r4, #0x80
+    strb   r4, [r2], #1
+    subs   r5, #1
+    bne    3b
+4:  pop    {{r4-r11, pc}}
     .text
     "#
     );
 
     #[repr(C)]
-    struct Frame {
-        table: *const i32,
-        fours: usize,
-        m: i32,
-        c: i32,
-        e: i32,
+    pub struct Frame {
+        pub table: *const i32,
+        pub len: usize,
+        pub m: i32,
+        pub c: i32,
+        pub e: i32,
     }
 
     unsafe extern "C" {
-        fn pupil_m4_add(x: *const i8, other: *const i8, y: *mut i8, frame: *const Frame);
-    }
-
-    /// Adds values in fours; how many.
-    pub fn fours(add: &Add<'_>, maps: &Maps<'_>) -> usize {
-        // Nothing but these pointers reads or writes the maps during the call.
-        let (a, b, y, len) = match maps {
-            Maps::Apart(a, b, y) => {
-                let len = a.len().min(b.len()).min(y.len());
-                (a.as_ptr(), b.as_ptr(), y.as_ptr(), len)
-            }
-            Maps::First(a, b) => (a.as_ptr(), b.as_ptr(), a.as_ptr(), a.len().min(b.len())),
-            Maps::Second(a, b) => (a.as_ptr(), b.as_ptr(), b.as_ptr(), a.len().min(b.len())),
-            Maps::Doubled(x) => (x.as_ptr(), x.as_ptr(), x.as_ptr(), x.len()),
-        };
-        let (x, other) = if add.first_in_table { (b, a) } else { (a, b) };
-        let Some(table) = words::table(add.table) else {
-            return 0;
-        };
-        let frame = Frame {
-            table,
-            fours: len / 4,
-            m: add.mantissa,
-            c: add.addend(),
-            e: add.shift,
-        };
-        if frame.fours > 0 {
-            // SAFETY: all maps hold `len` values, of which four are read before they are
-            // written; table indices are bytes. The callee keeps the C ABI.
-            unsafe { pupil_m4_add(x, other, y.cast_mut(), &frame) }
-        }
-        4 * frame.fours
+        pub fn pupil_m4_add(x: *const i8, other: *const i8, y: *mut i8, frame: *const Frame);
     }
 }
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
+    use crate::kernels::m4::clamp::clamp;
     use crate::kernels::reference;
     use crate::quant::Affine;
     use proptest::prelude::*;
@@ -289,21 +324,25 @@ mod tests {
         };
         let add = Add::of(&p).unwrap();
         let multipliers = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
+        let clamped = |mut map: Vec<i8>| {
+            clamp(act, &mut map);
+            map
+        };
         let one = |(a, b): (&i8, &i8)| reference::add((*a, *b), points, multipliers, act);
         let expected: Vec<i8> = a.iter().zip(b).map(one).collect();
         let mut y = std::vec![0; a.len()];
-        assert!(add.run(Maps::Apart(a, b, &mut y)));
-        assert_eq!(y, expected);
+        add.run(Maps::apart(a, b, &mut y));
+        assert_eq!(clamped(y), expected);
         let mut map = a.to_vec();
-        assert!(add.run(Maps::First(&mut map, b)));
-        assert_eq!(map, expected);
+        add.run(Maps::first(&mut map, b));
+        assert_eq!(clamped(map), expected);
         let mut map = b.to_vec();
-        assert!(add.run(Maps::Second(a, &mut map)));
-        assert_eq!(map, expected);
+        add.run(Maps::second(a, &mut map));
+        assert_eq!(clamped(map), expected);
         let mut map = a.to_vec();
-        assert!(add.run(Maps::Doubled(&mut map)));
+        add.run(Maps::doubled(&mut map));
         let doubled: Vec<i8> = a.iter().zip(a).map(one).collect();
-        assert_eq!(map, doubled);
+        assert_eq!(clamped(map), doubled);
         true
     }
 

@@ -6,7 +6,11 @@
 use super::simd;
 
 /// Clamps every value of `map` to `act`.
+#[inline(never)]
 pub fn clamp(act: (i8, i8), map: &mut [i8]) {
+    if act == (i8::MIN, i8::MAX) {
+        return;
+    }
     let (low, high) = (act.0, act.1.max(act.0));
     let every = |x: u8| u32::from(x) * 0x0101_0101;
     let below = low.wrapping_sub(i8::MIN) as u8;

@@ -1,189 +1,212 @@
 //! Convolution by [`Gemm`]: which columns lie inside the image, and what is put together at its
-//! borders. No micro-kernel here.
+//! borders.
+#![allow(unsafe_code)] // hands places to the micro-kernel, with the proof that they exist
 
 use core::ops::Range;
 
-use super::gemm::{Border, BorderPair, Columns, Gemm, Lines};
-use crate::kernels::{Filter, OperatorSet, Operators};
+use super::gemm::{Border, Columns, Expand, Gemm, Lines};
+use super::run::Places;
+use crate::kernels::pairs::Mode;
+use crate::kernels::{Filter, OperatorSet as Set, Operators};
 
-/// Convolution of any kernel and stride; see [`crate::kernels::conv`]. False where the layer is not
-/// in the pair layout, or weights, scratch memory or input are misaligned.
-pub fn conv<O: Operators>(
-    f: &Filter<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) -> bool {
-    let lengths = input.len() >= f.input.len() && output.len() >= f.output.len();
-    let Some(weights) = f.pairs().filter(|_| lengths) else {
-        return false;
+/// Convolution of any kernel and stride in the pair layout; see [`crate::kernels::conv`]. Nothing
+/// is written where the layer's code is not linked; [`run`](super::run::run) has checked the places.
+#[inline(never)]
+pub(super) fn conv<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
+    let (w, image) = (&f.window, f.input);
+    let point = w.is_pointwise();
+    let words = image.c.is_multiple_of(4);
+    let linked = if point {
+        Set::POINTWISE
+    } else if words {
+        Set::CONV
+    } else {
+        Set::CONV_ODD
     };
-    let Some(mut gemm) = Gemm::new(weights, f.out.lookup, scratch) else {
-        return false;
+    if !O::SET.has(linked) {
+        return;
+    }
+    let gemm = Gemm::new::<O>(f, places);
+    let Some(mut gemm) = gemm else {
+        return;
     };
-    let input = &input[..f.input.len()];
-    if f.window.is_pointwise() {
-        return O::SET.has(OperatorSet::POINTWISE) && pointwise(f, &mut gemm, input, output);
+    let lines = Lines {
+        run: w.kernel_w * image.c,
+        pitch: image.w * image.c,
+        input: w.stride_h * image.w * image.c,
+        output: f.output.w * f.output.c,
+    };
+    if point {
+        if O::SET.has(Set::POINTWISE) {
+            pointwise::<O>(f, words, &mut gemm, &lines);
+        }
+    } else if O::SET.has_any(Set::CONV.with(Set::CONV_ODD)) {
+        // One constant where the program has only one kind.
+        let words = O::SET.has(Set::CONV) && (words || !O::SET.has(Set::CONV_ODD));
+        windows::<O>(f, words, &mut gemm, &lines);
     }
-    if !O::SET.has(OperatorSet::CONV) {
-        return false;
+}
+
+/// How whole rows of whole columns are expanded. [`Set::of`] has the same cases.
+fn way<O: Operators>(f: &Filter<'_>, words: bool, run: usize, rows: usize) -> Expand {
+    if O::SET.has(Set::CONV_EIGHTS) && words && run.is_multiple_of(8) {
+        Expand::Eights
+    } else if O::SET.has(Set::CONV_WORDS) && run.is_multiple_of(4) {
+        Expand::Words
+    } else if O::SET.has(Set::CONV_THREE) && run == 9 && rows == 3 && f.taps == 27 {
+        Expand::ThreeByThree
+    } else {
+        Expand::Bytes
     }
-    let job = Job::new(f);
-    if !job.whole_words && !gemm.has_buffer() {
-        return false;
-    }
-    // Rows whose windows are inside the image from above to below run together.
-    let (inside, all) = (job.inside_rows.clone(), f.output.h);
-    let mut alone = (0..inside.start).chain(inside.end..all);
-    alone.all(|oy| job.rows(oy..oy + 1, &mut gemm, input, output))
-        && (inside.is_empty() || job.rows(inside, &mut gemm, input, output))
 }
 
 /// All pixels in one call; the last two apart where words would reach behind the input.
-fn pointwise(f: &Filter<'_>, gemm: &mut Gemm<'_>, input: &[i8], output: &mut [i8]) -> bool {
-    let (c, out_ch) = (f.input.c, f.output.c);
+#[inline(always)]
+fn pointwise<O: Operators>(f: &Filter<'_>, words: bool, gemm: &mut Gemm<'_>, lines: &Lines) {
     let pixels = f.input.h * f.input.w;
-    let apart = if c.is_multiple_of(4) {
-        0
-    } else {
-        pixels.min(2 - pixels % 2)
-    };
-    let columns = |first: usize, count: usize| Columns {
-        input: first * c,
-        step: c,
+    let mut columns = Columns {
+        input: 0,
+        step: f.input.c,
         rows: 1,
-        run: c,
-        pitch: c,
         first_tap: 0,
-        count,
-        output: first * out_ch,
+        count: pixels,
+        output: 0,
+        lines: 1,
     };
-    let first = pixels - apart;
-    (first == 0 || gemm.run(&columns(0, first), &Lines::ONE, input, output))
-        && (apart == 0 || gemm.run(&columns(first, apart), &Lines::ONE, input, output))
-}
-
-/// What is the same for all rows of a layer.
-struct Job<'f> {
-    f: &'f Filter<'f>,
-    /// Output rows whose windows lie inside the image from above to below.
-    inside_rows: Range<usize>,
-    /// Output columns that are computed together, the windows of all inside from left to right.
-    inside: Range<usize>,
-    /// Whether pixels, and so all parts of kernel rows, are whole words.
-    whole_words: bool,
-    /// Bytes of a kernel row.
-    run: usize,
-    /// The input's zero point: what lies outside the image.
-    outside: i8,
+    let doubled = O::SET.has(Set::CONV_DOUBLED)
+        && f.pairs()
+            .is_some_and(|pairs| pairs.mode == Mode::ReluDoubled);
+    if doubled {
+        // SAFETY: the columns are the input's pixels, of channels in eights, which the parser has
+        // seen to, and the outputs are the output's.
+        unsafe { gemm.run::<O>(&columns, lines, Expand::EightsDoubled) }
+    } else if !O::SET.has(Set::CONV_BYTES) || words {
+        let way = way::<O>(f, true, f.input.c, 1);
+        // SAFETY: as above, of channels in fours.
+        unsafe { gemm.run::<O>(&columns, lines, way) }
+    } else {
+        // Of channels that are fewer than three words would reach further.
+        let apart = if f.input.c < 3 {
+            pixels
+        } else {
+            pixels.min(2 - pixels % 2)
+        };
+        columns.count = pixels - apart;
+        if columns.count > 0 {
+            // SAFETY: as above; up to 3 bytes behind these pixels are those of the last ones.
+            unsafe { gemm.run::<O>(&columns, lines, Expand::Words) }
+        }
+        columns.input = columns.count * f.input.c;
+        columns.output = columns.count * f.output.c;
+        columns.count = apart;
+        // SAFETY: as above, byte by byte; the buffer is there because pixels are no whole words.
+        unsafe { gemm.run::<O>(&columns, lines, Expand::Bytes) }
+    }
 }
 
 /// Outputs along an axis whose windows lie inside the image.
+#[inline(never)]
 fn inside(kernel: usize, stride: usize, pad: usize, image: usize, out: usize) -> Range<usize> {
-    let first = pad.div_ceil(stride).min(out);
-    let end = match (image + pad).checked_sub(kernel) {
-        Some(room) => (room / stride + 1).min(out),
-        None => 0,
-    };
-    first..end.max(first)
+    let first = pad.div_ceil(stride.max(1)).min(out);
+    // From where on a window reaches over the end; none inside has been cut off before.
+    let end = (image + pad + stride).saturating_sub(kernel) / stride.max(1);
+    first..end.min(out).max(first)
 }
 
-impl<'f> Job<'f> {
-    fn new(f: &'f Filter<'f>) -> Self {
-        let (w, image, out) = (&f.window, f.input, f.output);
-        let mut columns = inside(w.kernel_w, w.stride_w, w.pad_left, image.w, out.w);
-        if columns.len() % 2 == 1 && (out.w - columns.len()) % 2 == 1 {
-            // The odd column is the odd border's partner.
-            columns.end -= 1;
-        }
-        Self {
-            f,
-            inside_rows: inside(w.kernel_h, w.stride_h, w.pad_top, image.h, out.h),
-            inside: columns,
-            whole_words: image.c.is_multiple_of(4),
-            run: w.kernel_w * image.c,
-            outside: f.input_zero_point as i8,
-        }
+/// All other windows: rows whose windows are cut off above or below one by one, the others together.
+#[inline(always)]
+fn windows<O: Operators>(f: &Filter<'_>, words: bool, gemm: &mut Gemm<'_>, lines: &Lines) {
+    let (w, image, out) = (&f.window, f.input, f.output);
+    let whole = inside(w.kernel_h, w.stride_h, w.pad_top, image.h, out.h);
+    let mut columns = inside(w.kernel_w, w.stride_w, w.pad_left, image.w, out.w);
+    if columns.len() % 2 == 1 && (out.w - columns.len()) % 2 == 1 {
+        // The odd column is the odd border's partner.
+        columns.end -= 1;
     }
-
-    /// Rows of outputs, whose windows are all cut off alike: one row, or some of `inside_rows`.
-    #[inline(never)]
-    fn rows(
-        &self,
-        lines: Range<usize>,
-        gemm: &mut Gemm<'_>,
-        input: &[i8],
-        output: &mut [i8],
-    ) -> bool {
-        let (f, w) = (self.f, &self.f.window);
-        let (c, out, oy) = (f.input.c, f.output, lines.start);
-        let rows = w.rows(oy, f.input.h);
-        let pitch = f.input.w * c;
-        let lines = Lines {
-            count: lines.len(),
-            input: w.stride_h * pitch,
-            output: out.w * out.c,
-        };
-        // Rows that are padding only have no row to begin with.
-        let inside = if rows.is_empty() {
-            0..0
+    let mut oy = 0;
+    while oy < out.h {
+        let count = if oy == whole.start && !whole.is_empty() {
+            whole.len()
         } else {
-            self.inside.clone()
+            1
         };
-        let first_row = (oy * w.stride_h + rows.start).saturating_sub(w.pad_top) * pitch;
-        let mut left = (0..inside.start).chain(inside.end..out.w);
-        while let Some(a) = left.next() {
-            let pair = [a, left.next().unwrap_or(a)];
-            let borders = pair.map(|ox| self.border(&rows, ox));
-            let pair = BorderPair {
-                borders: borders.map(|b| b.0),
-                from: borders.map(|b| first_row + b.1),
-                outputs: pair.map(|ox| (oy * out.w + ox) * out.c),
-            };
-            if !gemm.run_borders(&pair, &lines, self.whole_words, input, output) {
-                return false;
-            }
-        }
-        if inside.is_empty() {
-            return true;
-        }
-        for outside in [0..rows.start, rows.end..w.kernel_h] {
-            if !outside.is_empty() {
-                let taps = outside.start * self.run..outside.end * self.run;
-                gemm.fill(taps, self.outside, self.run.is_multiple_of(4));
-            }
-        }
-        let columns = Columns {
-            input: first_row + (inside.start * w.stride_w - w.pad_left) * c,
-            step: w.stride_w * c,
-            rows: rows.len(),
-            run: self.run,
-            pitch,
-            first_tap: rows.start * self.run,
-            count: inside.len(),
-            output: (oy * out.w + inside.start) * out.c,
-        };
-        gemm.run(&columns, &lines, input, output)
+        rows::<O>(f, words, gemm, lines, oy, count, &columns);
+        oy += count;
     }
+}
 
-    /// What lies under output column `ox` in kernel rows `rows`, and the byte of an image row that
-    /// it begins with.
-    fn border(&self, rows: &Range<usize>, ox: usize) -> (Border, usize) {
-        let (f, w) = (self.f, &self.f.window);
-        let c = f.input.c;
-        let columns = w.columns(ox, f.input.w);
-        let x = (ox * w.stride_w + columns.start).saturating_sub(w.pad_left);
-        let (before, inside) = (columns.start * c, columns.len() * c);
-        let border = Border {
-            top: rows.start * self.run,
-            before,
-            inside,
-            behind: self.run - before - inside,
-            rows: rows.len(),
-            advance: f.input.w * c - inside,
-            bottom: (w.kernel_h - rows.end) * self.run,
-            outside: u32::from(self.outside as u8) * 0x0101_0101,
-        };
-        (border, x * c)
+/// `count` rows of outputs from `oy` on, whose windows are all cut off alike.
+///
+/// Why every place is inside: of each window at least one row and one column lie in the image (the
+/// parser's `check_window`), [`Window::rows`](crate::shape::Window::rows) and `columns` give exactly
+/// those that do, and `columns` are outputs whose windows are inside from left to right.
+#[inline(always)]
+fn rows<O: Operators>(
+    f: &Filter<'_>,
+    words: bool,
+    gemm: &mut Gemm<'_>,
+    lines: &Lines,
+    oy: usize,
+    count: usize,
+    columns: &Range<usize>,
+) {
+    let (w, image, out) = (&f.window, f.input, f.output);
+    let (c, run) = (image.c, lines.run);
+    let taps = w.rows(oy, image.h);
+    let (top, bottom) = (taps.start * run, taps.end * run);
+    let first_row = (oy * w.stride_h + taps.start).wrapping_sub(w.pad_top) * lines.pitch;
+    let outside = f.input_zero_point as i8;
+    // Columns at the borders, in twos; an odd last one is both of its pair.
+    let borders = out.w - columns.len();
+    for next in (0..borders).step_by(2) {
+        let pair: [(Border, usize, usize); 2] = core::array::from_fn(|i| {
+            let index = (next + i).min(borders - 1);
+            let ox = if index < columns.start {
+                index
+            } else {
+                index + columns.len()
+            };
+            let inside = w.columns(ox, image.w);
+            let (before, len) = (inside.start * c, inside.len() * c);
+            let border = Border {
+                top,
+                before,
+                inside: len,
+                behind: run - before - len,
+                rows: taps.len(),
+                advance: lines.pitch - len,
+                bottom: f.taps - bottom,
+                outside: u32::from(outside as u8) * 0x0101_0101,
+            };
+            let left = (ox * w.stride_w + inside.start).wrapping_sub(w.pad_left);
+            (border, first_row + left * c, (oy * out.w + ox) * out.c)
+        });
+        for line in 0..count {
+            for (i, (border, from, output)) in pair.iter().enumerate() {
+                let (from, output) = (from + line * lines.input, output + line * lines.output);
+                // SAFETY: see above; a row further down is `lines` further in both maps. Pixels that
+                // are no whole words have a buffer.
+                unsafe { gemm.border::<O>(i, border, from, output, words) }
+            }
+        }
     }
+    if columns.is_empty() {
+        return;
+    }
+    let way = way::<O>(f, words, run, taps.len());
+    for range in [0..top, bottom..f.taps] {
+        // SAFETY: some of the filter's taps, and the buffer as above.
+        unsafe { gemm.fill(range, outside, way != Expand::Bytes) }
+    }
+    let columns = Columns {
+        input: first_row + (columns.start * w.stride_w - w.pad_left) * c,
+        step: w.stride_w * c,
+        rows: taps.len(),
+        first_tap: top,
+        count: columns.len(),
+        output: (oy * out.w + columns.start) * out.c,
+        lines: count,
+    };
+    // SAFETY: see above. Rows that are read as words are multiples of 4.
+    unsafe { gemm.run::<O>(&columns, lines, way) }
 }

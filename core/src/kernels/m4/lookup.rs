@@ -3,28 +3,22 @@
 use crate::kernels::maps::Maps;
 
 /// Each value through `table`, whose index is the int8 plus 128. Of two maps the shorter one counts.
-pub fn lookup(table: &[u8; 256], maps: Maps<'_>) {
-    let get = |x: i8| table[(i32::from(x) + 128) as usize] as i8;
-    match maps {
-        Maps::Apart(input, output) => {
-            let done = ops::lookup(table, input, output);
-            let rest = output.iter_mut().zip(input).skip(done);
-            rest.for_each(|(y, x)| *y = get(*x));
-        }
-        Maps::InPlace(map) => {
-            let done = ops::lookup_in_place(table, map);
-            map.iter_mut().skip(done).for_each(|x| *x = get(*x));
+pub fn lookup(table: &[u8; 256], mut maps: Maps<'_>) {
+    let len = maps.input().len().min(maps.output().len());
+    let done = ops::fours(table, &mut maps, len);
+    for i in done..len {
+        let x = maps.input().get(i).copied().unwrap_or(0);
+        if let Some(y) = maps.output().get_mut(i) {
+            *y = table[usize::from(x as u8 ^ 0x80)] as i8;
         }
     }
 }
 
 #[cfg(not(arm_dsp))]
 mod ops {
-    pub fn lookup(_: &[u8; 256], _: &[i8], _: &mut [i8]) -> usize {
-        0
-    }
+    use super::Maps;
 
-    pub fn lookup_in_place(_: &[u8; 256], _: &mut [i8]) -> usize {
+    pub fn fours(_: &[u8; 256], _: &mut Maps<'_>, _: usize) -> usize {
         0
     }
 }
@@ -34,6 +28,7 @@ mod ops {
     //! Registers: r0 input, r1 output, r2 middle of the table, r3 count, r4–r7 values: 8.
     #![allow(unsafe_code)]
 
+    use super::Maps;
     use core::arch::global_asm;
 
     global_asm!(
@@ -69,25 +64,15 @@ mod ops {
         fn pupil_m4_lookup(x: *const i8, y: *mut i8, middle: *const u8, fours: usize);
     }
 
-    fn run(table: &[u8; 256], x: *const i8, y: *mut i8, len: usize) -> usize {
-        let fours = len / 4;
+    /// Looks up fours of `len` values, which both maps have; how many values.
+    pub fn fours(table: &[u8; 256], maps: &mut Maps<'_>, len: usize) -> usize {
+        let (fours, (x, y)) = (len / 4, maps.places());
         if fours > 0 {
-            // SAFETY: the callers' maps hold `len` values; indices −128..127 lie around the
-            // table's middle. Every value is read before it is written. The callee keeps the C
-            // ABI.
+            // SAFETY: the maps hold `len` values; indices −128..127 lie around the table's middle.
+            // Every value is read before it is written. The callee keeps the C ABI.
             unsafe { pupil_m4_lookup(x, y, table.as_ptr().wrapping_add(128), fours) }
         }
         4 * fours
-    }
-
-    pub fn lookup(table: &[u8; 256], input: &[i8], output: &mut [i8]) -> usize {
-        let len = input.len().min(output.len());
-        run(table, input.as_ptr(), output.as_mut_ptr(), len)
-    }
-
-    pub fn lookup_in_place(table: &[u8; 256], map: &mut [i8]) -> usize {
-        let place = map.as_mut_ptr();
-        run(table, place.cast_const(), place, map.len())
     }
 }
 
@@ -101,13 +86,13 @@ mod tests {
         let input: [i8; 259] = core::array::from_fn(|i| (i * 3) as u8 as i8);
         let expected = input.map(|x| table[(i32::from(x) + 128) as usize] as i8);
         let mut output = [0; 259];
-        lookup(&table, Maps::Apart(&input, &mut output));
+        lookup(&table, Maps::apart(&input, &mut output));
         assert_eq!(output, expected);
         let mut map = input;
-        lookup(&table, Maps::InPlace(&mut map));
+        lookup(&table, Maps::in_place(&mut map));
         assert_eq!(map, expected);
         let mut short = [9; 5];
-        lookup(&table, Maps::Apart(&input[..3], &mut short));
+        lookup(&table, Maps::apart(&input[..3], &mut short));
         assert_eq!(short[..3], expected[..3]);
         assert_eq!(short[3..], [9, 9]);
     }

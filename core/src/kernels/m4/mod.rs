@@ -1,11 +1,14 @@
 //! Kernels in Arm DSP instructions: Cortex-M4, M7, M33, M55.
 //!
 //! A micro-kernel file holds assembly, with its register budget and instruction counts in the
-//! header, behind functions that check every length: the only `unsafe` of this crate.
-//! `docs/kernels.md` explains the loops. Functions return false, with the output unchanged, where
-//! weights, scratch memory or layout are not theirs. For the natural layout and for factors beyond
-//! the fast forms the portable kernel runs then; packed layouts have no second kernel on a chip,
-//! because parser and interpreter have seen to everything that this one wants.
+//! header. `run.rs` checks lengths and alignment once for all operators that have packed layouts here;
+//! what is inside follows from the shapes and windows that the parser has checked, and each `unsafe`
+//! block says how. `docs/kernels.md` explains the loops. Nothing is written where places or layout are
+//! not a kernel's. For the natural layout and for factors beyond the fast forms the portable kernel
+//! runs then; packed layouts have no second kernel on a chip.
+//!
+//! Code is linked by [`OperatorSet`](crate::kernels::OperatorSet): a part that no layer of the program
+//! takes is never named, and the linker leaves out its section.
 //!
 //! Depthwise, add, multiply, sums, pools and lookup have twins of their blocks in plain Rust beside
 //! the assembly, which read the same packed layout: the host's tests run them.
@@ -37,16 +40,15 @@ mod dot;
 #[cfg(arm_dsp)]
 mod gemm;
 pub mod lookup;
+pub mod maps;
 pub mod pool;
+#[cfg(arm_dsp)]
+pub mod run;
 mod simd;
 pub mod squeeze_excite;
 pub mod sums;
 #[cfg(arm_dsp)]
 pub mod words;
 
-#[cfg(arm_dsp)]
-pub use conv::conv;
-#[cfg(arm_dsp)]
-pub use dense::dense;
 #[cfg(arm_dsp)]
 pub use dot::dot4;

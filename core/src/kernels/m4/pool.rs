@@ -52,6 +52,7 @@ fn add([even, odd]: [u32; 2], x: u32) -> [u32; 2] {
     [simd::add_even(even, x), simd::add_odd(odd, x)]
 }
 
+#[inline(always)]
 fn finish(p: &PoolParams, output: &mut [i8], done: bool) -> bool {
     let act = (p.min.max(-128) as i8, p.max.min(127) as i8);
     if done && act != (i8::MIN, i8::MAX) {

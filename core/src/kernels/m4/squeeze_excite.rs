@@ -13,8 +13,10 @@
 //! the product is negative, a shift by e, two values saturated at once: 27 for four values.
 
 use super::clamp::clamp;
-use crate::kernels::MulParams;
+#[cfg(arm_dsp)]
+use super::run::Places;
 use crate::kernels::maps::Maps;
+use crate::kernels::{MulParams, OperatorSet as Set, Operators};
 
 /// Bits that the last shift of the fast form drops.
 const FAST_SHIFT: i32 = 10;
@@ -39,9 +41,9 @@ pub const fn scratch_words(c: usize) -> usize {
     c * pixels_a_row(c) / 2
 }
 
-/// Whether a multiplication has a form here.
-pub fn is_fast(p: &MulParams) -> bool {
-    Form::of(p).is_some()
+/// Whether a multiplication's form is the fast one; none where it has no form here.
+pub fn is_fast(p: &MulParams) -> Option<bool> {
+    Form::of(p).map(|form| form.fast)
 }
 
 /// How four values are made; see above.
@@ -106,88 +108,81 @@ impl Form {
 
 /// `output[h, w, c] = map[h, w, c] * gate[c]`. False, with the output unchanged, where the
 /// multiplier's shift is beyond the fast forms or a slice is too short.
-pub fn mul(p: &MulParams, maps: Maps<'_>, gate: &[i8], scratch: &mut [u32]) -> bool {
+#[inline(never)]
+pub fn mul<O: Operators>(
+    p: &MulParams,
+    maps: &mut Maps<'_>,
+    gate: &[i8],
+    scratch: &mut [u32],
+) -> bool {
     let (Some(form), Some(gate)) = (Form::of(p), gate.get(..p.ch)) else {
         return false;
     };
-    let row = p.ch * pixels_a_row(p.ch);
+    let odd = O::SET.has(Set::MUL_ODD) && !p.ch.is_multiple_of(4);
+    let row = if odd { p.ch * pixels_a_row(p.ch) } else { p.ch };
     let (Some(gates), true) = (scratch.get_mut(..row / 2), row > 0) else {
         return false;
     };
     let centered = |i: usize| {
-        let g = gate.get(i % p.ch).copied().unwrap_or(0);
+        let g = gate.get(i).copied().unwrap_or(0);
         (i32::from(g) - p.zero_points[1]) << form.left
     };
-    if p.ch.is_multiple_of(4) {
-        for (words, gate) in gates.as_chunks_mut().0.iter_mut().zip(gate.as_chunks().0) {
-            let g: [i32; 4] = gate.map(|g| (i32::from(g) - p.zero_points[1]) << form.left);
-            *words = pack(g);
+    let pack = |g: [i32; 4]| {
+        let pair = |a: i32, b: i32| a as u32 & 0xffff | (b as u32) << 16;
+        [pair(g[0], g[2]), pair(g[1], g[3])]
+    };
+    let fours = gates.as_chunks_mut::<2>().0.iter_mut();
+    if odd {
+        for (i, words) in fours.enumerate() {
+            *words = pack(core::array::from_fn(|k| centered((4 * i + k) % p.ch)));
         }
     } else {
-        for (i, words) in gates.as_chunks_mut().0.iter_mut().enumerate() {
-            *words = pack(core::array::from_fn(|k| centered(4 * i + k)));
+        for (words, gate) in fours.zip(gate.as_chunks().0) {
+            *words = pack(gate.map(|g| (i32::from(g) - p.zero_points[1]) << form.left));
         }
     }
     // Whole pixels only.
-    let whole = |len: usize| len / p.ch * p.ch;
-    let output = match maps {
-        Maps::Apart(map, output) => {
-            let len = whole(map.len().min(output.len()));
-            let (Some(map), Some(output)) = (map.get(..len), output.get_mut(..len)) else {
-                return false;
-            };
-            let done = ops::rows(&form, map, output, gates);
-            let rest = output.iter_mut().zip(map).enumerate().skip(done);
-            rest.for_each(|(i, (y, x))| *y = form.one(*x, centered(i)));
-            output
+    let len = maps.input().len().min(maps.output().len());
+    let whole = len - len % p.ch;
+    let done = ops::rows::<O>(&form, maps, whole - whole % row, gates);
+    if odd {
+        // The last pixels are fewer than the gates are for.
+        for i in done..whole {
+            let x = maps.input().get(i).copied().unwrap_or(0);
+            if let Some(y) = maps.output().get_mut(i) {
+                *y = form.one(x, centered(i % p.ch));
+            }
         }
-        Maps::InPlace(map) => {
-            let len = whole(map.len());
-            let Some(map) = map.get_mut(..len) else {
-                return false;
-            };
-            let done = ops::rows_in_place(&form, map, gates);
-            let rest = map.iter_mut().enumerate().skip(done);
-            rest.for_each(|(i, x)| *x = form.one(*x, centered(i)));
-            map
-        }
-    };
-    let act = (p.min.max(-128) as i8, p.max.min(127) as i8);
-    if act != (i8::MIN, i8::MAX) {
-        clamp(act, output);
+    }
+    if O::SET.has(Set::MUL_CLAMP) {
+        let act = (p.min.max(-128) as i8, p.max.min(127) as i8);
+        clamp(act, maps.output().get_mut(..whole).unwrap_or(&mut []));
     }
     true
 }
 
-#[inline(always)]
-fn pack(g: [i32; 4]) -> [u32; 2] {
-    let pair = |a: i32, b: i32| a as u32 & 0xffff | (b as u32) << 16;
-    [pair(g[0], g[2]), pair(g[1], g[3])]
+/// [`mul`] on a chip; [`run`](super::run::run) has checked the places.
+#[cfg(arm_dsp)]
+pub fn mul_places<O: Operators>(p: &MulParams, places: &mut Places<'_>) -> bool {
+    let scratch = super::words::aligned(places.scratch).unwrap_or(&mut []);
+    mul::<O>(p, &mut places.maps, places.other, scratch)
 }
 
 #[cfg(not(arm_dsp))]
 mod ops {
-    use super::Form;
+    use super::{Form, Maps};
 
-    pub fn rows(form: &Form, map: &[i8], output: &mut [i8], gates: &[u32]) -> usize {
+    pub fn rows<O>(form: &Form, maps: &mut Maps<'_>, len: usize, gates: &[u32]) -> usize {
         let gates = gates.as_chunks::<2>().0.iter().cycle();
-        let outputs = output.as_chunks_mut().0.iter_mut();
-        let mut done = 0;
-        for ((y, x), gates) in outputs.zip(map.as_chunks().0).zip(gates) {
-            *y = four(form, *x, *gates);
-            done += 4;
+        for (i, gates) in (0..len).step_by(4).zip(gates) {
+            if let Some(x) = maps.input().get(i..).and_then(|x| x.first_chunk()) {
+                let y = four(form, *x, *gates);
+                if let Some(place) = maps.output().get_mut(i..i + 4) {
+                    place.copy_from_slice(&y);
+                }
+            }
         }
-        done
-    }
-
-    pub fn rows_in_place(form: &Form, map: &mut [i8], gates: &[u32]) -> usize {
-        let gates = gates.as_chunks::<2>().0.iter().cycle();
-        let mut done = 0;
-        for (x, gates) in map.as_chunks_mut().0.iter_mut().zip(gates) {
-            *x = four(form, *x, *gates);
-            done += 4;
-        }
-        done
+        len
     }
 
     fn four(form: &Form, x: [i8; 4], gates: [u32; 2]) -> [i8; 4] {
@@ -202,7 +197,7 @@ mod ops {
     //! r7 minus the zero point, r8 r9 gates and then addends, r10–r12 and lr values: 14.
     #![allow(unsafe_code)]
 
-    use super::Form;
+    use super::{Form, Maps, Operators, Set};
     use core::arch::global_asm;
 
     global_asm!(
@@ -304,28 +299,16 @@ mod ops {
         fn pupil_m4_mul(x: *const i8, y: *mut i8, gates: *const u32, frame: *const Frame);
     }
 
-    pub fn rows(form: &Form, map: &[i8], output: &mut [i8], gates: &[u32]) -> usize {
-        let len = map.len().min(output.len());
-        run(form, map.as_ptr(), output.as_mut_ptr(), len, gates)
-    }
-
-    pub fn rows_in_place(form: &Form, map: &mut [i8], gates: &[u32]) -> usize {
-        let place = map.as_mut_ptr();
-        run(form, place.cast_const(), place, map.len(), gates)
-    }
-
-    /// Multiplies fours of `len` values at `x` and `y`; how many values.
-    fn run(form: &Form, x: *const i8, y: *mut i8, len: usize, gates: &[u32]) -> usize {
-        let row = 2 * gates.len();
-        let whole = len.checked_div(row).unwrap_or(0) * row;
-        // A last row may be shorter.
-        let rest = (len - whole) / 4 * 4;
-        let parts = [(0, whole, gates.len()), (whole, rest, rest / 2)];
-        for (first, len, words) in parts {
-            let Some(gates) = gates.get(..words).filter(|g| !g.is_empty() && len > 0) else {
-                continue;
-            };
-            let (x, y) = (x.wrapping_add(first), y.wrapping_add(first));
+    /// Multiplies `len` values, whole rows of gates that both maps have; how many values.
+    #[inline(always)]
+    pub fn rows<O: Operators>(
+        form: &Form,
+        maps: &mut Maps<'_>,
+        len: usize,
+        gates: &[u32],
+    ) -> usize {
+        if len > 0 {
+            let (x, y) = maps.places();
             let ends = gates.as_ptr_range();
             let frame = Frame {
                 gates_end: ends.end,
@@ -335,25 +318,25 @@ mod ops {
                 offset: (form.offset as u32 & 0xffff) * 0x1_0001,
                 end: x.wrapping_add(len),
             };
-            // SAFETY: `len` values, a multiple of a row of `words` / 2 fours, are read and
-            // written; the callers' slices hold them, and each four is read before it is written.
-            // Gates are read from their first to their last pair. The callee keeps the C ABI.
-            unsafe {
-                if form.fast {
-                    pupil_m4_mul_fast(x, y, ends.start, &frame);
-                } else {
-                    pupil_m4_mul(x, y, ends.start, &frame);
-                }
-            }
+            let fast = O::SET.has(Set::MUL_FAST) && (form.fast || !O::SET.has(Set::MUL_AWAY));
+            let code = if fast {
+                pupil_m4_mul_fast
+            } else {
+                pupil_m4_mul
+            };
+            // SAFETY: `len` values, a multiple of the gates', are read and written; both maps hold
+            // them, and each four is read before it is written. Gates are read from their first to
+            // their last pair. The callee keeps the C ABI.
+            unsafe { code(x, y, ends.start, &frame) }
         }
-        whole + rest
+        len
     }
 }
 
 #[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
-    use crate::kernels::reference;
+    use crate::kernels::{Every, reference};
     use crate::quant::Multiplier;
     use proptest::prelude::*;
     use std::vec;
@@ -369,15 +352,30 @@ mod tests {
             .collect();
         let mut scratch = vec![0xdead_beefu32; scratch_words(p.ch)];
         let mut y = vec![0x55; map.len()];
-        if !mul(p, Maps::Apart(map, &mut y), gate, &mut scratch) {
+        if !mul::<Every>(p, &mut Maps::apart(map, &mut y), gate, &mut scratch) {
             return false;
         }
         assert_eq!(y, expected, "{p:?}");
         let mut place = map.to_vec();
-        assert!(mul(p, Maps::InPlace(&mut place), gate, &mut scratch));
+        assert!(mul::<Every>(
+            p,
+            &mut Maps::in_place(&mut place),
+            gate,
+            &mut scratch
+        ));
         assert_eq!(place, expected);
-        assert!(!mul(p, Maps::InPlace(&mut place), gate, &mut scratch[1..]));
-        assert!(!mul(p, Maps::InPlace(&mut place), &gate[1..], &mut scratch));
+        assert!(!mul::<Every>(
+            p,
+            &mut Maps::in_place(&mut place),
+            gate,
+            &mut scratch[1..]
+        ));
+        assert!(!mul::<Every>(
+            p,
+            &mut Maps::in_place(&mut place),
+            &gate[1..],
+            &mut scratch
+        ));
         assert_eq!(place, expected);
         true
     }

@@ -21,11 +21,7 @@ pub fn sums(input: &[i8], c: usize, mut finish: impl FnMut(usize, &[i32])) {
     while channel < c {
         let left = c - channel;
         if aligned && left >= WIDE {
-            let mut sums = [0; WIDE];
-            for part in input.chunks(PIXELS * c) {
-                wide::sums(part, c, channel, &mut sums);
-            }
-            finish(channel, &sums);
+            finish(channel, &sixteen(input, c, channel));
             channel += WIDE;
         } else if c >= 4 {
             let first = channel.min(c - 4);
@@ -37,6 +33,36 @@ pub fn sums(input: &[i8], c: usize, mut finish: impl FnMut(usize, &[i32])) {
             channel += 1;
         }
     }
+}
+
+/// Whether [`sixteen`] takes the channels: there are as many, and they can be read as words.
+pub fn is_wide(input: &[i8], c: usize) -> bool {
+    input.as_ptr().addr().is_multiple_of(4) && c.is_multiple_of(4) && c >= WIDE
+}
+
+/// Sums of 16 channels from `first`, a multiple of 4, on; zeros where [`is_wide`] is false or there
+/// are fewer.
+#[inline(never)]
+pub fn sixteen(input: &[i8], c: usize, first: usize) -> [i32; WIDE] {
+    let mut sums = [0; WIDE];
+    if !is_wide(input, c) || first + WIDE > c || !first.is_multiple_of(4) {
+        return sums;
+    }
+    let mut rest = input;
+    while rest.len() >= c {
+        let pixels = (rest.len() / c).min(PIXELS);
+        let part = wide::sums(rest, c, first, pixels);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            let word = part[i / 4 * 2 + i % 2];
+            *sum += i32::from(if i & 2 == 0 {
+                word as i16
+            } else {
+                (word >> 16) as i16
+            });
+        }
+        rest = rest.get(pixels * c..).unwrap_or(&[]);
+    }
+    sums
 }
 
 /// Sums of four channels from `first` on.
@@ -71,6 +97,7 @@ pub(super) fn halves(even: u32, odd: u32) -> [i32; 4] {
 /// TensorFlow Lite's AVERAGE_POOL_2D of whole channels: `input [pixels, c]` to `output [c]`.
 ///
 /// False, with nothing written, where a slice is too short or there are no pixels.
+#[inline(always)]
 pub fn average(input: &[i8], c: usize, output: &mut [i8]) -> bool {
     let (Some(pixels), true) = (input.len().checked_div(c), output.len() >= c) else {
         return false;
@@ -106,20 +133,18 @@ pub fn average(input: &[i8], c: usize, output: &mut [i8]) -> bool {
 mod wide {
     use super::{WIDE, simd};
 
-    /// Adds the sums of 16 channels over at most 256 pixels.
-    pub fn sums(input: &[i8], c: usize, first: usize, sums: &mut [i32; WIDE]) {
-        for (i, four) in sums.chunks_exact_mut(4).enumerate() {
-            let (mut even, mut odd) = (0, 0);
-            for pixel in input.chunks_exact(c) {
+    /// Sums of 16 channels over at most 256 pixels, in halves: channels (0, 2) (1, 3) (4, 6) …
+    pub fn sums(input: &[i8], c: usize, first: usize, pixels: usize) -> [u32; WIDE / 2] {
+        let mut sums = [0; WIDE / 2];
+        for (i, [even, odd]) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            for pixel in input.chunks_exact(c).take(pixels) {
                 if let Some(x) = pixel.get(first + 4 * i..).and_then(|x| x.first_chunk()) {
                     let x = simd::word(*x);
-                    (even, odd) = (simd::add_even(even, x), simd::add_odd(odd, x));
+                    (*even, *odd) = (simd::add_even(*even, x), simd::add_odd(*odd, x));
                 }
             }
-            for (total, sum) in four.iter_mut().zip(super::halves(even, odd)) {
-                *total += sum;
-            }
         }
+        sums
     }
 
     /// Averages of as many channels as the wide kernel takes, from the first on; how many.
@@ -198,36 +223,33 @@ mod wide {
     strd   r4, r5, [sp, #4]
     .endm
 
-    .macro PSUM_STORE sums, at
-    ldr    r2, [r0, #\at]
-    sxth   r4, \sums
-    add    r2, r2, r4
-    ldr    r4, [r0, #\at+8]
-    add    r4, r4, \sums, asr #16
-    str    r2, [r0, #\at]
-    str    r4, [r0, #\at+8]
-    .endm
-
-    @ r3 sums to add to, 16 words.
+    @ r0 first pixel, r1 channels, r2 pixels, r3 sums, 8 words of halves. Two pixels a turn: a mean
+    @ is a small part of a network, its code need not be.
     .section .text.pupil_m4_sums, "ax", %progbits
     .global pupil_m4_sums
     .thumb_func
     pupil_m4_sums:
     push   {{r3-r11, lr}}
-    sub    sp, #12
-    PSUM_ENDS
-    bl     pupil_m4_sum_pixels
-    ldr    r0, [sp, #12]
-    PSUM_STORE r6, 0
-    PSUM_STORE r7, 4
-    PSUM_STORE r8, 16
-    PSUM_STORE r9, 20
-    PSUM_STORE r10, 32
-    PSUM_STORE r11, 36
-    PSUM_STORE r12, 48
-    PSUM_STORE lr, 52
-    add    sp, #12
-    pop    {{r3-r11, pc}}
+    mla    r4, r2, r1, r0
+    push   {{r4}}
+    movs   r6, #0
+    mov    r7, r6
+    mov    r8, r6
+    mov    r9, r6
+    mov    r10, r6
+    mov    r11, r6
+    mov    r12, r6
+    mov    lr, r6
+    lsls   r2, r2, #31
+    bne    2f
+1:  PSUM_PIXEL
+2:  PSUM_PIXEL
+    ldr    r2, [sp]
+    cmp    r0, r2
+    bne    1b
+    pop    {{r2, r3}}
+    stm    r3, {{r6-r12, lr}}
+    pop    {{r4-r11, pc}}
 
     @ To the nearest, ties away from zero: half of the pixels with the sum's sign, then division.
     @ r0 0, r1 pixels, r2 and r4 half of them in both halves, positive and negative. The saturation
@@ -289,7 +311,7 @@ mod wide {
     );
 
     unsafe extern "C" {
-        fn pupil_m4_sums(x: *const i8, c: usize, pixels: usize, sums: *mut i32);
+        fn pupil_m4_sums(x: *const i8, c: usize, pixels: usize, sums: *mut [u32; WIDE / 2]);
         fn pupil_m4_averages(x: *const i8, c: usize, pixels: usize, y: *mut i8, y_end: *mut i8);
     }
 
@@ -303,16 +325,16 @@ mod wide {
             && input.len() >= pixels * c
     }
 
-    /// Adds the sums of 16 channels over at most 256 pixels.
-    pub fn sums(input: &[i8], c: usize, first: usize, sums: &mut [i32; WIDE]) {
-        let pixels = input.len().checked_div(c).unwrap_or(0);
-        if readable(input, c, first, pixels) {
-            let x = input.as_ptr().wrapping_add(first);
-            // SAFETY: 16 bytes are read at each of `pixels` places, `c` apart, inside `input` and
-            // aligned to words, as LDM wants; 16 words are read and written at `sums`. The callee
-            // keeps the C ABI.
-            unsafe { pupil_m4_sums(x, c, pixels, sums.as_mut_ptr()) }
-        }
+    /// Sums of 16 channels over at most 256 pixels, in halves: channels (0, 2) (1, 3) (4, 6) …
+    #[inline(always)]
+    pub fn sums(input: &[i8], c: usize, first: usize, pixels: usize) -> [u32; WIDE / 2] {
+        let mut sums = [0; WIDE / 2];
+        let x = input.as_ptr().wrapping_add(first);
+        // SAFETY: `sixteen` has seen to it that 16 bytes at each of `pixels` (not 0) places, `c`
+        // apart, are inside `input` and aligned to words, as LDM wants; 8 words are written. The
+        // callee keeps the C ABI.
+        unsafe { pupil_m4_sums(x, c, pixels, &raw mut sums) }
+        sums
     }
 
     /// Averages of as many channels as the wide kernel takes, from the first on; how many.

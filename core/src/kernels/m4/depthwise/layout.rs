@@ -7,7 +7,11 @@ use crate::shape::Shape;
 pub const GROUP: usize = 4;
 
 /// Pair rows that the sliding base may run ahead before the live ones move back to the start.
-const SLACK: usize = 8;
+pub(super) const SLACK: usize = 8;
+
+// Where two pair rows move back one after the other, the first finds its place in what the other
+// does not read: places of one row are whole pitches apart.
+const _: () = assert!(32 * (SLACK + 1) % Kernel::K5S1 { fast: false }.pitch() == 0);
 
 /// What a block kernel reads, beside what `row_pairs.rs` says of its words.
 impl Kernel {
@@ -78,8 +82,10 @@ pub struct Expand {
     pub zero_pair: u32,
     /// Column pairs of padding before the image.
     pub before: usize,
-    /// Column pairs of the image.
-    pub whole: usize,
+    /// Bytes from one column pair to the next: the low half of a word.
+    pub pitch: u16,
+    /// Column pairs of the image: the high half of that word.
+    pub whole: u16,
     /// 1 if a pair of padding and image stands before those, else 0.
     pub half_before: usize,
     /// 1 if a pair of image and padding stands after those, else 0.
@@ -91,8 +97,10 @@ pub struct Expand {
 }
 
 impl Expand {
-    /// `pairs` column pairs that begin `pad_left` columns left of an image of this shape.
-    pub fn new(input: Shape, zero_point: i32, pad_left: usize, pairs: usize) -> Self {
+    /// `pairs` column pairs, `pitch` bytes apart, that begin `pad_left` columns left of an image of
+    /// this shape.
+    #[inline(always)]
+    pub fn new(input: Shape, zero_point: i32, pad_left: usize, pairs: usize, pitch: usize) -> Self {
         let columns = (2 * pairs).saturating_sub(pad_left).min(input.w);
         let half_before = pad_left % 2 * usize::from(columns > 0);
         let rest = columns - half_before;
@@ -100,9 +108,10 @@ impl Expand {
         let used = before + half_before + whole + half_after;
         Self {
             channels: input.c,
-            zero_pair: (zero_point as u32 & 0xffff) * 0x1_0001,
+            zero_pair: zero_pair(zero_point),
             before,
-            whole,
+            pitch: pitch as u16,
+            whole: whole as u16, // sides of maps are 16 bits
             half_before,
             half_after,
             after: pairs.saturating_sub(used),
@@ -112,16 +121,53 @@ impl Expand {
 
     /// Image columns.
     pub fn columns(&self) -> usize {
-        self.half_before + 2 * self.whole + self.half_after
+        self.half_before + 2 * usize::from(self.whole) + self.half_after
     }
 
     /// Column pairs that are written.
     pub fn column_pairs(&self) -> usize {
-        self.before + self.half_before + self.whole + self.half_after + self.after
+        self.before + self.half_before + usize::from(self.whole) + self.half_after + self.after
     }
 }
 
+/// How one planar pair row (see `any.rs`) is made of image rows and padding.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Planar {
+    /// Bytes between pixels.
+    pub channels: usize,
+    /// The input's zero point in both halves.
+    pub zero_pair: u32,
+    /// Columns of padding before the image.
+    pub before: usize,
+    /// Columns of the image.
+    pub inside: usize,
+    /// Columns of padding behind it.
+    pub after: usize,
+}
+
+impl Planar {
+    /// `columns` columns that begin `pad_left` columns left of an image of this shape.
+    #[inline(always)]
+    pub fn new(input: Shape, zero_point: i32, pad_left: usize, columns: usize) -> Self {
+        let inside = columns.saturating_sub(pad_left).min(input.w);
+        Self {
+            channels: input.c,
+            zero_pair: zero_pair(zero_point),
+            before: pad_left,
+            inside,
+            after: columns.saturating_sub(pad_left + inside),
+        }
+    }
+}
+
+/// A zero point in both halves.
+fn zero_pair(zero_point: i32) -> u32 {
+    (zero_point as u32 & 0xffff) * 0x1_0001
+}
+
 /// Blocks of one step: of the columns in twos, or of a single last one.
+#[cfg(not(arm_dsp))]
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     /// Blocks of two columns.
@@ -132,6 +178,7 @@ pub struct Run {
     pub row: usize,
 }
 
+#[cfg(not(arm_dsp))]
 impl Run {
     /// The blocks of `w` columns of `c` channels, and the block of an odd last column.
     pub fn of(w: usize, c: usize) -> [Self; 2] {

@@ -2,27 +2,35 @@
 //!
 //! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
 //! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
-//! have block kernels of their own, other windows `any.rs`. `asm.rs` has the instructions,
+//! have block kernels of their own, other windows `any.rs`. `asm` has the instructions,
 //! `walker.rs` the loop around them, `twin.rs` the same in plain Rust; `row_pairs.rs` has the
 //! parameters.
 //!
 //! A step writes output rows only after all input rows above the next unread one are in pair rows,
 //! so the block kernels may replace their input, also with stride 2: see [`works_in_place`].
 
-pub mod any;
+mod any;
 #[cfg(arm_dsp)]
 mod asm;
 pub mod layout;
+#[cfg(not(arm_dsp))]
 mod twin;
 #[cfg(arm_dsp)]
 mod walker;
 
+#[cfg(not(arm_dsp))]
 use self::layout::{Expand, GROUP};
+#[cfg(not(arm_dsp))]
 use crate::kernels::m4::clamp::clamp;
+#[cfg(not(arm_dsp))]
 use crate::kernels::maps::Maps;
-use crate::kernels::operators::{OperatorSet, Operators};
-use crate::kernels::row_pairs::{Form, Kernel};
+use crate::kernels::row_pairs::Form;
+#[cfg(not(arm_dsp))]
+use crate::kernels::row_pairs::Kernel;
 use crate::shape::{Shape, Window};
+
+#[cfg(arm_dsp)]
+pub use walker::run;
 
 /// Words of scratch that a form's kernel wants.
 pub const fn scratch_words(form: Form, window: &Window, output: Shape) -> usize {
@@ -32,7 +40,8 @@ pub const fn scratch_words(form: Form, window: &Window, output: Shape) -> usize 
     }
 }
 
-/// A depthwise layer in packed form.
+/// A depthwise layer in packed form. On a chip [`run`] takes the parsed filter.
+#[cfg(not(arm_dsp))]
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
     /// Input map.
@@ -60,6 +69,7 @@ pub fn works_in_place(form: Form, input: Shape, output: Shape) -> bool {
         && output.h <= input.h
 }
 
+#[cfg(not(arm_dsp))]
 impl Layer<'_> {
     /// Output channels of one input channel.
     fn multiplier(&self) -> usize {
@@ -69,10 +79,7 @@ impl Layer<'_> {
     /// Whether shapes, parameters and scratch fit one another.
     fn fits(&self, maps: &mut Maps<'_>, scratch: &[u32]) -> bool {
         let (input, output) = (self.input, self.output);
-        let place = match maps {
-            Maps::Apart(..) => true,
-            Maps::InPlace(_) => works_in_place(self.form, input, output),
-        };
+        let place = !maps.are_one() || works_in_place(self.form, input, output);
         let channels = output.c.checked_rem(input.c) == Some(0);
         place
             && channels
@@ -83,33 +90,19 @@ impl Layer<'_> {
             && maps.input().len() >= input.len()
             && maps.output().len() >= output.len()
             && self.params.len() == output.c * self.form.words(&self.window)
-            && (cfg!(not(arm_dsp)) || self.params.as_ptr().addr().is_multiple_of(4))
             && scratch.len() >= scratch_words(self.form, &self.window, output)
     }
 
-    /// Runs the layer; false, with the output unchanged, where slices are too short or, on a chip,
-    /// the words are no aligned ones.
-    pub fn run<O: Operators>(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
+    /// Runs the layer; false, with the output unchanged, where slices are too short.
+    pub fn run(&self, maps: &mut Maps<'_>, scratch: &mut [u32]) -> bool {
         if !self.fits(maps, scratch) {
             return false;
         }
         match self.form {
-            #[cfg(arm_dsp)]
-            Form::Blocks(kernel) => {
-                let Some(code) = asm::Code::of::<O>(kernel) else {
-                    return false;
-                };
-                walker::run::<O>(self, kernel, &code, maps, scratch);
-            }
-            #[cfg(not(arm_dsp))]
             Form::Blocks(kernel) => twin::run(self, kernel, maps, scratch),
-            Form::Any if O::SET.has(OperatorSet::DEPTHWISE_ANY) => any::run(self, maps, scratch),
-            Form::Any => return false,
+            Form::Any => any::run(self, maps, scratch),
         }
-        if O::SET.has(OperatorSet::DEPTHWISE_CLAMP)
-            && self.table.is_none()
-            && self.act != (i8::MIN, i8::MAX)
-        {
+        if self.table.is_none() && self.act != (i8::MIN, i8::MAX) {
             let len = self.output.len();
             clamp(self.act, maps.output().get_mut(..len).unwrap_or(&mut []));
         }
@@ -124,11 +117,13 @@ impl Layer<'_> {
             self.input_zero_point,
             self.window.pad_left,
             pairs,
+            kernel.pitch(),
         )
     }
 }
 
 /// Four channels whose bytes are loaded as one word, and which of them are computed.
+#[cfg(not(arm_dsp))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Group {
     /// First channel that is loaded.
@@ -141,6 +136,7 @@ pub(super) struct Group {
 }
 
 /// The groups of `c` channels.
+#[cfg(not(arm_dsp))]
 pub(super) fn groups(c: usize) -> impl Iterator<Item = Group> {
     (0..c).step_by(GROUP).map(move |channel| {
         let first = channel.min(c.saturating_sub(GROUP));

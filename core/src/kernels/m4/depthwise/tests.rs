@@ -5,7 +5,6 @@ use std::vec;
 use std::vec::Vec;
 
 use super::*;
-use crate::kernels::operators::Every;
 use crate::kernels::reference::{self, Convolution};
 use crate::kernels::row_pairs::{Claims, RowPairs};
 use crate::quant::Multiplier;
@@ -119,19 +118,19 @@ impl Case {
         let words = scratch_words(form, &window, output);
         let mut scratch = vec![0xdead_beefu32; words];
         let mut y = vec![0x55; output.len()];
-        assert!(layer.run::<Every>(&mut Maps::Apart(&x, &mut y), &mut scratch));
+        assert!(layer.run(&mut Maps::apart(&x, &mut y), &mut scratch));
         assert_eq!(y, expected, "{form:?} {self:?}");
         if works_in_place(form, self.input, output) {
             let mut map = x.clone();
-            assert!(layer.run::<Every>(&mut Maps::InPlace(&mut map), &mut scratch));
+            assert!(layer.run(&mut Maps::in_place(&mut map), &mut scratch));
             assert_eq!(map[..output.len()], expected, "in place {form:?} {self:?}");
         }
         // Too little of anything leaves the output alone.
         let mut y = vec![0x55; output.len()];
-        assert!(!layer.run::<Every>(&mut Maps::Apart(&x, &mut y), &mut scratch[1..]));
-        assert!(!layer.run::<Every>(&mut Maps::Apart(&x[1..], &mut y), &mut scratch));
+        assert!(!layer.run(&mut Maps::apart(&x, &mut y), &mut scratch[1..]));
+        assert!(!layer.run(&mut Maps::apart(&x[1..], &mut y), &mut scratch));
         assert!(y.iter().all(|q| *q == 0x55));
-        assert!(!layer.run::<Every>(&mut Maps::Apart(&x, &mut y[1..]), &mut scratch));
+        assert!(!layer.run(&mut Maps::apart(&x, &mut y[1..]), &mut scratch));
         Some(form)
     }
 }

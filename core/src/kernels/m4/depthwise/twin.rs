@@ -1,17 +1,12 @@
 //! The block kernels of `asm.rs` in plain Rust: the same pair rows, the same parameters, the same
 //! order. What runs where the instructions do not exist, and what the packer is tested with.
 
-#[cfg(not(arm_dsp))]
 use super::Maps;
 use super::layout::Expand;
-#[cfg(not(arm_dsp))]
 use super::layout::{GROUP, Run};
-#[cfg(not(arm_dsp))]
 use super::{Layer, groups};
-#[cfg(not(arm_dsp))]
 use crate::kernels::row_pairs::FAST_SHIFT;
 use crate::kernels::row_pairs::Kernel;
-#[cfg(not(arm_dsp))]
 use crate::shape::Shape;
 
 /// Makes the pair row of `channels` channels; the words of the others are unchanged.
@@ -47,7 +42,6 @@ pub fn columns(
 }
 
 /// Runs a layer whose slices have been checked: the loop of `walker.rs`.
-#[cfg(not(arm_dsp))]
 pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut [u32]) {
     let Shape { h, w, c } = layer.output;
     let pad_top = layer.window.pad_top;
@@ -111,7 +105,6 @@ pub fn run(layer: &Layer<'_>, kernel: Kernel, maps: &mut Maps<'_>, scratch: &mut
 }
 
 /// What the blocks work on.
-#[cfg(not(arm_dsp))]
 #[derive(Debug)]
 pub struct Walker<'w, 'm> {
     kernel: Kernel,
@@ -124,7 +117,6 @@ pub struct Walker<'w, 'm> {
     table: Option<&'w [u8; 256]>,
 }
 
-#[cfg(not(arm_dsp))]
 impl<'w, 'm> Walker<'w, 'm> {
     /// On these maps.
     pub fn new(
@@ -257,7 +249,6 @@ impl<'w, 'm> Walker<'w, 'm> {
 }
 
 /// The sums of two rows by two columns: (0, 0), (0, 1), (1, 0), (1, 1).
-#[cfg(not(arm_dsp))]
 fn sums(kernel: Kernel, params: &[[u8; 4]], pair: impl Fn(usize, usize) -> u32) -> [i32; 4] {
     let mut sums = [word(params, 0) as i32; 4];
     let w = |i: usize| word(params, kernel.head() + i);
@@ -304,7 +295,6 @@ fn sums(kernel: Kernel, params: &[[u8; 4]], pair: impl Fn(usize, usize) -> u32) 
     sums
 }
 
-#[cfg(not(arm_dsp))]
 fn finish(kernel: Kernel, params: &[[u8; 4]], sum: i32) -> i8 {
     let [m, c] = [word(params, 1) as i32, word(params, 2) as i32];
     let q = if kernel.fast() {
@@ -316,37 +306,31 @@ fn finish(kernel: Kernel, params: &[[u8; 4]], sum: i32) -> i8 {
 }
 
 /// A word of the parameters.
-#[cfg(not(arm_dsp))]
 pub fn word(params: &[[u8; 4]], i: usize) -> u32 {
     params.get(i).map_or(0, |w| u32::from_le_bytes(*w))
 }
 
 /// SMMLA: (c 2^32 + a b) / 2^32, floor.
-#[cfg(not(arm_dsp))]
 pub fn smmla(a: i32, b: i32, c: i32) -> i32 {
     (((i64::from(c) << 32) + i64::from(a) * i64::from(b)) >> 32) as i32
 }
 
 /// SMMLAR: (c 2^32 + a b) / 2^32, to the nearest, ties up.
-#[cfg(not(arm_dsp))]
 pub fn smmlar(a: i32, b: i32, c: i32) -> i32 {
     (((i64::from(c) << 32) + i64::from(a) * i64::from(b) + (1 << 31)) >> 32) as i32
 }
 
 /// The low half, signed.
-#[cfg(not(arm_dsp))]
 pub fn low_half(word: u32) -> i32 {
     i32::from(word as i16)
 }
 
 /// The high half, signed.
-#[cfg(not(arm_dsp))]
 pub fn high_half(word: u32) -> i32 {
     i32::from((word >> 16) as i16)
 }
 
 /// SMLAD without its addend.
-#[cfg(not(arm_dsp))]
 pub fn dual(a: u32, b: u32) -> i32 {
     low_half(a) * low_half(b) + high_half(a) * high_half(b)
 }

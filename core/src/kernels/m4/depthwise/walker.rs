@@ -1,296 +1,382 @@
-//! The loop over groups of four channels and steps of two output rows on a chip: which image rows
-//! become pair rows, and where each call of the block kernels reads and writes.
+//! The loops around the micro-kernels on a chip: over groups of four channels and output rows, which
+//! image rows become pair rows, and where each call reads and writes.
 #![allow(unsafe_code)]
 
-use super::asm::{Code, Frame, pupil_m4_dw_half};
-use super::layout::{Expand, GROUP, Run};
-use super::{Group, Layer, Maps, groups, twin};
-use crate::kernels::operators::{OperatorSet, Operators};
-use crate::kernels::row_pairs::Kernel;
-use core::marker::PhantomData;
+use super::any::{column_pairs, ring};
+use super::asm::{
+    AnyFrame, Block, Frame, MakeRow, pupil_m4_dw_any, pupil_m4_dw_expand, pupil_m4_dw_half,
+    pupil_m4_dw_move, pupil_m4_dw_padding, pupil_m4_dw_planar,
+};
+use super::layout::{Expand, GROUP, Planar, SLACK};
+use super::works_in_place;
+use crate::kernels::m4::clamp::clamp;
+use crate::kernels::m4::run::Places;
+use crate::kernels::operators::{OperatorSet as Set, Operators};
+use crate::kernels::row_pairs::Form;
+use crate::kernels::{Filter, Layout};
 
-/// Runs a layer whose slices have been checked: all groups of four channels, step by step.
+/// Runs a layer in row pairs. Nothing is written where the layer's kernel is not linked or can't work
+/// in place; [`run`](crate::kernels::m4::run::run) has checked the places.
 ///
-/// The checks of [`Layer::run`] and the layout of pair rows keep every access inside: image rows
-/// are read where they exist, from a group's first channel to its fourth, which is a channel of
-/// the pixel; pair rows lie in [`Kernel::scratch_words`]; outputs are those of existing rows and
-/// columns, because a step is 0 where the second one does not exist.
-#[inline(never)] // registers of its own for the loop
-pub fn run<O: Operators>(
-    layer: &Layer<'_>,
-    kernel: Kernel,
-    code: &Code,
-    maps: &mut Maps<'_>,
-    scratch: &mut [u32],
-) {
-    let walker = &mut Walker::new(layer, kernel, code, maps, scratch);
-    let narrow = O::SET.has(OperatorSet::DEPTHWISE_NARROW) && walker.narrow;
-    let (ahead, live) = (8 * kernel.advance(), 8 * kernel.live());
-    let slack = 8 * kernel.slack(layer.output.h);
-    let (steps, last_row) = (layer.output.h.div_ceil(2), layer.input.h - 1);
-    let (pad_top, image_row) = (layer.window.pad_top, walker.image_row);
-    let (expand_to, two_rows) = (walker.expand_to, 2 * image_row);
-    for group in groups(layer.input.c) {
-        walker.begin(&group);
-        // The step's pair rows begin at word `base`; the next one to make, at `at`, is of image
-        // row `row`, whose first byte is `upper`: both wrap below 0.
-        let (mut base, mut at) = (0, 0);
-        let mut row = 0usize.wrapping_sub(pad_top);
-        let mut upper = walker.input.wrapping_add(group.first);
-        upper = upper.wrapping_sub(pad_top * image_row);
-        for step in 0..steps {
-            if base > slack {
-                walker.move_back(base);
-                (base, at) = (0, at - base);
+/// A filter is only made of a parsed model: its words are whole channels of this form, its window is
+/// not empty, padding is less than the window, outputs are a multiple of the input's channels, and
+/// every window has a row and a column inside the image.
+#[inline(never)]
+pub fn run<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
+    let Layout::RowPairs(form) = f.layout else {
+        return;
+    };
+    let (maps, scratch) = (&mut places.maps, &mut places.scratch);
+    if maps.are_one() && !works_in_place(form, f.input, f.output) {
+        return;
+    }
+    let (input, output) = maps.places();
+    let layer = Layer {
+        f,
+        input,
+        output,
+        image_row: f.input.w * f.input.c,
+        params: f.weights.as_ptr().cast(),
+        // Signed indices lie around the middle.
+        table: f.out.lookup.map_or(core::ptr::null(), |t| {
+            t.as_ptr().cast::<i8>().wrapping_add(128)
+        }),
+    };
+    let scratch = scratch.as_mut_ptr().cast();
+    match form {
+        Form::Blocks(kernel) if O::SET.has_any(Set::DEPTHWISE_BLOCKS) => {
+            if let Some(block) = Block::of::<O>(kernel) {
+                layer.blocks::<O>(block, scratch);
             }
-            while at < base + live {
-                let to = walker.scratch.wrapping_add(at);
-                if row < last_row && !narrow {
-                    // SAFETY: both image rows exist, and the pair row lies in the scratch.
-                    unsafe { expand_to(upper, image_row, to, &raw const walker.expand) }
-                } else {
-                    walker.border::<O>(row, upper, to, last_row);
-                }
-                row = row.wrapping_add(2);
-                upper = upper.wrapping_add(two_rows);
-                at += 8;
-            }
-            if 2 * step + 1 == layer.output.h {
-                walker.frames.iter_mut().for_each(|frame| frame.row = 0);
-            }
-            if walker.many == 1 || !O::SET.has(OperatorSet::DEPTHWISE_MANY) {
-                walker.blocks(ahead);
-            } else {
-                walker.many(layer, &group, ahead);
-            }
-            base += ahead;
         }
+        Form::Any if O::SET.has(Set::DEPTHWISE_ANY) => layer.any::<O>(scratch),
+        _ => return,
+    }
+    if O::SET.has(Set::DEPTHWISE_CLAMP) && f.out.lookup.is_none() {
+        let map = maps.output().get_mut(..f.output.len());
+        clamp((f.out.min as i8, f.out.max as i8), map.unwrap_or(&mut []));
     }
 }
 
-/// The maps and the scratch as pointers, and the frames of the next step.
-#[derive(Debug)]
-struct Walker<'w> {
-    entry: unsafe extern "C" fn(*const Frame),
-    expand_to: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
-    image_row: usize,
+/// A layer on maps that are as long as it says.
+struct Layer<'f> {
+    f: &'f Filter<'f>,
     input: *const i8,
     output: *mut i8,
-    scratch: *mut u32,
-    scratch_len: usize,
-    input_len: usize,
-    /// Blocks of two columns, and of a single last one.
-    frames: [Frame; 2],
-    blocks: [usize; 2],
-    /// Bytes of blocks in pair rows and output, two steps of the output.
-    width: (usize, usize),
-    row: usize,
+    /// Bytes of an image row.
+    image_row: usize,
     params: *const u32,
-    kernel: Kernel,
-    /// Outputs of an input channel.
-    many: usize,
-    /// Whether a pixel has fewer channels than a word.
-    narrow: bool,
-    expand: Expand,
-    life: PhantomData<&'w mut [u32]>,
+    table: *const i8,
 }
 
-impl<'w> Walker<'w> {
-    fn new(
-        layer: &Layer<'w>,
-        kernel: Kernel,
-        code: &Code,
-        maps: &'w mut Maps<'_>,
-        scratch: &'w mut [u32],
-    ) -> Self {
-        let input_len = maps.input().len();
-        let (input, output) = match maps {
-            Maps::Apart(input, output) => (input.as_ptr(), output.as_mut_ptr()),
-            Maps::InPlace(map) => {
-                let map = map.as_mut_ptr();
-                (map.cast_const(), map)
-            }
-        };
-        let table = layer.table.map_or(core::ptr::null(), |t| {
-            t.as_ptr().cast::<i8>().wrapping_add(128)
-        });
-        let runs = Run::of(layer.output.w, layer.output.c);
-        Self {
-            entry: code.blocks,
-            expand_to: code.expand,
-            image_row: layer.input.w * layer.input.c,
-            input,
-            output,
-            scratch: scratch.as_mut_ptr(),
-            scratch_len: scratch.len(),
-            input_len,
-            frames: runs.map(|run| Frame::new(kernel, &run, table)),
-            blocks: runs.map(|run| run.blocks),
-            width: (
-                runs[0].blocks * kernel.block_bytes(),
-                2 * runs[0].blocks * runs[0].column,
-            ),
-            row: runs[0].row,
-            params: layer.params.as_ptr().cast(),
-            kernel,
-            many: layer.multiplier(),
-            narrow: layer.input.c < GROUP,
-            expand: layer.expand(kernel),
-            life: PhantomData,
-        }
-    }
+/// How pair rows are made.
+struct Rows {
+    make: MakeRow,
+    /// An [`Expand`] or a [`Planar`], as `make` wants.
+    how: *const (),
+    /// The input's zero point in both halves.
+    zero: u32,
+    pairs: usize,
+    pitch: usize,
+    /// Words from the first column of a pair to the second, and from a channel to the next.
+    column: usize,
+    channel: usize,
+}
 
-    /// The first step of a group.
-    fn begin(&mut self, group: &Group) {
-        let first = (group.first + group.skip) * self.many;
-        let words = self.kernel.words();
-        let params = self.params.wrapping_add(first * words);
-        let mut src: *const u32 = self.scratch.wrapping_add(2 * group.skip);
-        let mut out = self.output.wrapping_add(first);
-        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
-            frame.params = params;
-            frame.params_end = params.wrapping_add(group.channels * words);
-            frame.src = src;
-            frame.end = src.wrapping_byte_add(blocks * self.kernel.block_bytes());
-            frame.out = out;
-            frame.row = self.row;
-            src = src.wrapping_byte_add(self.width.0);
-            out = out.wrapping_add(self.width.1);
-        }
-    }
+/// Four channels whose bytes are loaded as one word, and which of them are computed.
+struct Group {
+    /// First channel that is loaded: an odd last group begins earlier, so that nothing behind the
+    /// image is read.
+    first: usize,
+    /// Channels before the first that is computed.
+    skip: usize,
+    /// Channels that are computed.
+    channels: usize,
+}
 
-    /// Computes the step's blocks; the next step's pair rows begin `ahead` words further.
+impl Layer<'_> {
+    /// The group that begins with `channel`.
     #[inline(always)]
-    fn blocks(&mut self, ahead: usize) {
-        let bytes = 2 * self.row;
-        for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
-            if blocks > 0 {
-                // SAFETY: see `run`. The parameters are whole channels. Table indices are
-                // saturated to −128..127 around its middle. Input and output may be one map: it is
-                // only reached through these pointers while the walker lives. The callee keeps
-                // the C ABI and reads the frame only.
-                unsafe { (self.entry)(frame) }
-                frame.src = frame.src.wrapping_add(ahead);
-                frame.end = frame.end.wrapping_add(ahead);
-                frame.out = frame.out.wrapping_add(bytes);
+    fn group(&self, channel: usize) -> Group {
+        let c = self.f.input.c;
+        let first = channel.min(c.saturating_sub(GROUP));
+        Group {
+            first,
+            skip: channel - first,
+            channels: GROUP.min(c - channel),
+        }
+    }
+
+    /// Output channels of an input channel.
+    #[inline(always)]
+    fn many<O: Operators>(&self) -> usize {
+        if O::SET.has(Set::DEPTHWISE_MANY) {
+            self.f.output.c / self.f.input.c
+        } else {
+            1
+        }
+    }
+
+    /// Makes the pair row at `to` of image row `row`, which wraps below 0, and the one below, from
+    /// channel `first` on.
+    ///
+    /// # Safety
+    /// `to` has room for a pair row; `first` and the three channels behind it, if there are as many
+    /// as four, are channels of the input.
+    #[inline(never)]
+    unsafe fn pair_row<O: Operators>(&self, rows: &Rows, row: usize, first: usize, to: *mut u32) {
+        if O::SET.has(Set::DEPTHWISE_NARROW) && self.f.input.c < GROUP {
+            // SAFETY: as the caller says.
+            return unsafe { self.narrow(rows, row, to) };
+        }
+        let below = row.wrapping_add(1);
+        let (upper, lower) = (row < self.f.input.h, below < self.f.input.h);
+        let (zero, pairs, pitch) = (rows.zero, rows.pairs, rows.pitch);
+        if !upper && !lower {
+            // SAFETY: 8 words in each of `pairs` groups, `pitch` bytes apart: the pair row.
+            return unsafe { pupil_m4_dw_padding(zero, pairs, to, pitch) };
+        }
+        let row = if upper { row } else { below };
+        let step = if upper && lower { self.image_row } else { 0 };
+        let from = self.input.wrapping_add(row * self.image_row + first);
+        // SAFETY: the image rows exist, and four channels of their pixels; the caller has seen to
+        // the room. What lies outside is one half of each word. Cores with these instructions are
+        // little-endian here.
+        unsafe {
+            (rows.make)(from, step, to, rows.how);
+            if upper != lower {
+                let half = to.cast::<u16>().wrapping_add(usize::from(upper));
+                pupil_m4_dw_half(half, zero, pairs, pitch);
             }
         }
     }
 
-    /// [`blocks`](Self::blocks) of several outputs a channel: each is a call of its own.
+    /// [`pair_row`](Self::pair_row) of fewer than four channels, value by value.
+    ///
+    /// # Safety
+    /// `to` has room for a pair row.
     #[inline(never)]
-    fn many(&mut self, layer: &Layer<'_>, group: &Group, ahead: usize) {
-        let words = self.kernel.words();
-        let first = (group.first + group.skip) * self.many;
-        for o in 0..group.channels * self.many {
-            let params = layer.params.as_ptr().cast::<u32>();
-            let channel = 2 * (o / self.many);
-            for (frame, blocks) in self.frames.iter_mut().zip(self.blocks) {
-                frame.params = params.wrapping_add((first + o) * words);
-                frame.params_end = frame.params.wrapping_add(words);
-                if blocks > 0 {
-                    let shifted = Frame {
-                        src: frame.src.wrapping_add(channel),
-                        out: frame.out.wrapping_add(o),
-                        ..*frame
-                    };
-                    // SAFETY: as in `blocks`, for one channel of pair rows and one of outputs.
-                    unsafe { (self.entry)(&shifted) }
+    unsafe fn narrow(&self, rows: &Rows, row: usize, to: *mut u32) {
+        let (image, pad) = (self.f.input, self.f.window.pad_left);
+        for i in 0..2 * rows.pairs * image.c {
+            let (column, channel) = (i / image.c, i % image.c);
+            let x = column.wrapping_sub(pad);
+            let value = |row: usize| {
+                if row >= image.h || x >= image.w {
+                    return rows.zero & 0xffff;
                 }
-            }
-        }
-        for frame in &mut self.frames {
-            frame.src = frame.src.wrapping_add(ahead);
-            frame.end = frame.end.wrapping_add(ahead);
-            frame.out = frame.out.wrapping_add(2 * self.row);
-        }
-    }
-
-    /// Makes a pair row at the image's border, or of fewer than four channels: of image row `row`,
-    /// which begins at `upper`, and the one below.
-    #[inline(never)]
-    fn border<O: Operators>(&self, row: usize, upper: *const i8, to: *mut u32, last_row: usize) {
-        let below = upper.wrapping_add(self.image_row);
-        // The rows to read, and the half that is padding.
-        let (a, b, padding) = if row < last_row {
-            (upper, below, None)
-        } else if row == last_row {
-            (upper, upper, Some(1))
-        } else if row == usize::MAX {
-            (below, below, Some(0))
-        } else {
-            let padding = Expand {
-                before: self.expand.column_pairs(),
-                whole: 0,
-                half_before: 0,
-                half_after: 0,
-                after: 0,
-                ..self.expand
+                let at = row * self.image_row + x * image.c + channel;
+                // SAFETY: a value of an image row that exists.
+                let value = unsafe { self.input.add(at).read() };
+                u32::from(i16::from(value) as u16)
             };
-            // SAFETY: 8 words in each of `column_pairs` groups are written, inside the scratch;
-            // no image column is read.
-            return unsafe { (self.expand_to)(self.input, 0, to, &padding) };
-        };
-        if self.narrow && O::SET.has(OperatorSet::DEPTHWISE_NARROW) {
-            self.narrow(a, b, to);
-        } else {
-            // SAFETY: the image rows exist, and the pair row lies in the scratch.
-            unsafe { (self.expand_to)(a, b.addr() - a.addr(), to, &self.expand) }
-        }
-        if let Some(padding) = padding {
-            let half = to.cast::<u16>().wrapping_add(padding);
-            let (pairs, pitch) = (self.expand.column_pairs(), self.kernel.pitch());
-            // SAFETY: one half of 8 words in each of `pairs` groups, `pitch` bytes apart: the
-            // pair row. Cores with these instructions are little-endian here.
-            unsafe { pupil_m4_dw_half(half, self.expand.zero_pair & 0xffff, pairs, pitch) }
+            let word = value(row) | value(row.wrapping_add(1)) << 16;
+            let place =
+                column / 2 * (rows.pitch / 4) + column % 2 * rows.column + channel * rows.channel;
+            // SAFETY: a word of the pair row.
+            unsafe { to.add(place).write(word) }
         }
     }
 
-    /// A pair row of fewer than four channels.
-    fn narrow(&self, a: *const i8, b: *const i8, to: *mut u32) {
-        // SAFETY: the lengths are those of the slices of `new`, which are borrowed for 'w; no
-        // other reference to them lives during this call.
-        let (input, scratch) = unsafe {
-            (
-                core::slice::from_raw_parts(self.input, self.input_len),
-                core::slice::from_raw_parts_mut(self.scratch, self.scratch_len),
-            )
+    /// All groups of four channels, in steps of two output rows.
+    ///
+    /// Everything lies inside: image rows are read where they exist; pair rows lie in
+    /// [`Kernel::scratch_words`](crate::kernels::row_pairs::Kernel::scratch_words); outputs are those of existing rows and columns, because a step is 0
+    /// where the second one does not exist.
+    #[inline(never)] // registers of its own for the loop
+    fn blocks<O: Operators>(&self, block: &Block, scratch: *mut u32) {
+        let (f, image_row) = (self.f, self.image_row);
+        let (image, out) = (f.input, f.output);
+        let (many, row_len) = (self.many::<O>(), out.w * out.c);
+        let (words, stride) = (usize::from(block.words), usize::from(block.stride));
+        let (rows_live, side) = (usize::from(block.live), usize::from(block.side));
+        let pitch = block.pitch();
+        // As `Kernel::column_pairs` and `Kernel::slack`.
+        let pairs = ((out.w.next_multiple_of(2) - 1) * stride + side).div_ceil(2);
+        let slack = 8 * (out.h.div_ceil(2) * stride).min(SLACK);
+        let expand = Expand::new(image, f.input_zero_point, f.window.pad_left, pairs, pitch);
+        let rows = Rows {
+            make: pupil_m4_dw_expand,
+            how: (&raw const expand).cast(),
+            zero: expand.zero_pair,
+            pairs,
+            pitch,
+            column: 1,
+            channel: 2,
         };
-        let row = |p: *const i8| p.addr() - self.input.addr();
-        let at = (to.addr() - self.scratch.addr()) / 4;
-        let e = &self.expand;
-        twin::columns(
-            self.kernel,
-            e,
-            input,
-            row(a),
-            row(b),
-            e.channels,
-            scratch,
-            at,
-        );
-    }
-
-    /// Copies the pair rows that the next step reads from word `base` to the start.
-    #[inline(never)]
-    fn move_back(&mut self, base: usize) {
-        let (pitch, words) = (
-            self.kernel.pitch() / 4,
-            8 * (self.kernel.live() - self.kernel.advance()),
-        );
-        for pair in 0..self.expand.column_pairs() {
-            let from = self.scratch.wrapping_add(base + pair * pitch);
-            // SAFETY: the rows of the next step that exist already; they lie in the scratch, and
-            // from 0 on before that.
-            unsafe {
-                self.scratch
-                    .wrapping_add(pair * pitch)
-                    .copy_from(from, words)
+        let narrow = O::SET.has(Set::DEPTHWISE_NARROW) && image.c < GROUP;
+        let (ahead, live) = (8 * stride, 8 * rows_live);
+        // Blocks of two columns, and of a single last one.
+        let even = out.w / 2;
+        let mut frames = [
+            Frame::new(block, even, out.c, row_len, self.table),
+            Frame::new(block, out.w % 2, 0, row_len, self.table),
+        ];
+        let second = (frames[0].len, 2 * even * out.c);
+        let mut channel = 0;
+        while channel < image.c {
+            let group = self.group(channel);
+            let first_output = channel * many;
+            let mut params = self.params.wrapping_add(first_output * words);
+            for frame in &mut frames {
+                frame.params = params;
+                frame.params_end = params.wrapping_add(group.channels * words);
+                frame.row = row_len;
             }
+            // The step's pair rows begin at word `base`; the next one to make, at `at`, is of image
+            // row `row`, whose first byte is `upper`: both wrap below 0.
+            let (mut base, mut at) = (0, 0);
+            let mut row = 0usize.wrapping_sub(f.window.pad_top);
+            let mut upper = self.input.wrapping_add(group.first);
+            upper = upper.wrapping_add(row.wrapping_mul(image_row));
+            let mut output = self.output.wrapping_add(first_output);
+            let mut left = out.h;
+            while left > 0 {
+                if base > slack {
+                    for i in 0..rows_live - stride {
+                        let to = scratch.wrapping_add(8 * i);
+                        // SAFETY: the pair rows of this step that exist already; they lie in the
+                        // scratch memory, and from 0 on before that. See `SLACK` for the order.
+                        unsafe { pupil_m4_dw_move(to, to.wrapping_add(base), pairs, pitch) }
+                    }
+                    (base, at) = (0, at - base);
+                }
+                while at < base + live {
+                    let to = scratch.wrapping_add(at);
+                    if row < image.h - 1 && !narrow {
+                        // SAFETY: both image rows exist, and the pair row lies in the scratch.
+                        unsafe { pupil_m4_dw_expand(upper, image_row, to, rows.how) }
+                    } else {
+                        // SAFETY: the pair row lies in the scratch; `group` has seen to channels.
+                        unsafe { self.pair_row::<O>(&rows, row, group.first, to) }
+                    }
+                    row = row.wrapping_add(2);
+                    upper = upper.wrapping_add(2 * image_row);
+                    at += 8;
+                }
+                if left == 1 {
+                    frames.iter_mut().for_each(|frame| frame.row = 0);
+                }
+                let mut src = scratch.wrapping_add(base + 2 * group.skip);
+                let call = |frames: &[Frame; 2], src: *const u32, out: *mut i8| {
+                    // SAFETY: see above. The parameters are whole channels. Table indices are
+                    // saturated to −128..127 around its middle. Input and output may be one map: it
+                    // is only reached through pointers meanwhile. The callee keeps the C ABI and
+                    // reads the frame only.
+                    unsafe {
+                        if even > 0 {
+                            (block.code)(&raw const frames[0], src, out);
+                        }
+                        if frames[1].len > 0 {
+                            let src = src.wrapping_byte_add(second.0);
+                            (block.code)(&raw const frames[1], src, out.wrapping_add(second.1));
+                        }
+                    }
+                };
+                if many == 1 {
+                    call(&frames, src, output);
+                } else {
+                    // Each is a call of its own.
+                    params = self.params.wrapping_add(first_output * words);
+                    for o in 0..group.channels * many {
+                        for frame in &mut frames {
+                            frame.params = params;
+                            frame.params_end = params.wrapping_add(words);
+                        }
+                        call(&frames, src, output.wrapping_add(o));
+                        params = params.wrapping_add(words);
+                        if (o + 1) % many == 0 {
+                            src = src.wrapping_add(2);
+                        }
+                    }
+                }
+                output = output.wrapping_add(2 * row_len);
+                base += ahead;
+                left = left.saturating_sub(2);
+            }
+            channel += GROUP;
         }
-        for frame in &mut self.frames {
-            frame.src = frame.src.wrapping_sub(base);
-            frame.end = frame.end.wrapping_sub(base);
+    }
+
+    /// All groups of four channels with any window, row by row.
+    ///
+    /// Everything lies inside: the scratch memory has a word for each place of the ring, one for each
+    /// pair row of a window, and the ring; a place's columns reach as far as the last block's.
+    #[inline(never)]
+    fn any<O: Operators>(&self, scratch: *mut u32) {
+        let (f, w) = (self.f, &self.f.window);
+        let (image, out) = (f.input, f.output);
+        let many = self.many::<O>();
+        let (ring, pairs) = (ring(w), column_pairs(w, out.w));
+        let window_rows = w.kernel_h.div_ceil(2);
+        let holds = scratch;
+        let places = holds.wrapping_add(ring);
+        let places_end = places.wrapping_add(window_rows);
+        let planar = Planar::new(image, f.input_zero_point, w.pad_left, 2 * pairs);
+        let rows = Rows {
+            make: pupil_m4_dw_planar,
+            how: (&raw const planar).cast(),
+            zero: planar.zero_pair,
+            pairs,
+            pitch: 32,
+            column: 4,
+            channel: 1,
+        };
+        let frame = AnyFrame {
+            apart: out.c,
+            places,
+            places_end,
+            row_bytes: 4 * w.kernel_w,
+            step: 4 * GROUP * w.stride_w,
+            columns: out.w,
+            table: self.table,
+        };
+        let words = 4 + window_rows * w.kernel_w;
+        let mut channel = 0;
+        while channel < image.c {
+            let group = self.group(channel);
+            for i in 0..ring {
+                // SAFETY: a place of the ring.
+                unsafe { holds.wrapping_add(i).write(u32::MAX) }
+            }
+            let mut output = self.output.wrapping_add(channel * many);
+            for y in 0..out.h {
+                for i in 0..window_rows {
+                    // Image row `first` − pad_top begins the pair.
+                    let first = y * w.stride_h + 2 * i;
+                    // With an even stride every second row begins one.
+                    let slot = if ring == window_rows {
+                        first / 2
+                    } else {
+                        first
+                    } % ring;
+                    let to = places_end.wrapping_add(slot * 8 * pairs);
+                    let hold = holds.wrapping_add(slot);
+                    // SAFETY: a pair row of the window, and a place of the ring.
+                    let held = unsafe {
+                        places.wrapping_add(i).write(to.addr() as u32);
+                        hold.replace(first as u32)
+                    };
+                    if held != first as u32 {
+                        let row = first.wrapping_sub(w.pad_top);
+                        // SAFETY: the pair row lies in the scratch; `group` has seen to channels.
+                        unsafe { self.pair_row::<O>(&rows, row, group.first, to) }
+                    }
+                }
+                let mut params = self.params.wrapping_add(channel * many * words);
+                for o in 0..group.channels * many {
+                    let place = 4 * (group.skip + o / many);
+                    // SAFETY: see above. The parameters are whole channels. Table indices are
+                    // saturated to −128..127 around its middle. The callee keeps the C ABI and reads
+                    // the frame only.
+                    unsafe {
+                        pupil_m4_dw_any(&raw const frame, params, output.wrapping_add(o), place)
+                    }
+                    params = params.wrapping_add(words);
+                }
+                output = output.wrapping_add(out.w * out.c);
+            }
+            channel += GROUP;
         }
     }
 }

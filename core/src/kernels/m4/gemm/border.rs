@@ -90,45 +90,46 @@ pub(super) unsafe extern "C" fn gather_border(from: *const i8, to: *mut i8, bord
     naked_asm!(
         dsp!(),
         "
-    .macro B_OUTSIDE taps
-    subs r12, \\taps, #4
-    blt 22f
-21: subs r12, #4
-    str lr, [r1], #4
-    bge 21b
-22: adds r12, #4
-    beq 24f
-23: subs r12, #1
-    strb lr, [r1], #1
-    bne 23b
-24:
-    .endm
     push {r4-r11, lr}
-    ldm r2, {r4-r10, lr}
+    ldm r2, {r4-r11}
+    mov r2, r11
     mov r11, r10
-    B_OUTSIDE r4
+    mov r12, r4
+    bl 40f
     cmp r8, #0
     beq 39f
-31: B_OUTSIDE r5
+31: mov r12, r5
+    bl 40f
     subs r12, r6, #4
     blt 33f
-32: ldr r2, [r0], #4
+32: ldr r3, [r0], #4
     subs r12, #4
-    str r2, [r1], #4
+    str r3, [r1], #4
     bge 32b
 33: adds r12, #4
     beq 35f
-34: ldrb r2, [r0], #1
+34: ldrb r3, [r0], #1
     subs r12, #1
-    strb r2, [r1], #1
+    strb r3, [r1], #1
     bne 34b
-35: B_OUTSIDE r7
+35: mov r12, r7
+    bl 40f
     add r0, r0, r9
     subs r8, #1
     bne 31b
-39: B_OUTSIDE r11
+39: mov r12, r11
+    bl 40f
     pop {r4-r11, pc}
-    .purgem B_OUTSIDE
+40: subs r12, #4
+    blt 42f
+    str r2, [r1], #4
+    b 40b
+42: adds r12, #4
+    beq 44f
+43: subs r12, #1
+    strb r2, [r1], #1
+    bne 43b
+44: bx lr
         ",
         options(raw)
     )

@@ -1,11 +1,18 @@
 //! The assembly of [`super`] and what it is called with.
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
+use core::arch::global_asm;
+
+use crate::kernels::pairs::Mode;
+use crate::kernels::{OperatorSet as Set, Operators};
+
+/// A part of the kernel's code. Nobody but the kernel jumps there.
+pub(super) type Part = unsafe extern "C" fn();
 
 /// The kernel's arguments; it copies them to its own frame on the stack. Offsets are those in the
 /// assembly.
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
     /// 0: expanded columns.
     pub x: *mut u32,
@@ -26,7 +33,7 @@ pub(super) struct Frame {
     /// 36: bytes from column 0 to column 1.
     pub column_step: usize,
     /// 40: where expansion (or gathering) of the first row begins.
-    pub destination: *mut u8,
+    pub destination: *mut i8,
     /// 44: bytes of a row.
     pub run: usize,
     /// 48: bytes from the end of a row to the beginning of the next.
@@ -34,17 +41,17 @@ pub(super) struct Frame {
     /// 52: bytes from a pair to the next.
     pub pair_step: usize,
     /// 56: where expansion (or gathering) of the last row ends.
-    pub destination_end: *mut u8,
+    pub destination_end: *mut i8,
     /// 60: the fused table.
     pub table: *const u8,
     /// 64: gathered bytes of both columns.
-    pub buffer: *mut u8,
-    /// 68: steps of two taps; the kernel keeps its entry address here.
-    pub steps: usize,
-    /// 72: index of the mode; the kernel keeps the address of its code here.
-    pub mode: usize,
-    /// 76: index of the expansion; as above.
-    pub expand: usize,
+    pub buffer: *mut i8,
+    /// 68: the first of the sixteen steps to run.
+    pub entry: usize,
+    /// 72: way of the sums to int8.
+    pub mode: Part,
+    /// 76: way of the input to expanded columns.
+    pub expand: Part,
     /// 80: rows of outputs.
     pub lines: usize,
     /// 84: bytes from a row's outputs to the next row's.
@@ -55,60 +62,116 @@ pub(super) struct Frame {
     pub line_output: usize,
     /// 96: bytes from column 0's output to column 1's, at the begin of a row.
     pub line_column: usize,
+    /// 100: what follows exact rounding: a table or nothing.
+    pub finish: Part,
+}
+
+unsafe extern "C" {
+    pub(super) fn pupil_m4_gemm(frame: *const Frame);
+    // Parts: way of the sums to int8.
+    fn pupil_m4_gemm_relu();
+    fn pupil_m4_gemm_doubled();
+    fn pupil_m4_gemm_exact();
+    fn pupil_m4_gemm_general();
+    fn pupil_m4_gemm_table();
+    // Parts: way of the input to expanded columns.
+    fn pupil_m4_gemm_eights();
+    fn pupil_m4_gemm_eights_doubled();
+    fn pupil_m4_gemm_words();
+    fn pupil_m4_gemm_bytes();
+    fn pupil_m4_gemm_three();
+    fn pupil_m4_gemm_columns();
+    // The sixteen steps.
+    fn pupil_m4_gemm_steps();
+}
+
+/// Where the first pass of `steps` steps enters: one of them is done before, and a step is 48 bytes
+/// of code.
+pub(super) fn entry(steps: usize) -> usize {
+    let first: Part = pupil_m4_gemm_steps;
+    (first as usize).wrapping_add(1usize.wrapping_sub(steps) % 16 * 48)
+}
+
+/// The code of a mode, and what follows it; none where they are not linked.
+#[inline(always)]
+pub(super) fn mode<O: Operators>(mode: Mode) -> Option<(Part, Part)> {
+    let (relu, doubled): (Part, Part) = (pupil_m4_gemm_relu, pupil_m4_gemm_doubled);
+    let (exact, general, table): (Part, Part, Part) = (
+        pupil_m4_gemm_exact,
+        pupil_m4_gemm_general,
+        pupil_m4_gemm_table,
+    );
+    match mode {
+        Mode::Relu if O::SET.has(Set::CONV_RELU) => Some((relu, relu)),
+        Mode::ReluDoubled if O::SET.has(Set::CONV_DOUBLED) => Some((doubled, doubled)),
+        Mode::General if O::SET.has(Set::CONV_GENERAL) => Some((exact, general)),
+        Mode::Table if O::SET.has(Set::CONV_TABLE) => Some((exact, table)),
+        _ => None,
+    }
 }
 
 /// Ways from the input to expanded columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(super) enum Expand {
+pub enum Expand {
     /// Rows are multiples of 8 bytes at multiples of 4.
-    Eights = 0,
+    Eights,
     /// The same; every value is doubled.
-    EightsDoubled = 1,
+    EightsDoubled,
     /// Words at any address. Rows are multiples of 4 bytes; a single row may be of any length, and
     /// up to 3 bytes behind it are read.
-    Words = 2,
+    Words,
     /// Rows of any length at any address, gathered first.
-    Bytes = 3,
+    Bytes,
     /// Three rows of 9 bytes: 3x3 windows of three channels.
-    ThreeByThree = 4,
+    ThreeByThree,
     /// The columns are expanded already.
-    Nothing = 5,
+    Nothing,
 }
 
-// SAFETY of the assembly: it reads and writes through the frame's pointers only, as far as the
-// checks of `Gemm::run` allow: the input's rows, the scratch memory, the blocks of the stream up to
-// the one with the flag LAST and, if `rest` is not 0, the one behind it, and the columns' outputs.
-// It keeps r4–r11 and the stack as AAPCS demands, calls nothing, and uses no other memory than its
-// frame below the stack pointer.
-/// See the module's documentation.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
-    naked_asm!(
-        dsp!(),
-        gemm_macros!(),
-        "
+impl Expand {
+    /// Its code. What the set has not is never linked, and never asked for: the set of a layer
+    /// ([`Set::of`]) has all the ways that its columns take.
+    #[inline(always)]
+    pub(super) fn part<O: Operators>(self) -> Part {
+        let (set, part): (Set, Part) = match self {
+            Self::Eights => (Set::CONV_EIGHTS, pupil_m4_gemm_eights),
+            Self::EightsDoubled => (Set::CONV_DOUBLED, pupil_m4_gemm_eights_doubled),
+            Self::Words => (Set::CONV_WORDS, pupil_m4_gemm_words),
+            Self::Bytes => (Set::CONV_BYTES, pupil_m4_gemm_bytes),
+            Self::ThreeByThree => (Set::CONV_THREE, pupil_m4_gemm_three),
+            Self::Nothing => return pupil_m4_gemm_columns,
+        };
+        if O::SET.has(set) {
+            part
+        } else {
+            pupil_m4_gemm_columns
+        }
+    }
+}
+
+// The assembly reads and writes through the frame's pointers only, as far as the checks of `Gemm`
+// allow: the input's rows, the scratch memory, the blocks of the stream up to the one with the flag
+// LAST and, if `rest` is not 0, the one behind it, and the columns' outputs. It keeps r4–r11 and the
+// stack as AAPCS demands, calls nothing, and uses no other memory than its frame below the stack
+// pointer.
+global_asm!(
+    dsp!(),
+    gemm_macros!(),
+    "
+    .syntax unified
+    .section .text.pupil_m4_gemm, \"ax\", %progbits
+    .global pupil_m4_gemm
+    .thumb_func
+    pupil_m4_gemm:
     push {r4-r11, lr}
-    sub sp, #116
+    sub sp, #120
     ldm r0!, {r1-r10}
     stm sp, {r1-r10}
-    ldm r0!, {r1-r10}
-    rsb r8, r8, #1
-    and r8, r8, #15
-    mov r11, #48
-    adr.w r12, 20f
-    mla r8, r8, r11, r12
-    orr r8, r8, #1
-    adr.w r12, 90f
-    ldr r9, [r12, r9, lsl #2]
-    add r10, r10, #4
-    add r9, r9, r12
-    ldr r10, [r12, r10, lsl #2]
-    add r10, r10, r12
     add r12, sp, #40
+    ldm r0!, {r1-r10}
     stm r12!, {r1-r10}
-    ldm r0, {r1-r5}
-    stm r12, {r1-r5}
+    ldm r0, {r1-r6}
+    stm r12, {r1-r6}
 
 10: add r12, sp, #32
     ldm r12, {r0-r5}
@@ -117,25 +180,102 @@ pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     str r5, [r12]
     ldr pc, [sp, #76]
 
-    .balign 4
-90: .word 30f - 90b + 1
-    .word 31f - 90b + 1
-    .word 32f - 90b + 1
-    .word 33f - 90b + 1
-    .word 40f - 90b + 1
-    .word 43f - 90b + 1
-    .word 50f - 90b + 1
-    .word 70f - 90b + 1
-    .word 45f - 90b + 1
-    .word 15f - 90b + 1
+    .global pupil_m4_gemm_columns
+    .thumb_func
+    pupil_m4_gemm_columns:
+    ldr r0, [sp]
+    ldr r1, [sp, #16]
+    .global pupil_m4_gemm_block
+    .thumb_func
+    pupil_m4_gemm_block:
+16: ldm r1!, {r2-r5}
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r7, r11, r12, r3
+    smlad r3, r10, r12, r3
+    sxtb16 r12, r12
+    smlad r9, r11, lr, r5
+    smlad r5, r10, lr, r5
+    sxtb16 lr, lr
+    smlad r6, r11, r12, r2
+    smlad r2, r10, r12, r2
+    smlad r8, r11, lr, r4
+    smlad r4, r10, lr, r4
+    ldr pc, [sp, #68]
+    .global pupil_m4_gemm_steps
+    .thumb_func
+    pupil_m4_gemm_steps:
+20:
+    .rept 16
+    ldrd r10, r11, [r0], #8
+    ldrd r12, lr, [r1], #8
+    smlad r3, r10, r12, r3
+    smlad r7, r11, r12, r7
+    sxtb16 r12, r12
+    smlad r5, r10, lr, r5
+    smlad r9, r11, lr, r9
+    sxtb16 lr, lr
+    smlad r2, r10, r12, r2
+    smlad r6, r11, r12, r6
+    smlad r4, r10, lr, r4
+    smlad r8, r11, lr, r8
+    .endr
+    ldr r10, [sp, #12]
+    cmp r0, r10
+    bne.w 20b
+    ldr pc, [sp, #72]
 
-70: mov r12, r4
+    .global pupil_m4_gemm_end
+    .thumb_func
+    pupil_m4_gemm_end:
+    ldr r3, [sp, #28]
+    cbnz r3, 85f
+81: ldrd r3, r4, [sp, #20]
+    add r3, lr, r3
+    cmp lr, r4
+    strd lr, r3, [sp, #4]
+    bne 10b
+    ldrd r5, r6, [sp, #80]
+    subs r5, #1
+    beq 84f
+    add r4, r4, r6
+    str r5, [sp, #80]
+    str r4, [sp, #24]
+    ldrd r5, r6, [sp, #88]
+    ldr r4, [sp, #32]
+    add lr, lr, r6
+    add r4, r4, r5
+    ldr r5, [sp, #96]
+    str r4, [sp, #32]
+    add r3, lr, r5
+    strd lr, r3, [sp, #4]
+    b 10b
+84: add sp, #120
+    pop {r4-r11, pc}
+85: tst r11, #0x200
+    bne 86f
+    strd r10, lr, [sp, #104]
+    add r10, sp, #112
+    add lr, sp, #116
+    strd r10, lr, [sp, #4]
+    b 16b
+86: ldrd r10, lr, [sp, #104]
+87: strb r2, [r10], #1
+    strb r6, [lr], #1
+    lsrs r2, r2, #8
+    lsrs r6, r6, #8
+    subs r3, #1
+    bne 87b
+    b 81b
+
+    G_PART bytes
+    mov r12, r4
     ldr r5, [sp, #12]
     ldr r6, [sp]
     mov r4, r2
-    sub r5, r5, r6
-    lsr r5, r5, #2
-    add r6, r4, r5
+    subs r5, r5, r6
+    lsrs r5, r5, #2
+    adds r6, r4, r5
     ldr lr, [sp, #56]
 71: subs r3, #4
     blt 73f
@@ -161,29 +301,33 @@ pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     b 71b
 76: ldr r0, [sp, #64]
     ldr r2, [sp]
-    add r1, r0, r5
+    adds r1, r0, r5
     mov r3, r5
+    ldr r12, [sp, #12]
+    str r12, [sp, #112]
+    b.w pupil_m4_gemm_more
+
+    G_PART words
+    ldr r12, [sp, #56]
+    str r12, [sp, #112]
+    .global pupil_m4_gemm_more
+    .thumb_func
+    pupil_m4_gemm_more:
 51: ldr r4, [r0], #4
     ldr r8, [r1], #4
     G_FOUR r4, r8, 0
     subs r3, #4
     bgt 51b
-    b 15f
-
-50: ldr r4, [r0], #4
-    ldr r8, [r1], #4
-    G_FOUR r4, r8, 0
-    subs r3, #4
-    bgt 50b
-    ldr r12, [sp, #56]
+    ldr r12, [sp, #112]
     cmp r2, r12
-    beq 15f
+    beq.w pupil_m4_gemm_columns
     ldrd r3, r12, [sp, #44]
     add r0, r0, r12
     add r1, r1, r12
-    b 50b
+    b 51b
 
-45: add r10, r4, #9
+    G_PART three
+    add r10, r4, #9
     ldr r4, [r0]
     ldr r8, [r1]
     G_FOUR r4, r8, 0
@@ -219,69 +363,35 @@ pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     lsr r4, r4, #8
     lsr r8, r8, #8
     G_FOUR r4, r8, 0
-    b 15f
+    b.w pupil_m4_gemm_columns
 
-43: G_EIGHTS 1
-40: G_EIGHTS 0
+    G_PART eights_doubled
+    G_EIGHTS 1
+    G_PART eights
+    G_EIGHTS 0
 
-15: ldr r0, [sp]
-    ldr r1, [sp, #16]
-16: ldm r1!, {r2-r5}
-    ldrd r10, r11, [r0], #8
-    ldrd r12, lr, [r1], #8
-    smlad r7, r11, r12, r3
-    smlad r3, r10, r12, r3
-    sxtb16 r12, r12
-    smlad r9, r11, lr, r5
-    smlad r5, r10, lr, r5
-    sxtb16 lr, lr
-    smlad r6, r11, r12, r2
-    smlad r2, r10, r12, r2
-    smlad r8, r11, lr, r4
-    smlad r4, r10, lr, r4
-    ldr pc, [sp, #68]
-    .balign 4
-20:
-    .rept 16
-    ldrd r10, r11, [r0], #8
-    ldrd r12, lr, [r1], #8
-    smlad r3, r10, r12, r3
-    smlad r7, r11, r12, r7
-    sxtb16 r12, r12
-    smlad r5, r10, lr, r5
-    smlad r9, r11, lr, r9
-    sxtb16 lr, lr
-    smlad r2, r10, r12, r2
-    smlad r6, r11, r12, r6
-    smlad r4, r10, lr, r4
-    smlad r8, r11, lr, r8
-    .endr
-    ldr r10, [sp, #12]
-    cmp r0, r10
-    bne 20b
-    ldr pc, [sp, #72]
-
-30: G_SPLIT
-    .irp a, r2, r4, r6, r8
-    lsl \\a, \\a, #1
-    .endr
+    G_PART relu
+    G_SPLIT
+    G_DOUBLE
     G_RELU smmlar, r2, r6
     G_RELU smmla, r3, r7
     G_RELU smmlar, r4, r8
     G_RELU smmla, r5, r9
     G_PACK
     G_STORE
-    b 80f
-31: G_SPLIT
+    G_PART doubled
+    G_SPLIT
     G_RELU smmlar, r2, r6
     G_RELU smmla, r3, r7
     G_RELU smmlar, r4, r8
     G_RELU smmla, r5, r9
     G_PACK
     G_STORE
-    b 80f
-33: G_SPLIT
+    G_PART exact
+    G_SPLIT
     G_EXACT
+    ldr pc, [sp, #100]
+    G_PART table
     ldr r12, [sp, #60]
     .irp a, r2, r3, r4, r5, r6, r7, r8, r9
     usat \\a, #8, \\a
@@ -296,61 +406,21 @@ pub(super) unsafe extern "C" fn gemm_2x4(frame: *const Frame) {
     orr r2, r2, r5, lsl #24
     orr r6, r6, r9, lsl #24
     G_STORE
-    b 80f
-32: G_SPLIT
-    G_EXACT
+    G_PART general
     G_PACK
     G_STORE
-
-80: ldr r3, [sp, #28]
-    cbnz r3, 85f
-81: ldrd r3, r4, [sp, #20]
-    add r3, lr, r3
-    cmp lr, r4
-    strd lr, r3, [sp, #4]
-    bne 10b
-    ldrd r5, r6, [sp, #80]
-    subs r5, #1
-    beq 84f
-    add r4, r4, r6
-    str r5, [sp, #80]
-    str r4, [sp, #24]
-    ldrd r5, r6, [sp, #88]
-    ldr r4, [sp, #32]
-    add lr, lr, r6
-    add r4, r4, r5
-    ldr r5, [sp, #96]
-    str r4, [sp, #32]
-    add r3, lr, r5
-    strd lr, r3, [sp, #4]
-    b 10b
-84: add sp, #116
-    pop {r4-r11, pc}
-85: tst r11, #0x200
-    bne 86f
-    strd r10, lr, [sp, #100]
-    add r10, sp, #108
-    add lr, sp, #112
-    strd r10, lr, [sp, #4]
-    b 16b
-86: ldrd r10, lr, [sp, #100]
-87: strb r2, [r10], #1
-    strb r6, [lr], #1
-    lsr r2, r2, #8
-    lsr r6, r6, #8
-    subs r3, #1
-    bne 87b
-    b 81b
 
     .purgem G_FOUR
     .purgem G_EIGHTS
     .purgem G_RELU
     .purgem G_GENERAL
+    .purgem G_DOUBLE
     .purgem G_EXACT
     .purgem G_SPLIT
     .purgem G_PACK
     .purgem G_STORE
-        ",
-        options(raw)
-    )
-}
+    .purgem G_PART
+    .text
+    ",
+    options(raw)
+);

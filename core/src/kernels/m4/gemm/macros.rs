@@ -1,8 +1,10 @@
 //! Parts of the kernel's assembly: four taps expanded, requantization of a block, and its stores.
 //!
-//! The registers are those of the inner loop: r2–r5 are column 0's sums, r6–r9 column 1's.
+//! The registers are those of the inner loop: r2–r5 are column 0's sums, r6–r9 column 1's. Flags are
+//! set where nobody reads them: those instructions are 16 bits long.
 
-/// Macros of the assembly in `kernel.rs`, which ends their life.
+/// Macros of the assembly in `kernel.rs`, which ends their life. Every part has a section of its own:
+/// what nobody refers to is not linked.
 macro_rules! gemm_macros {
     () => {
         "
@@ -38,7 +40,7 @@ macro_rules! gemm_macros {
     bne 41b
 42: ldr r12, [sp, #56]
     cmp r2, r12
-    beq 15f
+    beq.w pupil_m4_gemm_columns
     ldrd r3, r12, [sp, #44]
     add r0, r0, r12
     add r1, r1, r12
@@ -60,22 +62,27 @@ macro_rules! gemm_macros {
     add lr, lr, \\b, asr #31
     asr \\b, lr, r11
     .endm
+    .macro G_DOUBLE
+    lsls r2, r2, #1
+    lsls r4, r4, #1
+    lsls r6, r6, #1
+    lsl r8, r8, #1
+    .endm
     .macro G_EXACT
-    .irp a, r3, r5, r7, r9
-    asr \\a, \\a, #7
-    .endr
-    .irp a, r2, r4, r6, r8
-    lsl \\a, \\a, #1
-    .endr
+    asrs r3, r3, #7
+    asrs r5, r5, #7
+    asrs r7, r7, #7
+    asr r9, r9, #7
+    G_DOUBLE
     G_GENERAL r2, r6
     G_GENERAL r3, r7
     G_GENERAL r4, r8
     G_GENERAL r5, r9
     .endm
     .macro G_SPLIT
-    sub r3, r3, r2
-    sub r5, r5, r4
-    sub r7, r7, r6
+    subs r3, r3, r2
+    subs r5, r5, r4
+    subs r7, r7, r6
     sub r9, r9, r8
     .endm
     .macro G_PACK
@@ -98,7 +105,14 @@ macro_rules! gemm_macros {
     str r6, [lr], #4
     strd r10, lr, [sp, #4]
     cmp r11, #0x100
-    blt 16b
+    blt.w pupil_m4_gemm_block
+    b.w pupil_m4_gemm_end
+    .endm
+    .macro G_PART name
+    .section .text.pupil_m4_gemm_\\name, \"ax\", %progbits
+    .global pupil_m4_gemm_\\name
+    .thumb_func
+    pupil_m4_gemm_\\name:
     .endm
 "
     };

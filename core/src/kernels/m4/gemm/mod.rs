@@ -2,7 +2,8 @@
 //!
 //! A column is the input bytes under one output pixel. For each pair of columns the kernel expands
 //! their int8 to int16 into scratch memory, interleaved: per four taps the words (0, 2) of column
-//! 0, of column 1, then (1, 3) of both. Then it runs over the stream of [`Pairs`], block by block.
+//! 0, of column 1, then (1, 3) of both. Then it runs over the stream of
+//! [`Pairs`](crate::kernels::pairs::Pairs), block by block.
 //!
 //! # Registers
 //! Inner loop: r0 x, r1 weights, r2–r5 column 0 (A0, R0, A2, R2), r6–r9 column 1, r10 r11 x words,
@@ -13,21 +14,25 @@
 //! # Counts
 //! A step is 12 instructions for 16 multiply-accumulates: 2 LDRD, 8 SMLAD, 2 SXTB16. A block adds
 //! 3, and 3 for each pass of 16 steps, and for its 8 outputs: ReLU 46, 42 with doubled inputs,
-//! general 58, with table 69. Expansion: 24 for 16 taps of both columns (40 doubled) where rows
+//! general 59, with table 70. Expansion: 24 for 16 taps of both columns (40 doubled) where rows
 //! are aligned words, 10 for 4 taps at any address, 62 for 3x3 windows of three channels. A pair of
 //! columns adds 20, and each further row 9.
 //!
-//! `kernel` and `macros` have the assembly, `border` that of columns at the image's border,
-//! `columns` says what a call computes, `run` checks it.
+//! # Parts
+//! The ways into the loop (expansions) and out of it (modes) have sections of their own. The frame
+//! names two of them, and the linker leaves out those that no layer of the program's
+//! [`OperatorSet`](crate::kernels::OperatorSet) needs.
+//!
+//! `kernel` and `macros` have the assembly, `border` that of columns at the image's border, `run`
+//! calls it.
 
 #[macro_use]
 mod macros;
 
 mod border;
-mod columns;
 mod kernel;
 mod run;
 
 pub use border::Border;
-pub use columns::{BorderPair, Columns, Lines};
-pub use run::{Gemm, is_aligned, is_sound};
+pub use kernel::Expand;
+pub use run::{Columns, Gemm, Lines};

@@ -1,8 +1,6 @@
 //! The block kernels: two rows by two columns of one channel.
 #![allow(unsafe_code)]
 
-use super::expand::{pupil_m4_dw_expand_64, pupil_m4_dw_expand_96};
-use crate::kernels::m4::depthwise::layout::{Expand, Run};
 use crate::kernels::operators::{OperatorSet, Operators};
 use crate::kernels::row_pairs::Kernel;
 use core::arch::global_asm;
@@ -12,7 +10,7 @@ global_asm!(
     r#"
     .syntax unified
 
-    @ Frame: 0 bias, 4 m, 8 c, 12 e, 16 output, 20 weights, 24 parameters, 28 their end,
+    @ r0 -> Frame, r1 pair rows, r2 output. On the stack: 0 bias, 4 m, 8 c, 12 e, 16 output, 20 weights, 24 parameters, 28 their end,
     @ 32 column step, 36 row step, 40 end of the pair rows, 44 and 48 what a channel goes back by
     @ in pair rows and output, 52 table.
     .macro PDW_ENTER name
@@ -21,10 +19,13 @@ global_asm!(
     .thumb_func
     \name:
     push   {{r4-r11, lr}}
-    ldm.w  r0, {{r0-r9}}
-    push   {{r2-r9}}
+    ldm    r0, {{r4-r11}}
+    mov    r0, r1
+    mov    r1, r2
+    add    r8, r8, r0
+    push   {{r4-r11}}
     sub    sp, #24
-    mov    r12, r2
+    mov    r12, r4
     .endm
 
     .macro PDW_CHANNEL fast
@@ -265,74 +266,122 @@ global_asm!(
     "#
 );
 
-/// What the block kernels read first.
+/// What is the same for all steps of a group of channels.
 #[repr(C)]
 #[derive(Debug)]
 pub(in super::super) struct Frame {
-    pub src: *const u32,
-    pub out: *mut i8,
     pub params: *const u32,
     pub params_end: *const u32,
+    /// Bytes between output columns; 0 where the second one does not exist.
     pub column: usize,
+    /// Bytes between output rows; 0 where the second one does not exist.
     pub row: usize,
-    pub end: *const u32,
+    /// Bytes of the step's pair rows.
+    pub len: usize,
+    /// What a channel goes back by in pair rows and output.
     pub src_back: usize,
     pub out_back: usize,
     /// Middle of a table of 256 signed indices, or null.
     pub table: *const i8,
 }
 
-unsafe extern "C" {
-    fn pupil_m4_dw3x3s1_fast(frame: *const Frame);
-    fn pupil_m4_dw3x3s1(frame: *const Frame);
-    fn pupil_m4_dw3x3s2_fast(frame: *const Frame);
-    fn pupil_m4_dw3x3s2(frame: *const Frame);
-    fn pupil_m4_dw5x5s1_fast(frame: *const Frame);
-    fn pupil_m4_dw5x5s1(frame: *const Frame);
-}
-
 impl Frame {
-    pub(in super::super) fn new(kernel: Kernel, run: &Run, table: *const i8) -> Self {
-        let advance = run.blocks * kernel.block_bytes();
+    /// `count` blocks of two columns that are `column` bytes apart.
+    #[inline(always)]
+    pub(in super::super) fn new(
+        block: &Block,
+        count: usize,
+        column: usize,
+        row: usize,
+        table: *const i8,
+    ) -> Self {
+        let len = count * block.pitch() * usize::from(block.stride);
         Self {
-            src: core::ptr::null(),
-            out: core::ptr::null_mut(),
             params: core::ptr::null(),
             params_end: core::ptr::null(),
-            column: run.column,
-            row: run.row,
+            column,
+            row,
+            len,
             // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
-            end: core::ptr::null(),
-            src_back: advance.wrapping_sub(8),
-            out_back: (2 * run.blocks * run.column).wrapping_sub(1),
+            src_back: len.wrapping_sub(8),
+            out_back: (2 * count * column).wrapping_sub(1),
             table,
         }
     }
 }
 
-/// A kernel's code, and that of the pair rows that it reads.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Code {
-    pub blocks: unsafe extern "C" fn(*const Frame),
-    pub expand: unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand),
+/// A block kernel: `(frame, pair rows, output)`.
+pub(in super::super) type Blocks = unsafe extern "C" fn(*const Frame, *const u32, *mut i8);
+
+unsafe extern "C" {
+    fn pupil_m4_dw3x3s1_fast(frame: *const Frame, src: *const u32, out: *mut i8);
+    fn pupil_m4_dw3x3s1(frame: *const Frame, src: *const u32, out: *mut i8);
+    fn pupil_m4_dw3x3s2_fast(frame: *const Frame, src: *const u32, out: *mut i8);
+    fn pupil_m4_dw3x3s2(frame: *const Frame, src: *const u32, out: *mut i8);
+    fn pupil_m4_dw5x5s1_fast(frame: *const Frame, src: *const u32, out: *mut i8);
+    fn pupil_m4_dw5x5s1(frame: *const Frame, src: *const u32, out: *mut i8);
 }
 
-impl Code {
-    /// None for a kernel that is not among the operators `O`: its code is not linked.
+/// A kernel's code and what the loop around it needs of it: numbers, not questions.
+#[derive(Debug)]
+pub(in super::super) struct Block {
+    pub code: Blocks,
+    /// Words of a channel.
+    pub words: u8,
+    /// Pair rows that one step reads.
+    pub live: u8,
+    /// Rows and columns between outputs, and pair rows from one step to the next.
+    pub stride: u8,
+    /// Rows and columns of the window.
+    pub side: u8,
+}
+
+impl Block {
+    const fn new(kernel: Kernel, code: Blocks) -> Self {
+        Self {
+            code,
+            words: kernel.words() as u8,
+            live: kernel.live() as u8,
+            stride: kernel.stride() as u8,
+            side: kernel.side() as u8,
+        }
+    }
+
+    /// None for a kernel that is not among the operators `O`: it is not linked.
     #[inline(always)]
-    pub(in super::super) fn of<O: Operators>(kernel: Kernel) -> Option<Self> {
-        type Blocks = unsafe extern "C" fn(*const Frame);
-        type Rows = unsafe extern "C" fn(*const i8, usize, *mut u32, *const Expand);
-        let code = |k: Kernel, blocks: Blocks, expand: Rows| {
-            let linked = O::SET.has(OperatorSet::of_kernel(k));
-            (linked && k == kernel).then_some(Self { blocks, expand })
-        };
-        let (e64, e96): (Rows, Rows) = (pupil_m4_dw_expand_64, pupil_m4_dw_expand_96);
-        code(Kernel::K3S1 { fast: true }, pupil_m4_dw3x3s1_fast, e64)
-            .or_else(|| code(Kernel::K3S1 { fast: false }, pupil_m4_dw3x3s1, e64))
-            .or_else(|| code(Kernel::K3S2 { fast: true }, pupil_m4_dw3x3s2_fast, e96))
-            .or_else(|| code(Kernel::K3S2 { fast: false }, pupil_m4_dw3x3s2, e96))
-            .or_else(|| code(Kernel::K5S1 { fast: true }, pupil_m4_dw5x5s1_fast, e96))
-            .or_else(|| code(Kernel::K5S1 { fast: false }, pupil_m4_dw5x5s1, e96))
+    pub(in super::super) fn of<O: Operators>(kernel: Kernel) -> Option<&'static Self> {
+        const K3S1: Kernel = Kernel::K3S1 { fast: false };
+        const K3S2: Kernel = Kernel::K3S2 { fast: false };
+        const K5S1: Kernel = Kernel::K5S1 { fast: false };
+        const K3S1_FAST: Kernel = Kernel::K3S1 { fast: true };
+        const K3S2_FAST: Kernel = Kernel::K3S2 { fast: true };
+        const K5S1_FAST: Kernel = Kernel::K5S1 { fast: true };
+        Some(match kernel {
+            K3S1 if O::SET.has(OperatorSet::of_kernel(K3S1)) => {
+                const { &Self::new(K3S1, pupil_m4_dw3x3s1) }
+            }
+            K3S2 if O::SET.has(OperatorSet::of_kernel(K3S2)) => {
+                const { &Self::new(K3S2, pupil_m4_dw3x3s2) }
+            }
+            K5S1 if O::SET.has(OperatorSet::of_kernel(K5S1)) => {
+                const { &Self::new(K5S1, pupil_m4_dw5x5s1) }
+            }
+            K3S1_FAST if O::SET.has(OperatorSet::of_kernel(K3S1_FAST)) => {
+                const { &Self::new(K3S1_FAST, pupil_m4_dw3x3s1_fast) }
+            }
+            K3S2_FAST if O::SET.has(OperatorSet::of_kernel(K3S2_FAST)) => {
+                const { &Self::new(K3S2_FAST, pupil_m4_dw3x3s2_fast) }
+            }
+            K5S1_FAST if O::SET.has(OperatorSet::of_kernel(K5S1_FAST)) => {
+                const { &Self::new(K5S1_FAST, pupil_m4_dw5x5s1_fast) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// Bytes from one column pair to the next.
+    #[inline(always)]
+    pub(in super::super) fn pitch(&self) -> usize {
+        32 * usize::from(self.live)
     }
 }

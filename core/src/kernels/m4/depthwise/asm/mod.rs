@@ -29,11 +29,15 @@
 //! negative, a shift by e, SSAT, and the table if there is one. r1 is a temporary here, the output
 //! pointer waits in the frame.
 //!
-//! `expand` makes pair rows, `blocks` computes on them.
+//! `expand` makes pair rows, `blocks` and `any` compute on them.
 
+mod any;
 mod blocks;
 mod expand;
 
-pub(super) use blocks::{Code, Frame};
-pub use expand::expand_planar;
-pub(super) use expand::pupil_m4_dw_half;
+pub(super) use any::{AnyFrame, pupil_m4_dw_any};
+pub(super) use blocks::{Block, Frame};
+pub(super) use expand::{
+    MakeRow, pupil_m4_dw_expand, pupil_m4_dw_half, pupil_m4_dw_move, pupil_m4_dw_padding,
+    pupil_m4_dw_planar,
+};

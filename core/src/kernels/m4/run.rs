@@ -1,0 +1,72 @@
+//! Which micro-kernel runs an operator, and the checks that all of them need.
+
+use super::maps::Maps;
+use crate::kernels::{Layout, OperatorSet as Set, Operators, scratch_len};
+use crate::model::Operator;
+
+/// What an operator reads and writes.
+#[derive(Debug)]
+pub struct Places<'a> {
+    /// Input and output.
+    pub maps: Maps<'a>,
+    /// The other input.
+    pub other: &'a [i8],
+    /// Which input `maps` has: 0 or 1, or 2 where it is both.
+    pub which: usize,
+    /// Scratch memory.
+    pub scratch: &'a mut [i8],
+}
+
+/// Whether an operator may have a kernel here: the answer costs little.
+#[inline(always)]
+pub fn is_candidate(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::Conv(_)
+            | Operator::Depthwise(_)
+            | Operator::Dense(_)
+            | Operator::Add(_)
+            | Operator::Mul(_)
+    )
+}
+
+/// Runs an operator that has a kernel here; false for others. Nothing is computed where a map or the
+/// scratch memory is shorter than the operator says, they or the weights do not begin at a multiple
+/// of 4, or the kernel is not linked.
+#[inline(never)]
+pub fn run<O: Operators>(operator: &Operator<'_>, places: &mut Places<'_>) -> bool {
+    let (needs, gives, weights) = match operator {
+        Operator::Conv(f) | Operator::Depthwise(f) | Operator::Dense(f) => {
+            if f.layout == Layout::Natural {
+                return false;
+            }
+            (f.input.len(), f.output.len(), f.weights.as_ptr().addr())
+        }
+        Operator::Add(p) if p.table.is_some() => (0, 0, 0),
+        Operator::Mul(_) => (0, 0, 0),
+        _ => return false,
+    };
+    let ([input_len, output_len], scratch) = (places.maps.lens(), &places.scratch);
+    let (input, _) = places.maps.places();
+    let aligned = weights | input.addr() | scratch.as_ptr().addr();
+    let fits = input_len >= needs && output_len >= gives && scratch.len() >= scratch_len(operator);
+    // Operators without scratch memory take any address.
+    if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
+        return true;
+    }
+    match operator {
+        Operator::Conv(f) if O::SET.has_any(Set::CONV.with(Set::CONV_ODD).with(Set::POINTWISE)) => {
+            super::conv::conv::<O>(f, places);
+        }
+        Operator::Depthwise(f) if O::SET.has_any(Set::DEPTHWISE_PAIRS) => {
+            super::depthwise::run::<O>(f, places);
+        }
+        Operator::Dense(f) if O::SET.has(Set::DENSE) => super::dense::dense::<O>(f, places),
+        Operator::Add(p) if O::SET.has(Set::ADD) => super::add::add::<O>(p, places),
+        Operator::Mul(p) if O::SET.has(Set::MUL) => {
+            return super::squeeze_excite::mul_places::<O>(p, places);
+        }
+        _ => {}
+    }
+    true
+}
