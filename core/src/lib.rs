@@ -66,5 +66,6 @@ pub mod plan;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
+mod stream;
 #[cfg(feature = "std")]
 pub mod tables;

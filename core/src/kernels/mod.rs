@@ -17,7 +17,7 @@ pub mod isa;
 mod lookup;
 pub mod m4;
 pub mod maps;
-mod mean;
+pub(crate) mod mean;
 pub mod operators;
 pub mod pairs;
 #[cfg(any(test, not(arm_dsp)))]

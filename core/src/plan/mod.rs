@@ -3,6 +3,17 @@
 //! Tensors that an operator may replace share their place. Places are laid out greedily, largest
 //! first, each at the lowest offset that is free during its life.
 
+mod cost;
+mod layout;
+mod rewrite;
+mod schedule;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use cost::instructions;
+pub use schedule::{Goal, Memory, schedule};
+
 use core::fmt;
 use std::vec::Vec;
 
@@ -58,69 +69,12 @@ impl Plan {
             replaces: None,
         });
         let demands: Vec<Demand> = tensors.iter().copied().chain(scratch).collect();
-        // A place is a chain of tensors that replace one another.
-        let mut place_of: Vec<usize> = Vec::new();
-        let mut places: Vec<Entry> = Vec::new();
-        for demand in &demands {
-            let Demand {
-                len,
-                first,
-                last,
-                replaces,
-            } = *demand;
-            match replaces.and_then(|t| place_of.get(t).copied()) {
-                Some(place) if places[place].len == len => {
-                    places[place].last = places[place].last.max(last);
-                    place_of.push(place);
-                }
-                _ => {
-                    place_of.push(places.len());
-                    places.push(Entry {
-                        offset: 0,
-                        len,
-                        first,
-                        last,
-                    });
-                }
-            }
-        }
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_by_key(|i| (core::cmp::Reverse(places[*i].len), *i));
-        let mut laid: Vec<Entry> = Vec::new();
-        for i in order {
-            let mut place = places[i];
-            let mut busy: Vec<&Entry> = laid
-                .iter()
-                .filter(|other| place.first <= other.last && other.first <= place.last)
-                .collect();
-            busy.sort_by_key(|other| other.offset);
-            for other in busy {
-                if place.offset + place.len <= other.offset {
-                    break;
-                }
-                place.offset = place
-                    .offset
-                    .max((other.offset + other.len).next_multiple_of(ALIGNMENT));
-            }
-            places[i] = place;
-            laid.push(place);
-        }
-        let peak = places.iter().map(|p| p.offset + p.len).max().unwrap_or(0);
-        let mut entries: Vec<Entry> = demands
-            .iter()
-            .zip(place_of)
-            .map(|(d, place)| Entry {
-                offset: places[place].offset,
-                len: d.len,
-                first: d.first,
-                last: d.last,
-            })
-            .collect();
+        let (mut entries, peak) = layout::layout(&demands);
         let scratch = entries.split_off(tensors.len());
         Self {
             entries,
             scratch,
-            peak: peak.next_multiple_of(ALIGNMENT),
+            peak,
         }
     }
 
@@ -195,7 +149,7 @@ impl fmt::Display for Plan {
 }
 
 #[cfg(test)]
-mod tests {
+mod layout_tests {
     use super::*;
     use proptest::prelude::*;
 
