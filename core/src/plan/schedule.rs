@@ -48,16 +48,22 @@ pub fn schedule(packed: &[u8], memory: Memory) -> Result<Vec<u8>, BuildError> {
     let plan = match memory.goal {
         Goal::LayerByLayer => planner.alone(),
         Goal::Smallest => planner.smallest(),
-        Goal::Within(bytes) => planner.within(bytes).ok_or_else(|| {
-            let smallest = planner.smallest().peak;
-            BuildError(format!(
-                "no schedule fits an arena of {bytes} bytes; the smallest has {smallest}"
-            ))
-        })?,
+        Goal::Within(bytes) => match planner.within(bytes) {
+            Some(choice) => choice,
+            None => Some(planner.smallest())
+                .filter(|smallest| smallest.peak <= bytes)
+                .ok_or_else(|| too_small(bytes, planner.smallest().peak))?,
+        },
     };
     let bytes = rewrite(packed, &model, &plan.segments, &plan.places, plan.peak);
     Model::parse(&bytes)?;
     Ok(bytes)
+}
+
+fn too_small(bytes: usize, smallest: usize) -> BuildError {
+    BuildError(format!(
+        "no schedule fits an arena of {bytes} bytes; the smallest has {smallest}"
+    ))
 }
 
 /// Segments that follow one another, and where everything lies.
@@ -142,25 +148,12 @@ impl<'n, 'm> Planner<'n, 'm> {
     }
 
     fn within(&self, bytes: usize) -> Option<Choice> {
-        let mut best: Option<Choice> = None;
         // Segments may fit one by one and leave holes together: try with less.
         let peaks = self.peaks();
         let fitting = peaks.iter().rev().filter(|p| **p <= bytes);
-        for limit in fitting.take(64) {
-            let Some(choice) = self.cheapest(*limit) else {
-                break;
-            };
-            let fewer = best
-                .as_ref()
-                .is_none_or(|b| choice.instructions < b.instructions);
-            if choice.peak <= bytes && fewer {
-                best = Some(choice);
-            }
-            if best.is_some() {
-                break;
-            }
-        }
-        best
+        fitting
+            .map_while(|limit| self.cheapest(*limit))
+            .find(|choice| choice.peak <= bytes)
     }
 
     fn smallest(&self) -> Choice {
@@ -170,9 +163,7 @@ impl<'n, 'm> Planner<'n, 'm> {
         let choices = tried.filter_map(|p| self.cheapest(*p));
         let least = choices.min_by_key(|c| (c.peak, c.instructions));
         let least = least.unwrap_or_else(|| self.alone());
-        self.within(least.peak)
-            .filter(|c| c.peak <= least.peak)
-            .unwrap_or(least)
+        self.within(least.peak).unwrap_or(least)
     }
 }
 
