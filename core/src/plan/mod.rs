@@ -1,10 +1,17 @@
-//! The memory plan: where each tensor lies in the arena, and the exact peak.
+//! The memory plan: where each tensor lies in the arena, the exact peak, and how layers run.
 //!
 //! Tensors that an operator may replace share their place. Places are laid out greedily, largest
-//! first, each at the lowest offset that is free during its life.
+//! first, each at the lowest offset that is free during its life (`layout.rs`).
+//!
+//! Layers run one by one, or several of them as a stream, a few rows at a time; a
+//! squeeze-and-excitation block as two streams, of which the second one computes the squeezed map
+//! again. [`schedule`] chooses (`schedule.rs`) among all ways of running (`segment.rs`) by what they
+//! cost (`cost.rs`), and writes the model anew (`rewrite.rs`). A [`Plan`] of a packed model says what
+//! was chosen (`map.rs`).
 
 mod cost;
 mod layout;
+mod map;
 mod rewrite;
 mod schedule;
 mod segment;
@@ -12,12 +19,11 @@ mod segment;
 mod tests;
 
 pub use cost::instructions;
-pub use schedule::{Goal, Memory, schedule};
+pub use map::{Buffer, Run, Way};
+pub use schedule::{Goal, Memory, any_schedule, schedule};
 
-use core::fmt;
+use std::vec;
 use std::vec::Vec;
-
-use crate::model::Model;
 
 /// Offsets are multiples of this.
 pub const ALIGNMENT: usize = 4;
@@ -35,15 +41,21 @@ pub struct Demand {
     pub replaces: Option<usize>,
 }
 
-/// Offsets of all tensors.
+/// Offsets of all tensors, and how layers run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// One entry a tensor.
+    /// One entry a tensor; without bytes where only rows of it exist.
     pub entries: Vec<Entry>,
     /// Scratch memory of the layers that have some; each lives while its layer runs.
     pub scratch: Vec<Entry>,
+    /// Line buffers of streams.
+    pub buffers: Vec<Buffer>,
+    /// How the layers run, in order.
+    pub runs: Vec<Run>,
     /// Bytes of the arena.
     pub peak: usize,
+    /// Instructions of an image on a Cortex-M4: [`instructions`] of all turns.
+    pub instructions: u64,
 }
 
 /// One tensor's place.
@@ -74,77 +86,11 @@ impl Plan {
         Self {
             entries,
             scratch,
+            buffers: vec![],
+            runs: vec![],
             peak,
+            instructions: 0,
         }
-    }
-
-    /// The plan that a packed model records.
-    pub fn of(model: &Model<'_>) -> Self {
-        let layers = model.layer_count();
-        let entries = (0..model.tensor_count())
-            .map(|t| {
-                let info = model.tensor(t);
-                let readers = model.layers().enumerate().filter(|(_, l)| l.reads(t));
-                let last = readers.map(|(i, _)| i).last().unwrap_or(layers - 1);
-                let first = t.saturating_sub(1);
-                Entry {
-                    offset: info.offset,
-                    len: info.shape.len(),
-                    first,
-                    last,
-                }
-            })
-            .collect();
-        let scratch = model.layers().enumerate().filter(|(_, l)| l.scratch.1 > 0);
-        let scratch = scratch.map(|(i, l)| Entry {
-            offset: l.scratch.0,
-            len: l.scratch.1,
-            first: i,
-            last: i,
-        });
-        Self {
-            entries,
-            scratch: scratch.collect(),
-            peak: model.arena_len(),
-        }
-    }
-
-    /// Bytes in use while layer `layer` runs.
-    pub fn in_use(&self, layer: usize) -> usize {
-        let alive = self
-            .entries
-            .iter()
-            .chain(&self.scratch)
-            .filter(|e| (e.first..=e.last).contains(&layer));
-        let mut ranges: Vec<(usize, usize)> = alive.map(|e| (e.offset, e.offset + e.len)).collect();
-        ranges.sort_unstable();
-        let (mut sum, mut end) = (0, 0);
-        for (from, to) in ranges {
-            sum += to.saturating_sub(from.max(end));
-            end = end.max(to);
-        }
-        sum
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "tensor   offset     size   layers")?;
-        for (t, e) in self.entries.iter().enumerate() {
-            writeln!(
-                f,
-                "{t:>6} {:>8} {:>8}   {}..{}",
-                e.offset, e.len, e.first, e.last
-            )?;
-        }
-        for e in &self.scratch {
-            writeln!(
-                f,
-                "scratch {:>7} {:>8}   {}..{}",
-                e.offset, e.len, e.first, e.last
-            )?;
-        }
-        write!(f, "arena: {} bytes", self.peak)
     }
 }
 

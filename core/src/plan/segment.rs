@@ -4,7 +4,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::cost;
-use crate::model::{Layer, LinkRecord, Model, Operator};
+use crate::model::{Layer, LinkRecord, Model, Operator, StreamRecord};
 use crate::stream::{FRAME, LinkShape, MAX_LINKS, Stream};
 
 /// A stream that the planner proposes.
@@ -21,6 +21,28 @@ pub(super) struct Proposal {
     pub longest: u64,
     /// A tensor that the output may begin at the place of.
     pub over: Option<usize>,
+}
+
+impl Proposal {
+    /// A stream that a model has, counted.
+    pub fn of(net: &Net<'_>, stream: &StreamRecord<'_>) -> Option<Self> {
+        let links: Vec<LinkRecord> = stream.links().collect();
+        let shapes: Vec<LinkShape> = links
+            .iter()
+            .map(|l| LinkShape::of(&net.model, l.layer))
+            .collect();
+        let mut proposal = Self {
+            at: stream.at,
+            end: stream.end,
+            frame_rows: stream.frame_rows,
+            links,
+            instructions: 0,
+            longest: 0,
+            over: None,
+        };
+        net.count(&mut proposal, &shapes)?;
+        Some(proposal)
+    }
 }
 
 /// Layers `at..end` and how they run.

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
 
-use super::schedule::any_schedule;
-use super::{Goal, Memory, schedule};
+use super::{Goal, Memory, any_schedule, schedule};
 use crate::error::FrameError;
 use crate::interpreter::{Interpreter, Step};
 use crate::model::{

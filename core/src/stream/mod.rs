@@ -15,4 +15,4 @@ mod walk;
 
 #[cfg(feature = "std")]
 pub(crate) use walk::LinkShape;
-pub(crate) use walk::{FRAME, Link, MAX_LINKS, Shift, Stream};
+pub(crate) use walk::{FRAME, Link, MAX_LINKS, Stream};

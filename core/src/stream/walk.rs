@@ -60,8 +60,6 @@ pub(crate) struct LinkShape {
     pub height: u16,
     pub rows: u16,
     pub row_len: u32,
-    /// Operator code.
-    pub code: u8,
 }
 
 impl LinkShape {
@@ -90,7 +88,6 @@ impl LinkShape {
             height: input.shape.h as u16,
             rows: rows as u16,
             row_len: (output.shape.w * output.shape.c) as u32,
-            code: r.code,
         }
     }
 }
@@ -255,6 +252,7 @@ impl Stream {
         }
     }
 
+    #[cfg(feature = "std")]
     /// Rows that link `k`'s buffer would hold with `n` more, those that nobody needs left out.
     pub fn held(&self, k: usize, n: usize) -> usize {
         (i32::from(self.link(k).made) + n as i32 - self.low(k)).max(0) as usize

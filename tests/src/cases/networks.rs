@@ -19,13 +19,14 @@ pub fn other(b: &mut ModelBuilder, x: TensorId, affine: Affine) -> Result<Tensor
     b.lookup(x, &Fused { table, out: affine })
 }
 
-struct Net {
-    builder: ModelBuilder,
-    random: Random,
+/// A network that grows.
+pub(super) struct Net {
+    pub builder: ModelBuilder,
+    pub random: Random,
 }
 
 impl Net {
-    fn new(input: Shape, input_zero_point: i8, seed: u64) -> Self {
+    pub fn new(input: Shape, input_zero_point: i8, seed: u64) -> Self {
         let spec = InputSpec {
             shape: input,
             format: PixelFormat::Raw8,
@@ -121,7 +122,8 @@ impl Net {
         self.builder.average_pool(x, pool)
     }
 
-    fn finish(mut self, name: &str, last: TensorId) -> Result<Case, BuildError> {
+    /// The network with random input; this computer's kernels answer.
+    pub fn finish(mut self, name: &str, last: TensorId) -> Result<Case, BuildError> {
         let input = self.builder.shape(self.builder.input()).len();
         let labels = vec![""; self.builder.shape(last).len()];
         self.builder.set_labels(&labels);
