@@ -169,14 +169,14 @@ fn an_output_over_rows_that_are_still_needed_is_refused() {
     let x = b.conv(b.input(), layer(&mut r, 4 * 27, 4, 3, 1)).unwrap();
     b.conv(x, layer(&mut r, 4 * 36, 4, 3, 1)).unwrap();
     let plain = b.finish().unwrap();
-    let bytes = any_schedule(&plain, false, |n| n - 1).unwrap();
+    let bytes = any_schedule(&plain, false, |n| 1.min(n - 1)).unwrap();
     let frame = Random(9).bytes(144);
     assert_eq!(scores(&bytes, &frame), scores(&plain, &frame));
     // Everywhere else: either it is refused, or the answer stays the same.
     let tensors = u32::from_le_bytes(bytes[28..32].try_into().unwrap()) as usize;
     let at = tensors + 2 * 16 + 12;
     let (mut rows, mut right) = (0, 0);
-    for offset in (0..600u32).step_by(4) {
+    for offset in (0..1000u32).step_by(4) {
         let mut bytes = bytes.clone();
         bytes[40..44].copy_from_slice(&4096u32.to_le_bytes());
         bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
@@ -198,7 +198,7 @@ fn an_output_over_rows_that_are_still_needed_is_refused() {
             Err(error) => assert!(matches!(error, ModelError::Overlap { .. }), "{error}"),
         }
     }
-    assert!(rows > 0 && right > 50, "{rows} and {right}");
+    assert!(rows > 10 && right > 50, "{rows} and {right}");
 }
 
 proptest::proptest! {
