@@ -176,10 +176,12 @@ fn an_output_over_rows_that_are_still_needed_is_refused() {
     let tensors = u32::from_le_bytes(bytes[28..32].try_into().unwrap()) as usize;
     let at = tensors + 2 * 16 + 12;
     let (mut rows, mut right) = (0, 0);
-    for offset in (0..1000u32).step_by(4) {
+    for offset in (0..1200u32).step_by(4) {
         let mut bytes = bytes.clone();
         bytes[40..44].copy_from_slice(&4096u32.to_le_bytes());
         bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+        // The input lies alone.
+        bytes[tensors + 12..tensors + 16].copy_from_slice(&800u32.to_le_bytes());
         mend_checksum(&mut bytes);
         let Err(ModelError::ArenaLen { used, .. }) = Model::parse(&bytes) else {
             panic!("an arena of 4096 bytes is too long");
