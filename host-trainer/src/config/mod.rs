@@ -5,6 +5,6 @@ pub mod run_config;
 pub mod write;
 
 pub use run_config::{
-    DataSource, DistillConfig, ImagesConfig, NetChoice, NetFamily, PseudoLabelsConfig,
-    QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
+    DataSource, DistillConfig, ImagesConfig, MemorySchedule, NetChoice, NetFamily, PackConfig,
+    PseudoLabelsConfig, QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
 };
