@@ -43,6 +43,7 @@ impl<O: Operators> Interpreter<'_, '_, O> {
     }
 
     /// One turn of the stream: a layer makes a band of rows.
+    #[inline(never)] // `cargo xtask test size` looks for it
     pub(super) fn turn(&mut self, observer: &mut impl Observer) -> Step {
         let Some((k, n)) = self.stream.next() else {
             return self.end_stream(self.end);

@@ -8,9 +8,11 @@ use crate::kernels::row_pairs::{Form, Kernel};
 use crate::kernels::{Filter, Layout};
 use crate::model::Operator;
 
-/// Instructions of a turn of a stream around its kernel: who is next, where rows lie, the layer's
-/// record.
-pub(super) const TURN: u64 = 1500;
+/// Instructions of a step around its kernel: the layer's record, its places, the choice of the kernel.
+pub(super) const STEP: u64 = 1700;
+
+/// Instructions of a turn of a stream beyond [`STEP`]: who is next, where rows lie.
+pub(super) const TURN: u64 = 900;
 
 /// Instructions for `bytes` that move to the front of a line buffer.
 pub(super) const fn moved(bytes: usize) -> u64 {
@@ -47,8 +49,8 @@ pub(super) fn by_value(operator: &Operator<'_>, n: usize) -> u64 {
     match operator {
         Operator::Add(p) if p.table.is_some() => n * 37 / 4,
         Operator::Add(_) => n * 70,
-        Operator::Mul(p) if p.output_zero_point == -128 => n * 21 / 4 + 8 * p.ch as u64,
-        Operator::Mul(p) => n * 27 / 4 + 8 * p.ch as u64,
+        Operator::Mul(p) if p.output_zero_point == -128 => n * 11 / 2 + 8 * p.ch as u64,
+        Operator::Mul(p) => n * 7 + 8 * p.ch as u64,
         Operator::Lookup(_) => n * 7 / 2,
         _ => 0,
     }
@@ -74,11 +76,11 @@ fn gemm(f: &Filter<'_>) -> u64 {
     let expand = if doubled {
         f.taps * 5 / 2
     } else if run.is_multiple_of(8) && f.input.c.is_multiple_of(4) {
-        f.taps * 3 / 2 + 9 * w.kernel_h
+        f.taps * 3 / 2 + 9 * (w.kernel_h - 1)
     } else if run == 9 && w.kernel_h == 3 {
         62
     } else if run.is_multiple_of(4) || w.is_pointwise() {
-        f.taps * 5 / 2 + 9 * w.kernel_h
+        f.taps * 5 / 2 + 9 * (w.kernel_h - 1)
     } else {
         f.taps * 5 + 20 * w.kernel_h
     };
@@ -91,8 +93,10 @@ fn gemm(f: &Filter<'_>) -> u64 {
     // Windows over the left or right border are put together alone.
     let border = if w.is_pointwise() {
         0
+    } else if f.input.c.is_multiple_of(4) {
+        out.h * (f.taps * 4 / 3 + 290)
     } else {
-        out.h * (f.taps * 4 + 160)
+        out.h * (f.taps * 8 + 280)
     };
     (pairs * pair + border + 350) as u64
 }

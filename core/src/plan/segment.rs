@@ -79,7 +79,7 @@ impl<'m> Net<'m> {
             .iter()
             .map(|l| {
                 let values = model.tensor(l.output).shape.len();
-                cost::instructions(&l.operator) + cost::by_value(&l.operator, values)
+                cost::STEP + cost::instructions(&l.operator) + cost::by_value(&l.operator, values)
             })
             .collect();
         Self {
@@ -407,7 +407,7 @@ impl<'m> Net<'m> {
                     cost::instructions(&band) + cost::by_value(operator, values)
                 }
             };
-            let turn = work + cost::TURN + cost::moved(shift);
+            let turn = work + cost::STEP + cost::TURN + cost::moved(shift);
             proposal.instructions += turn;
             proposal.longest = proposal.longest.max(turn);
         }

@@ -250,3 +250,55 @@ fn dscnn() -> Result<Case, BuildError> {
     let last = net.builder.softmax(x)?;
     net.finish("kws_dscnn", last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pupil_core::model::Model;
+    use pupil_core::plan::{Goal, Memory, Plan, schedule};
+
+    fn smallest(packed: &[u8], frame_by_rows: bool) -> Vec<u8> {
+        let goal = Goal::Smallest;
+        let memory = Memory {
+            goal,
+            frame_by_rows,
+        };
+        schedule(packed, memory).unwrap()
+    }
+
+    #[test]
+    fn schedules_halve_the_memory_of_students_without_a_change_of_answers() {
+        let quickstart = include_bytes!("../../../firmware/model/quickstart.pupil");
+        let model = Model::parse(quickstart).unwrap();
+        let mut quick = Case {
+            name: "quickstart".into(),
+            macs: model.macs().into(),
+            work: Work::Whole,
+            input: Random::new(28).bytes(model.input().shape.len()),
+            second: vec![],
+            expected: vec![],
+            model: quickstart.to_vec(),
+        };
+        quick.expected = quick.on_host().unwrap();
+        for (case, rows, share) in [
+            (student96().unwrap(), false, 0.4),
+            (student96().unwrap(), true, 0.16),
+            (quick, false, 0.5),
+        ] {
+            let whole = Model::parse(&case.model).unwrap().arena_len();
+            let small = Case {
+                model: smallest(&case.model, rows),
+                ..case.clone()
+            };
+            let model = Model::parse(&small.model).unwrap();
+            assert!(
+                model.arena_len() as f64 <= share * whole as f64,
+                "{}: {} of {whole}\n{}",
+                case.name,
+                model.arena_len(),
+                Plan::of(&model)
+            );
+            assert!(small.on_host().unwrap() == case.expected, "{}", case.name);
+        }
+    }
+}
