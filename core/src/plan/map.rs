@@ -6,7 +6,8 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use super::segment::{Net, Proposal};
+use super::proposal::Proposal;
+use super::segment::Net;
 use super::{Entry, Plan};
 use crate::model::{Model, Operator, StreamRecord};
 

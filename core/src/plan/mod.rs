@@ -10,8 +10,10 @@
 //! was chosen (`map.rs`).
 
 mod cost;
+mod demands;
 mod layout;
 mod map;
+mod proposal;
 mod rewrite;
 mod schedule;
 mod segment;

@@ -2,15 +2,12 @@
 
 use std::vec::Vec;
 
-use super::schedule::Kind;
+use super::demands::Kind;
 use super::segment::Segment;
 use crate::model::{
-    FORMAT_VERSION, HEADER_BYTES, LAYER_BYTES, LINK_BYTES, Model, PLAIN_VERSION, STREAM_BYTES,
-    TENSOR_BYTES, crc32,
+    CRC_START, FORMAT_VERSION, HEADER_BYTES, LAYER_BYTES, LINK_BYTES, Model, PLAIN_VERSION,
+    STREAM_BYTES, TENSOR_BYTES, crc32,
 };
-
-/// First byte that the checksum covers.
-const CRC_START: usize = crate::model::CRC_START;
 
 /// Where everything lies.
 pub(super) struct Places(pub Vec<(Kind, usize)>);
