@@ -26,7 +26,6 @@ pub(super) const fn moved(bytes: usize) -> u64 {
 /// Instructions of an operator on a Cortex-M4, within a few percent; of a whole layer, or of a band
 /// of rows.
 pub fn instructions(operator: &Operator<'_>) -> u64 {
-    let values = |n: usize, quarter: usize| (n * quarter / 4 + 150) as u64;
     match operator {
         Operator::Conv(f) if f.layout == Layout::Natural => natural(f),
         Operator::Conv(f) => gemm(f),
@@ -36,7 +35,7 @@ pub fn instructions(operator: &Operator<'_>) -> u64 {
             let taps = p.window.kernel_h * p.window.kernel_w;
             (p.output.len() * (taps * 3 / 4 + 8) + 300) as u64
         }
-        Operator::Mean(p) => values(p.input.len(), 3) + 60 * p.input.c as u64,
+        Operator::Mean(p) => sums(p.input.len()) + MEAN * p.input.c as u64,
         Operator::Add(_) | Operator::Lookup(_) | Operator::Mul(_) => 150,
         Operator::Softmax(_) => 3000,
     }
@@ -54,6 +53,14 @@ pub(super) fn by_value(operator: &Operator<'_>, n: usize) -> u64 {
         Operator::Lookup(_) => n * 7 / 2,
         _ => 0,
     }
+}
+
+/// Instructions per channel of a mean, from its sum on.
+pub(super) const MEAN: u64 = 43;
+
+/// Instructions of the channels' sums of `n` values.
+pub(super) const fn sums(n: usize) -> u64 {
+    (n * 2 / 3 + 150) as u64
 }
 
 fn natural(f: &Filter<'_>) -> u64 {
@@ -121,7 +128,7 @@ fn depthwise(f: &Filter<'_>) -> u64 {
         let words = f.window.kernel_h.div_ceil(2) * f.window.kernel_w;
         let fours = out.h * out.w.div_ceil(4) * out.c;
         let expand = groups * (out.h * f.window.kernel_h.div_ceil(2)) * (input.w * 13 + 60);
-        return (fours * (words * 11 + 60) + expand + clamp + 600) as u64;
+        return (fours * (words * 11 + 115) + expand + groups * 950 + clamp + 600) as u64;
     };
     let (fast, general) = match kernel {
         Kernel::K3S1 { .. } => (48, 61),
@@ -139,6 +146,13 @@ fn depthwise(f: &Filter<'_>) -> u64 {
     let runs = 1 + out.w % 2;
     let blocks = out.c * steps * (out.w.div_ceil(2) * block + 10 * runs);
     let expand = groups * rows * (columns * 26 + 25);
-    let loops = groups * (120 + steps * (70 + 7 * runs));
+    // A step's loop, and the pair rows that move back every eight pair rows.
+    let (step, every) = match kernel {
+        Kernel::K3S1 { .. } => (105, 8),
+        Kernel::K3S2 { .. } => (35, 4),
+        Kernel::K5S1 { .. } => (20, 8),
+    };
+    let moved = steps.saturating_sub(1) / every * columns * 76;
+    let loops = groups * (120 + steps * (step + 7 * runs) + moved);
     (blocks + expand + loops + clamp + 400) as u64
 }

@@ -211,8 +211,8 @@ impl Net<'_> {
             let values = n * link.row_len as usize;
             let work = match operator {
                 Operator::Mean(p) => {
-                    let end = if stream.is_done() { 60 } else { 0 };
-                    (n * p.input.w * p.input.c) as u64 * 3 / 4 + (12 + end) * p.input.c as u64
+                    let end = if stream.is_done() { cost::MEAN } else { 0 };
+                    cost::sums(n * p.input.w * p.input.c) + (12 + end) * p.input.c as u64
                 }
                 operator => {
                     let band = operator.band(rows, n, (first.max(0) - first) as usize);

@@ -147,13 +147,16 @@ impl Row {
         answers[i].instructions as f64 / answers[self.plain].instructions.max(1) as f64
     }
 
-    /// "aim", "must" or "missed"; nothing where nothing is demanded.
+    /// "aim", "must" or "missed"; nothing where nothing is demanded. A planner whose count is more
+    /// than 5 % off has missed, too.
     pub fn verdict(&self, answers: &[Answer], i: usize) -> &'static str {
         let dear = self.price > 0.0 && self.price(answers, i) > self.price;
+        // The planner's count is a claim, too.
+        let far = self.planned.abs_diff(answers[i].instructions) * 20 > answers[i].instructions;
         let [must, aim] = self.share;
         match self.share() {
             _ if must == 0.0 => "",
-            share if share > must || dear => "missed",
+            share if share > must || dear || far => "missed",
             share if share <= aim => "aim",
             _ => "must",
         }
