@@ -85,13 +85,15 @@ struct Planner<'n, 'm> {
 
 impl<'n, 'm> Planner<'n, 'm> {
     fn new(net: &'n Net<'m>, rows: bool) -> Self {
-        let (mut ways, mut from) = (Vec::new(), vec![Vec::new(); net.layers.len()]);
+        let mut ways = Vec::new();
+        let mut from = Vec::new();
         for at in 0..net.layers.len() {
-            for segment in net.segments(at, rows) {
+            let first = ways.len();
+            ways.extend(net.segments(at, rows).into_iter().map(|segment| {
                 let peak = local_peak(net, &segment);
-                from[at].push(ways.len());
-                ways.push((segment, peak));
-            }
+                (segment, peak)
+            }));
+            from.push((first..ways.len()).collect());
         }
         Self { net, ways, from }
     }
