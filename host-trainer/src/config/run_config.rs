@@ -353,6 +353,7 @@ impl Default for RunConfig {
             methods: MethodsConfig::default(),
             distill: DistillConfig::default(),
             quantize: QuantizeConfig::default(),
+            pack: PackConfig::default(),
         }
     }
 }
