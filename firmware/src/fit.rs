@@ -115,7 +115,8 @@ impl fmt::Display for Misfit {
                 )?;
                 write!(
                     f,
-                    " and run it again\n         or choose a board with more RAM"
+                    " and run it again\n         or set schedule = \"smallest\" under [pack], or \
+                     choose a board with more RAM"
                 )
             }
         }
@@ -210,7 +211,7 @@ mod tests {
             "needs 30.8 KB of RAM, microbit has 16.0 KB (14.8 KB over)\n  \
              where: arena 28224 + statics 256 + stack 3072 bytes\n  \
              do:    lower distill.net.width or distill.net.expand_ratio in run.toml and run it again\n         \
-             or choose a board with more RAM"
+             or set schedule = \"smallest\" under [pack], or choose a board with more RAM"
         );
         let text = Load {
             model: 300_000,
