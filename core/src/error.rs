@@ -89,6 +89,13 @@ pub enum ModelError {
         /// What does not fit.
         what: LayerFault,
     },
+    /// A stream that can't run.
+    Stream {
+        /// The layer that it begins at.
+        layer: u16,
+        /// What does not fit.
+        what: StreamFault,
+    },
     /// A layer's output or scratch memory lies on a tensor that is still needed.
     Overlap {
         /// The layer.
@@ -123,6 +130,40 @@ pub enum LayerFault {
     Reserved,
     /// With the weights of the layers before it more bytes than the file has.
     Shared,
+}
+
+/// What is wrong with one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StreamFault {
+    /// Its record is cut off, overlaps the one before, has too many layers or a field that no packer
+    /// writes.
+    Record,
+    /// A layer that can't run a few rows at a time, or not there.
+    Layer,
+    /// A layer reads what is not there, or nobody reads what it makes.
+    Reads,
+    /// A line buffer is too short, misaligned or outside the arena, or lies on another one or on
+    /// scratch memory.
+    Buffer,
+    /// A layer would overwrite rows that are still needed.
+    Rows,
+    /// All streams together take more turns than a model may.
+    TooLong,
+}
+
+impl fmt::Display for StreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Record => "its record is cut off or misplaced, or has an invalid field",
+            Self::Layer => "it has a layer that can't run a few rows at a time",
+            Self::Reads => "a layer reads what is not there, or its output is read by none",
+            Self::Buffer => "a line buffer is too short or misplaced",
+            Self::Rows => "a layer would overwrite rows that are still needed",
+            Self::TooLong => "the streams take more turns than a model may",
+        })
+    }
 }
 
 impl fmt::Display for LayerFault {
@@ -196,6 +237,7 @@ impl fmt::Display for ModelError {
                 )
             }
             Self::Layer { layer, what } => write!(f, "layer {layer}: {what}"),
+            Self::Stream { layer, what } => write!(f, "stream at layer {layer}: {what}"),
             Self::Overlap { layer, tensor } => {
                 write!(
                     f,
@@ -258,15 +300,19 @@ pub enum FrameError {
         /// Bytes of the frame.
         got: usize,
     },
+    /// The model reads a frame a few rows at a time and has no room for a whole one.
+    ByRows,
 }
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::WrongSize { needed, got } = self;
-        write!(
-            f,
-            "frame has {got} bytes, the model reads {needed} (height x width x channels)"
-        )
+        match self {
+            Self::WrongSize { needed, got } => write!(
+                f,
+                "frame has {got} bytes, the model reads {needed} (height x width x channels)"
+            ),
+            Self::ByRows => f.write_str("the model reads frames row by row: feed it rows"),
+        }
     }
 }
 

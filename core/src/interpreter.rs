@@ -1,10 +1,14 @@
 //! Runs a packed model in an arena.
 
+mod bands;
+
 use crate::error::{ArenaError, FrameError};
 use crate::kernels::{self, Every, OperatorSet, Operators};
-use crate::model::{Layer, Model, Operator, TensorInfo};
+use crate::model::{Layer, Model, Operator};
 use crate::observer::Observer;
+use crate::stream::{FRAME, Stream};
 use core::marker::PhantomData;
+use core::ops::Range;
 
 /// Where a model works: `N` bytes, aligned for every kernel. Usually a static.
 #[repr(align(16))]
@@ -28,13 +32,16 @@ impl<const N: usize> Default for Arena<N> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Step {
-    /// This layer has run; more follow.
+    /// This layer has run, or has made a few rows more; more follow.
     Ran(usize),
+    /// The next layer waits for rows of the frame, this many: see [`Interpreter::feed`].
+    NeedsRows(usize),
     /// The last layer has run: scores are ready.
     Done,
 }
 
-/// A model, an arena, and how far the current frame has come. Holds a few words beside them.
+/// A model, an arena, and how far the current frame has come. Holds half a KB beside them: how far
+/// each layer of a stream is.
 ///
 /// `O` is the set of operators whose kernels the program links; see
 /// [`operators`](crate::kernels::operators).
@@ -43,6 +50,12 @@ pub struct Interpreter<'m, 'a, O = Every> {
     model: Model<'m>,
     arena: &'a mut [i8],
     next: usize,
+    /// The stream that runs, and one past its last layer.
+    stream: Stream,
+    streaming: bool,
+    end: usize,
+    /// Where the record of the next stream is.
+    cursor: usize,
     operators: PhantomData<O>,
 }
 
@@ -72,6 +85,11 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
             if let Some(layer) = model.layers().position(|layer| !linked(&layer)) {
                 return Err(ArenaError::OperatorMissing { layer });
             }
+            let streams = OperatorSet::of_streams(model);
+            if !O::SET.has(streams) {
+                let layer = model.stream_at(0).map_or(0, |s| s.at);
+                return Err(ArenaError::OperatorMissing { layer });
+            }
         }
         let (needed, got) = (model.arena_len(), arena.len());
         match arena.get_mut(..needed) {
@@ -79,6 +97,10 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
                 model: *model,
                 arena,
                 next: 0,
+                stream: Stream::default(),
+                streaming: false,
+                end: 0,
+                cursor: 0,
                 operators: PhantomData,
             }),
             None => Err(ArenaError::ArenaTooSmall { needed, got }),
@@ -93,9 +115,13 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
     /// Takes a frame of u8 pixels, row-major, channels interleaved, and starts over.
     ///
     /// # Errors
-    /// A frame of another size; the state is unchanged.
+    /// A frame of another size, or a model that reads a frame row by row and has no room for all of
+    /// it; the state is unchanged.
     pub fn load(&mut self, frame: &[u8]) -> Result<(), FrameError> {
         let input = self.model.tensor(0);
+        if self.model.reads_rows() {
+            return Err(FrameError::ByRows);
+        }
         let (needed, got) = (input.shape.len(), frame.len());
         if needed != got {
             return Err(FrameError::WrongSize { needed, got });
@@ -104,28 +130,104 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
             // pixel − 128 flips the upper bit.
             *q = (pixel ^ 0x80) as i8;
         }
-        self.next = 0;
+        self.begin();
         Ok(())
     }
 
+    /// Starts over, with the frame that is in the arena or, where the model reads rows, with none.
+    pub fn begin(&mut self) {
+        (self.next, self.cursor, self.streaming) = (0, 0, false);
+    }
+
     /// The int8 input in the arena, for a camera that writes there itself (`pixel ^ 0x80`);
-    /// starts over.
+    /// starts over. Empty where the model reads rows.
     pub fn input_mut(&mut self) -> &mut [i8] {
-        self.next = 0;
-        let range = self.model.tensor(0).range();
+        self.begin();
+        let range = match self.model.reads_rows() {
+            true => 0..0,
+            false => self.model.tensor(0).range(),
+        };
         self.arena.get_mut(range).unwrap_or(&mut [])
+    }
+
+    /// Takes the frame's next rows, as they come from a camera, into a model that
+    /// [reads rows](Model::reads_rows): as many whole rows of `pixels` as [`Step::NeedsRows`] has
+    /// asked for. Returns the pixels that are left, all of them where no rows are asked for.
+    pub fn feed<'p>(&mut self, pixels: &'p [u8]) -> &'p [u8] {
+        if !O::SET.has(OperatorSet::STREAM) || !self.model.reads_rows() {
+            return pixels;
+        }
+        if !self.streaming && self.next == 0 {
+            self.begin_stream();
+        }
+        let Some((k, n)) = self.stream.next().filter(|_| self.streaming) else {
+            return pixels;
+        };
+        let link = *self.stream.link(k);
+        let len = link.row_len as usize;
+        let rows = pixels.len().checked_div(len).unwrap_or(0).min(n);
+        let Some((now, rest)) = pixels.split_at_checked(rows * len) else {
+            return pixels;
+        };
+        if link.layer != FRAME || rows == 0 {
+            return pixels;
+        }
+        self.make_room(k, rows);
+        let at = self.stream.address(k, i32::from(link.made));
+        for (q, pixel) in self.arena.iter_mut().skip(at).zip(now) {
+            *q = (pixel ^ 0x80) as i8;
+        }
+        self.stream.made(k, rows);
+        rest
+    }
+
+    /// Runs the model on a frame of u8 pixels that lies in memory, whether it reads the frame as a
+    /// whole or row by row, and returns the scores.
+    ///
+    /// # Errors
+    /// A frame of another size; the state is unchanged.
+    pub fn classify(
+        &mut self,
+        frame: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<&[i8], FrameError> {
+        if !self.model.reads_rows() {
+            self.load(frame)?;
+            return Ok(self.run(observer));
+        }
+        let (needed, got) = (self.model.tensor(0).shape.len(), frame.len());
+        if needed != got {
+            return Err(FrameError::WrongSize { needed, got });
+        }
+        self.begin();
+        let mut rest = frame;
+        loop {
+            match self.step(observer) {
+                Step::Ran(_) => {}
+                Step::NeedsRows(_) => rest = self.feed(rest),
+                Step::Done => return Ok(self.scores()),
+            }
+        }
     }
 
     /// Runs all layers that remain and returns the scores, one int8 a class; after a softmax the
     /// probability is (score + 128) / 256. Every call needs a frame of its own: layers overwrite
-    /// the input.
+    /// the input. Stops before the end where rows of the frame are missing.
     pub fn run(&mut self, observer: &mut impl Observer) -> &[i8] {
-        while self.step(observer) != Step::Done {}
+        while let Step::Ran(_) = self.step(observer) {}
         self.scores()
     }
 
-    /// Runs one layer, for schedulers that must yield.
+    /// Runs one layer, or one layer's next rows in a stream, for schedulers that must yield.
     pub fn step(&mut self, observer: &mut impl Observer) -> Step {
+        if O::SET.has(OperatorSet::STREAM) && self.model.streams_len() > 0 {
+            if !self.streaming {
+                self.begin_stream();
+            }
+            if self.streaming {
+                return self.turn(observer);
+            }
+        }
         let Some(layer) = self.model.layer(self.next) else {
             return Step::Done;
         };
@@ -148,67 +250,75 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
         self.arena.get(last.range()).unwrap_or(&[])
     }
 
+    /// A layer on whole tensors.
     fn execute(&mut self, layer: &Layer<'_>) {
-        let tensor = |t: usize| self.model.tensor(t);
-        let (input, output) = (tensor(layer.input), tensor(layer.output));
-        let same = |t: &TensorInfo| t.offset == output.offset && t.shape == output.shape;
-        // The model's checks allow a shared place only to operators that work in place.
-        let operator = &layer.operator;
-        // Empty scratch memory may lie anywhere.
-        let scratch = match layer.scratch_range() {
-            range if range.is_empty() => 0..0,
-            range => range,
-        };
-        match layer.second.map(tensor) {
-            None if same(&input) && operator.works_in_place(0) => {
-                if let Ok([map, s]) = self.arena.get_disjoint_mut([output.range(), scratch]) {
-                    kernels::run_in_place_linked::<O>(operator, 0, map, &[], s);
-                }
+        let range = |t: usize| self.model.tensor(t).range();
+        let (input, output) = (range(layer.input), range(layer.output));
+        let (second, scratch) = (layer.second.map(range), layer.scratch_range());
+        apply::<O>(self.arena, &layer.operator, input, second, output, scratch);
+    }
+}
+
+/// Runs an operator on parts of the arena. The model's checks let an output begin where an input
+/// does only for operators that work in place.
+fn apply<O: Operators>(
+    arena: &mut [i8],
+    operator: &Operator<'_>,
+    input: Range<usize>,
+    second: Option<Range<usize>>,
+    output: Range<usize>,
+    scratch: Range<usize>,
+) {
+    let same = |r: &Range<usize>| r.start == output.start;
+    // Empty scratch memory may lie anywhere.
+    let scratch = if scratch.is_empty() { 0..0 } else { scratch };
+    match second {
+        None if same(&input) && operator.works_in_place(0) => {
+            let map = input.start..input.end.max(output.end);
+            if let Ok([map, s]) = arena.get_disjoint_mut([map, scratch]) {
+                kernels::run_in_place_linked::<O>(operator, 0, map, &[], s);
             }
-            None => {
-                let ranges = [input.range(), output.range(), scratch];
-                if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                    kernels::run_linked::<O>(operator, x, &[], y, s);
-                }
+        }
+        None => {
+            if let Ok([x, y, s]) = arena.get_disjoint_mut([input, output, scratch]) {
+                kernels::run_linked::<O>(operator, x, &[], y, s);
             }
-            Some(second) => {
-                let replaced = if same(&input) && operator.works_in_place(0) {
-                    Some((0, second))
-                } else if same(&second) && operator.works_in_place(1) {
-                    Some((1, input))
-                } else {
-                    None
-                };
-                if let Some((replaced, other)) = replaced {
-                    if layer.second == Some(layer.input) {
-                        return self.execute_doubled(layer);
-                    }
-                    let ranges = [output.range(), other.range(), scratch];
-                    if let Ok([map, other, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run_in_place_linked::<O>(operator, replaced, map, other, s);
-                    }
-                } else if layer.second == Some(layer.input) {
-                    let ranges = [input.range(), output.range(), scratch];
-                    if let Ok([x, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run_linked::<O>(operator, x, x, y, s);
-                    }
-                } else {
-                    let ranges = [input.range(), second.range(), output.range(), scratch];
-                    if let Ok([a, b, y, s]) = self.arena.get_disjoint_mut(ranges) {
-                        kernels::run_linked::<O>(operator, a, b, y, s);
-                    }
+        }
+        Some(second) => {
+            let doubled = second == input;
+            let replaced = if same(&input) && operator.works_in_place(0) {
+                Some((0, second.clone()))
+            } else if same(&second) && operator.works_in_place(1) {
+                Some((1, input.clone()))
+            } else {
+                None
+            };
+            if let Some((replaced, other)) = replaced {
+                if doubled {
+                    return add_doubled::<O>(operator, arena.get_mut(output).unwrap_or(&mut []));
+                }
+                if let Ok([map, other, s]) = arena.get_disjoint_mut([output, other, scratch]) {
+                    kernels::run_in_place_linked::<O>(operator, replaced, map, other, s);
+                }
+            } else if doubled {
+                if let Ok([x, y, s]) = arena.get_disjoint_mut([input, output, scratch]) {
+                    kernels::run_linked::<O>(operator, x, x, y, s);
+                }
+            } else {
+                let ranges = [input, second, output, scratch];
+                if let Ok([a, b, y, s]) = arena.get_disjoint_mut(ranges) {
+                    kernels::run_linked::<O>(operator, a, b, y, s);
                 }
             }
         }
     }
+}
 
-    /// x + x in place.
-    fn execute_doubled(&mut self, layer: &Layer<'_>) {
-        let range = self.model.tensor(layer.output).range();
-        if let Operator::Add(p) = &layer.operator
-            && O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN))
-        {
-            kernels::add::add_doubled_linked::<O>(p, self.arena.get_mut(range).unwrap_or(&mut []));
-        }
+/// x + x in place.
+fn add_doubled<O: Operators>(operator: &Operator<'_>, map: &mut [i8]) {
+    if let Operator::Add(p) = operator
+        && O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN))
+    {
+        kernels::add::add_doubled_linked::<O>(p, map);
     }
 }

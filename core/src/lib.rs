@@ -8,8 +8,9 @@
 //! writes tools; applications only call `parse`.
 //!
 //! # Memory plan
-//! [`plan`]: arena offsets of all tensors and the exact peak, computed when a model is packed,
-//! recorded in the file and proven again by `parse`. For who wants to see the map.
+//! [`plan`]: arena offsets of all tensors, the exact peak, and how layers run (one by one, or
+//! together a few rows at a time), chosen when a model is packed, recorded in the file and proven
+//! again by `parse`. For who wants to see the map, or has less RAM.
 //!
 //! # Interpreter
 //! [`interpreter`]: runs a model in an arena that the application owns; [`observer`] looks at
@@ -66,5 +67,6 @@ pub mod plan;
 pub mod preprocess;
 pub mod quant;
 pub mod shape;
+mod stream;
 #[cfg(feature = "std")]
 pub mod tables;

@@ -133,9 +133,24 @@ impl<'m, 'a, C: Camera, K: Clock, O: Operators> App<'m, 'a, C, K, O> {
         let Some(Frame { pixels, label }) = self.camera.capture().map_err(AppError::Camera)? else {
             return Ok(None);
         };
-        self.interpreter.load(pixels).map_err(AppError::Frame)?;
+        let needed = self.interpreter.model().input().shape.len();
+        let mut rest = pixels;
+        if !self.interpreter.model().reads_rows() {
+            self.interpreter.load(pixels).map_err(AppError::Frame)?;
+        } else if pixels.len() == needed {
+            self.interpreter.begin();
+        } else {
+            let got = pixels.len();
+            return Err(AppError::FrameLen { needed, got });
+        }
         let start = self.clock.ticks();
-        while self.interpreter.step(&mut ()) != Step::Done {
+        loop {
+            match self.interpreter.step(&mut ()) {
+                Step::Ran(_) => {}
+                // A camera that delivers rows would be asked here.
+                Step::NeedsRows(_) => rest = self.interpreter.feed(rest),
+                Step::Done => break,
+            }
             self.clock.ticks();
         }
         let ticks = self.clock.ticks().saturating_sub(start);

@@ -168,6 +168,8 @@ pub enum Record<'a> {
         index: usize,
         /// Ticks that it took.
         ticks: u64,
+        /// Ticks of the longest step between two places where a program may yield.
+        longest: u64,
         /// Output bytes that differ from the host's, and bytes changed where nothing may be.
         wrong: usize,
     },
@@ -238,11 +240,13 @@ impl<'a> Record<'a> {
             Self::Case {
                 index,
                 ticks,
+                longest,
                 wrong,
             } => line
                 .word("case")
                 .size("index", index)
                 .number("ticks", i64::try_from(ticks).unwrap_or(i64::MAX))
+                .number("longest", i64::try_from(longest).unwrap_or(i64::MAX))
                 .size("wrong", wrong),
             Self::Error { what } => line.word("error").text("what", what),
         };
@@ -281,6 +285,7 @@ impl<'a> Record<'a> {
             "case" => Self::Case {
                 index: number(line, "index")?,
                 ticks: number(line, "ticks")?,
+                longest: number(line, "longest")?,
                 wrong: number(line, "wrong")?,
             },
             "error" => Self::Error {

@@ -326,6 +326,7 @@ fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
         ),
         (Stage::Distill, old.distill == new.distill),
         (Stage::Quantize, old.quantize == new.quantize),
+        (Stage::Pack, old.pack == new.pack),
     ];
     same.iter().find(|(_, same)| !same).map(|(stage, _)| *stage)
 }
@@ -351,6 +352,8 @@ mod tests {
         let old = RunConfig::default();
         let mut new = old.clone();
         assert_eq!(first_other(&old, &new), None);
+        new.pack.frame_by_rows = true;
+        assert_eq!(first_other(&old, &new), Some(Stage::Pack));
         new.quantize.clip = 0.01;
         assert_eq!(first_other(&old, &new), Some(Stage::Quantize));
         new.student.fit.steps += 1;

@@ -49,10 +49,12 @@ pub fn depthwise<O: Operators>(
 }
 
 /// [`depthwise`] on a map that becomes its own output: the row-pair layout, one output a channel,
-/// and an output of the input's shape.
+/// and no more output rows and columns than the input has.
 #[cfg(not(arm_dsp))]
 pub fn depthwise_in_place<O: Operators>(f: &Filter<'_>, map: &mut [i8], scratch: &mut [i8]) {
-    if map.len() >= f.input.len() && f.input == f.output && f.input.c > 0 {
+    let (input, output) = (f.input, f.output);
+    let fits = input.c == output.c && output.w <= input.w && output.h <= input.h;
+    if map.len() >= input.len() && fits && input.c > 0 {
         row_pairs::<O>(f, &mut Maps::in_place(map), scratch);
     }
 }

@@ -68,3 +68,35 @@ pub(super) fn mean_linked<O: Operators>(p: &MeanParams<'_>, input: &[i8], output
         }
     }
 }
+
+/// Adds the channels' sums of `input`, some rows of the map, to `sums [c]`: little-endian i32.
+#[inline(never)]
+pub fn add_rows(p: &MeanParams<'_>, input: &[i8], totals: &mut [i8]) {
+    let c = p.input.c;
+    let (totals, _) = totals.as_chunks_mut::<4>();
+    if c == 0 || totals.len() < c {
+        return;
+    }
+    let mut done = 0;
+    sums(input, c, |first, sums| {
+        // Channels that come again have been added.
+        let (old, end) = (done - first.min(done), first + sums.len());
+        let totals = totals.get_mut(first + old..end).unwrap_or(&mut []);
+        for (total, sum) in totals.iter_mut().zip(sums.iter().skip(old)) {
+            let before = i32::from_le_bytes(total.map(|b| b as u8));
+            *total = before.wrapping_add(*sum).to_le_bytes().map(|b| b as i8);
+        }
+        done = done.max(end);
+    });
+}
+
+/// The mean of the map whose channels' sums are `totals`.
+#[inline(never)]
+pub fn finish(p: &MeanParams<'_>, totals: &[i8], output: &mut [i8]) {
+    let offset = p.input_zero_point * (p.input.h * p.input.w) as i32;
+    let (totals, _) = totals.as_chunks::<4>();
+    for (y, total) in output.iter_mut().zip(totals).take(p.input.c) {
+        let sum = i32::from_le_bytes(total.map(|b| b as u8));
+        *y = p.out.finish(sum.wrapping_sub(offset), p.multiplier);
+    }
+}

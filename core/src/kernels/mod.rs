@@ -16,7 +16,7 @@ mod dot;
 pub mod isa;
 mod lookup;
 pub mod m4;
-mod mean;
+pub(crate) mod mean;
 pub mod operators;
 pub mod pairs;
 #[cfg(any(test, not(arm_dsp)))]

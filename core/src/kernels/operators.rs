@@ -89,6 +89,10 @@ impl OperatorSet {
     pub const LOOKUP: Self = Self(1 << 23);
     /// Softmax.
     pub const SOFTMAX: Self = Self(1 << 24);
+    /// Layers that run together, a few rows at a time.
+    pub const STREAM: Self = Self(1 << 25);
+    /// Means over such rows.
+    pub const STREAM_MEAN: Self = Self(1 << 26);
 
     /// Convolution in the pair layout, any other window, over other pixels.
     pub const CONV_ODD: Self = Self(1 << 25);
@@ -280,7 +284,24 @@ impl OperatorSet {
     /// What a model needs.
     pub fn of_model(model: &Model<'_>) -> Self {
         let sets = model.layers().map(|layer| Self::of(&layer.operator));
-        sets.fold(Self::NONE, Self::with)
+        let all = sets.fold(Self::NONE, Self::with);
+        all.with(Self::of_streams(model))
+    }
+
+    /// What a model's streams need beside their layers.
+    pub(crate) fn of_streams(model: &Model<'_>) -> Self {
+        let streams = model.streams().map(|stream| {
+            let mean = stream.links().any(|link| {
+                let layer = model.layer(link.layer);
+                layer.is_some_and(|l| matches!(l.operator, Operator::Mean(_)))
+            });
+            if mean {
+                Self::STREAM.with(Self::STREAM_MEAN)
+            } else {
+                Self::STREAM
+            }
+        });
+        streams.fold(Self::NONE, Self::with)
     }
 }
 

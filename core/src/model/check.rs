@@ -1,10 +1,12 @@
 //! What [`Model::parse`](super::Model::parse) checks behind the header: tables, labels, every
 //! layer, and that no layer destroys a tensor that is still needed.
 
-use super::MAX_LAYERS;
+mod streams;
+
 use super::bytes::{part, u8_at, u16_at, u32_at};
 use super::header::{HEADER_BYTES, LAYER_BYTES, Model, PixelFormat, TENSOR_BYTES};
 use super::layer::Layer;
+use super::{MAX_LAYERS, PLAIN_VERSION};
 use crate::error::{LayerFault, ModelError};
 use core::ops::Range;
 
@@ -15,12 +17,21 @@ const ARENA_UNIT: u64 = 4;
 pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     let labels_end = labels(model)?;
     tables(model, labels_end)?;
+    streams::records(model)?;
     for i in 0..model.tensor_count() {
         let tensor = model.tensor(i);
         let scale = tensor.affine.scale;
-        let end = (tensor.offset as u64).saturating_add(volume(model, i));
+        // A tensor of which only some rows exist has no place of its own, but for the frame.
+        let len = if model.is_streamed(i) {
+            0
+        } else {
+            volume(model, i)
+        };
+        let placeless = len == 0 && i > 0 && tensor.offset > 0;
+        let end = (tensor.offset as u64).saturating_add(len);
         if volume(model, i) == 0
             || end > model.arena_len() as u64
+            || placeless
             || !(scale > 0.0 && scale.is_finite())
             || model.tensor_reserved(i) != 0
             || !tensor.offset.is_multiple_of(ARENA_UNIT as usize)
@@ -54,8 +65,10 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     if volume(model, model.layer_count()) != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });
     }
+    streams::layers(model)?;
     arena(model)?;
-    overlaps(model)
+    overlaps(model)?;
+    streams::turns(model)
 }
 
 /// Values of tensor `i`; its sides are u16, so the product fits.
@@ -71,7 +84,7 @@ fn tables(model: &Model<'_>, labels_end: usize) -> Result<(), ModelError> {
     let mut end = labels_end;
     for (field, unit, len) in [
         (28, 4, tensors * TENSOR_BYTES),
-        (32, 4, layers * LAYER_BYTES),
+        (32, 4, layers * LAYER_BYTES + model.streams_len()),
         (36, 16, 0),
     ] {
         let begin = end.next_multiple_of(unit);
@@ -105,8 +118,12 @@ fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
             });
         }
     }
-    if part(model.bytes, 21, 3) != Some(&[0; 3]) {
+    if u8_at(model.bytes, 21) != 0 {
         return Err(header(21));
+    }
+    // A model without streams has the version that older builds read, too.
+    if (u16_at(model.bytes, 22) == 0) != (u16_at(model.bytes, 4) == PLAIN_VERSION) {
+        return Err(header(22));
     }
     let mut at = u32_at(model.bytes, 24) as usize;
     if at != HEADER_BYTES {
@@ -130,9 +147,11 @@ fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
 
 /// The arena is as long as tensors and scratch memory reach: a file may not ask for more.
 fn arena(model: &Model<'_>) -> Result<(), ModelError> {
-    let tensors = (0..model.tensor_count()).map(|t| model.tensor(t).range().end);
+    let whole = (0..model.tensor_count()).filter(|t| !model.is_streamed(*t));
+    let tensors = whole.map(|t| model.tensor(t).range().end);
     let scratch = (0..model.layer_count()).map(|i| scratch(model, i).end);
-    let used = tensors.chain(scratch).max().unwrap_or(0) as u64;
+    let used = tensors.chain(scratch).chain(streams::ends(model));
+    let used = used.max().unwrap_or(0) as u64;
     let used = used.next_multiple_of(ARENA_UNIT).min(u64::from(u32::MAX)) as u32;
     let found = model.arena_len() as u32;
     if found == used {
@@ -153,21 +172,23 @@ fn apart(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.is_empty() || b.is_empty() || a.end <= b.start || b.end <= a.start
 }
 
-/// For each tensor: no layer up to its last reader writes or has scratch memory on it, but for that last reader where
-/// the operator works in place on exactly this tensor.
+/// For each whole tensor: no layer up to its last reader writes or has scratch memory on it, but for
+/// that last reader where the operator works in place on exactly this tensor. A stream counts as one
+/// layer that has line buffers, too.
 ///
 /// Two looks at records a pair of a tensor and a layer of its life, at most `MAX_LAYERS`² / 2 pairs.
 fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
     let layers = model.layer_count();
-    for t in 0..model.tensor_count() {
+    for t in (0..model.tensor_count()).filter(|t| !model.is_streamed(*t)) {
         let (tensor, last) = (model.tensor(t), last_reader(model, t));
         let place = tensor.range();
         let overlap = |layer: usize| ModelError::Overlap {
             layer: layer as u16,
             tensor: t as u16,
         };
+        let alone = |i: &usize| model.stream_of(*i).is_none();
         // Tensor t is whole from layer t on (layer t − 1 writes it).
-        for i in t..=last.min(layers - 1) {
+        for i in (t..=last.min(layers - 1)).filter(alone) {
             let out = model.tensor(i + 1);
             if apart(&out.range(), &place) {
                 continue;
@@ -185,28 +206,43 @@ fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
             }
         }
         // Scratch memory keeps off whatever lives while its layer runs.
-        for i in t.saturating_sub(1)..=last.min(layers - 1) {
+        for i in (t.saturating_sub(1)..=last.min(layers - 1)).filter(alone) {
             if !apart(&scratch(model, i), &place) {
                 return Err(overlap(i));
             }
         }
+        let born = t
+            .checked_sub(1)
+            .map_or(0, |writer| span(model, writer).start);
+        streams::apart_from(model, t, born..last + 1).map_err(overlap)?;
     }
     Ok(())
 }
 
-/// Index of the last layer that reads tensor `t`; the layer count for the model's output.
+/// The layers that run while layer `i` does: itself, or its stream's.
+fn span(model: &Model<'_>, i: usize) -> Range<usize> {
+    model.stream_of(i).map_or(i..i + 1, |s| s.at..s.end)
+}
+
+/// Last layer, or last layer of the last stream, that reads tensor `t`; the layer count for the
+/// model's output.
 fn last_reader(model: &Model<'_>, t: usize) -> usize {
     if t == model.layer_count() {
         return t;
     }
-    let reads = |i: &usize| {
+    let reads = |i: usize| {
         model
-            .record(*i)
+            .record(i)
             .is_some_and(|r| usize::from(u16_at(r, 2)) == t || usize::from(u16_at(r, 4)) == t)
     };
     // A tensor that nobody reads lives while its writer runs.
-    (t..model.layer_count())
+    let layer = (t..model.layer_count())
         .rev()
-        .find(reads)
-        .unwrap_or(t.saturating_sub(1))
+        .find(|i| reads(*i))
+        .unwrap_or(t.saturating_sub(1));
+    let streams = model
+        .streams()
+        .filter(|s| s.links().any(|l| reads(l.layer)));
+    let streams = streams.map(|s| s.end - 1);
+    streams.fold(span(model, layer).end - 1, usize::max)
 }

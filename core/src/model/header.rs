@@ -2,7 +2,7 @@
 
 use super::bytes::{crc32, f32_at, part, u8_at, u16_at, u32_at};
 use super::layer::Layer;
-use super::{FORMAT_VERSION, check};
+use super::{FORMAT_VERSION, PLAIN_VERSION, check};
 use crate::error::ModelError;
 use crate::quant::Affine;
 use crate::shape::Shape;
@@ -108,8 +108,8 @@ impl<'a> Model<'a> {
             return Err(ModelError::NotAModel { found });
         }
         match u16_at(bytes, 4) {
-            FORMAT_VERSION => {}
-            found if found < FORMAT_VERSION => return Err(ModelError::UnknownFormat { found }),
+            PLAIN_VERSION..=FORMAT_VERSION => {}
+            found if found < PLAIN_VERSION => return Err(ModelError::UnknownFormat { found }),
             found => {
                 return Err(ModelError::NewerFormat {
                     found,

@@ -104,6 +104,21 @@ impl Operator<'_> {
         }
     }
 
+    /// The operator on a band: `rows` output rows from `input_rows` input rows, the first window
+    /// reaching `pad_top` rows above them. Operators without a window only need the right slices.
+    pub(crate) fn band(mut self, input_rows: usize, rows: usize, pad_top: usize) -> Self {
+        match &mut self {
+            Self::Conv(f) | Self::Depthwise(f) => {
+                (f.input.h, f.output.h, f.window.pad_top) = (input_rows, rows, pad_top);
+            }
+            Self::AveragePool(p) | Self::MaxPool(p) => {
+                (p.input.h, p.output.h, p.window.pad_top) = (input_rows, rows, pad_top);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Whether the output may replace the given input (0 or 1) value by value.
     pub fn works_in_place(&self, input: usize) -> bool {
         match self {

@@ -11,14 +11,27 @@ mod filter;
 mod header;
 mod layer;
 mod record;
+mod stream;
 
 #[cfg(feature = "std")]
 pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
 pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
 pub use layer::{Layer, Operator};
 
-/// Format version that this build writes, and the only one that it reads.
-pub const FORMAT_VERSION: u16 = 2;
+#[cfg(feature = "std")]
+pub(crate) use bytes::crc32;
+#[cfg(feature = "std")]
+pub(crate) use header::{CRC_START, HEADER_BYTES, LAYER_BYTES, TENSOR_BYTES};
+pub(crate) use layer::code;
+#[cfg(feature = "std")]
+pub(crate) use stream::{LINK_BYTES, STREAM_BYTES};
+pub(crate) use stream::{LinkRecord, StreamRecord, record_of};
+
+/// Greatest format version that this build reads and writes: that of models with streams.
+pub const FORMAT_VERSION: u16 = 3;
+
+/// Format version of models whose layers all run one by one. Older ones are not read.
+pub const PLAIN_VERSION: u16 = 2;
 
 /// Most layers of a model. The largest EfficientNet has about 450; the memory plan's check looks at
 /// pairs of layers and tensors, and stays short on a chip.

@@ -6,7 +6,7 @@ mod transfer;
 pub mod write;
 
 pub use run_config::{
-    DataSource, DistillConfig, ImagesConfig, NetChoice, NetFamily, PseudoLabelsConfig,
-    QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
+    DataSource, DistillConfig, ImagesConfig, MemorySchedule, NetChoice, NetFamily, PackConfig,
+    PseudoLabelsConfig, QuantizeConfig, RunConfig, StudentConfig, TeacherConfig,
 };
 pub use transfer::TransferConfig;

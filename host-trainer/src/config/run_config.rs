@@ -1,5 +1,6 @@
 //! The typed configuration; every default is the quickstart's.
 
+use pupil_core::plan::{Goal, Memory};
 use serde::{Deserialize, Serialize};
 
 use super::TransferConfig;
@@ -41,6 +42,8 @@ pub struct RunConfig {
     pub distill: DistillConfig,
     /// Stage 5.
     pub quantize: QuantizeConfig,
+    /// Stage 6.
+    pub pack: PackConfig,
 }
 
 /// Where images come from.
@@ -263,6 +266,45 @@ pub struct QuantizeConfig {
     pub max_drop: f64,
 }
 
+/// How the packed student uses the chip's memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemorySchedule {
+    /// One layer after the other: the fewest instructions.
+    #[default]
+    LayerByLayer,
+    /// The fewest instructions in an arena of `arena` bytes.
+    Within,
+    /// The smallest arena.
+    Smallest,
+}
+
+/// Stage 6: the packed student.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PackConfig {
+    /// How layers run.
+    pub schedule: MemorySchedule,
+    /// Bytes of the arena, where `schedule` is `within`.
+    pub arena: usize,
+    /// Whether the student may read a frame row by row, as a camera delivers it.
+    pub frame_by_rows: bool,
+}
+
+impl PackConfig {
+    /// What the planner is asked for.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            goal: match self.schedule {
+                MemorySchedule::LayerByLayer => Goal::LayerByLayer,
+                MemorySchedule::Within => Goal::Within(self.arena),
+                MemorySchedule::Smallest => Goal::Smallest,
+            },
+            frame_by_rows: self.frame_by_rows,
+        }
+    }
+}
+
 const WIDE: NetChoice = NetChoice {
     family: NetFamily::Tiny,
     width: 2.0,
@@ -322,6 +364,7 @@ impl Default for RunConfig {
             methods: MethodsConfig::default(),
             distill: DistillConfig::default(),
             quantize: QuantizeConfig::default(),
+            pack: PackConfig::default(),
         }
     }
 }

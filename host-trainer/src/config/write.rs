@@ -130,6 +130,14 @@ fn comment(path: &str) -> &'static str {
         "quantize.max_drop" => {
             "Most points of test accuracy that int8 may lose; more ends with exit code 1."
         }
+        "pack" => "Stage 6: the packed student.",
+        "pack.schedule" => {
+            "How layers run: \"layer-by-layer\" (fastest), \"within\" the bytes of the next key, or \"smallest\"."
+        }
+        "pack.arena" => "Bytes of RAM for the arena, where schedule is \"within\".",
+        "pack.frame_by_rows" => {
+            "Whether the student may read a frame row by row, as a camera delivers it."
+        }
         _ => "",
     };
     if !whole.is_empty() {

@@ -285,9 +285,9 @@ pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
             || vec![0i8; model.arena_len()],
             |arena, i| {
                 if let Ok(mut interpreter) = Interpreter::new(model, arena)
-                    && interpreter.load(&images.get(i)).is_ok()
+                    && let Ok(scores) = interpreter.classify(&images.get(i), &mut ())
                 {
-                    return interpreter.run(&mut ()).to_vec();
+                    return scores.to_vec();
                 }
                 // The images were cut to the model's input: not reached.
                 vec![-128; model.class_count()]

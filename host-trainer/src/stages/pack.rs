@@ -11,7 +11,7 @@ use crate::graph::int8;
 use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
 use pupil_core::model::Model;
-use pupil_core::plan::Plan;
+use pupil_core::plan::{Plan, schedule};
 
 /// Test accuracy of one net.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +89,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let graph = fold(&net_config, &net);
     let ranges = quantize::load(ctx)?;
     let bytes = int8::build(&graph, &ranges, &ctx.normalization, &ctx.data.classes)
+        .and_then(|plain| schedule(&plain, ctx.config.pack.memory()))
         .map_err(|e| StageError::Build(e.to_string()))?;
     let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
     ctx.dir

@@ -1,9 +1,11 @@
 //! Layers and networks to be run on a chip: packed, with inputs and the reference's answers.
 //!
 //! [`bench`] has the layers that other kernels have been counted on, [`networks`] whole networks,
-//! [`random`] layers of any shape, [`vectors`] layers from files.
+//! [`blocks`] random networks in every schedule, [`random`] layers of any shape, [`vectors`] layers
+//! from files.
 
 pub mod bench;
+pub mod blocks;
 pub mod networks;
 pub mod random;
 pub mod vectors;
@@ -66,8 +68,8 @@ impl Case {
                 let mut arena = vec![0; model.arena_len()];
                 let mut interpreter =
                     Interpreter::new(&model, &mut arena).map_err(|e| e.to_string())?;
-                interpreter.load(&self.input).map_err(|e| e.to_string())?;
-                Ok(bytes(interpreter.run(&mut ())))
+                let scores = interpreter.classify(&self.input, &mut ());
+                Ok(bytes(scores.map_err(|e| e.to_string())?))
             }
             Work::Layer(i) => {
                 let layer = layer(i)?;

@@ -19,13 +19,14 @@ pub fn other(b: &mut ModelBuilder, x: TensorId, affine: Affine) -> Result<Tensor
     b.lookup(x, &Fused { table, out: affine })
 }
 
-struct Net {
-    builder: ModelBuilder,
-    random: Random,
+/// A network that grows.
+pub(super) struct Net {
+    pub builder: ModelBuilder,
+    pub random: Random,
 }
 
 impl Net {
-    fn new(input: Shape, input_zero_point: i8, seed: u64) -> Self {
+    pub fn new(input: Shape, input_zero_point: i8, seed: u64) -> Self {
         let spec = InputSpec {
             shape: input,
             format: PixelFormat::Raw8,
@@ -79,6 +80,37 @@ impl Net {
         self.layer(Kind::Conv, x, out_ch, ((kernel, kernel), stride), out)
     }
 
+    /// An MBConv block with ReLU and 3x3 windows.
+    fn block(
+        &mut self,
+        x: TensorId,
+        expand: usize,
+        out_ch: usize,
+        stride: usize,
+        squeeze: usize,
+    ) -> Result<TensorId, BuildError> {
+        let input = self.builder.shape(x);
+        let width = input.c * expand;
+        let mut y = x;
+        if expand > 1 {
+            y = self.conv(y, width, (1, 1), -128)?;
+        }
+        y = self.layer(Kind::Depthwise, y, width, ((3, 3), stride), -128)?;
+        if squeeze > 0 {
+            let hidden = squeeze * input.c / 4;
+            let pooled = self.builder.mean(y, zero_point(-128))?;
+            let reduced = self.layer(Kind::Dense, pooled, hidden, ((1, 1), 1), -128)?;
+            let gate = self.layer(Kind::Dense, reduced, width, ((1, 1), 1), 0)?;
+            let out = zero_point(-128);
+            y = self.builder.mul(y, gate, out, (-128, 127))?;
+        }
+        y = self.conv(y, out_ch, (1, 1), 4)?;
+        if self.builder.shape(y) == input {
+            y = self.builder.add(x, y, zero_point(3), (-128, 127))?;
+        }
+        Ok(y)
+    }
+
     fn average(&mut self, x: TensorId) -> Result<TensorId, BuildError> {
         let shape = self.builder.shape(x);
         let pool = Pool {
@@ -90,7 +122,8 @@ impl Net {
         self.builder.average_pool(x, pool)
     }
 
-    fn finish(mut self, name: &str, last: TensorId) -> Result<Case, BuildError> {
+    /// The network with random input; this computer's kernels answer.
+    pub fn finish(mut self, name: &str, last: TensorId) -> Result<Case, BuildError> {
         let input = self.builder.shape(self.builder.input()).len();
         let labels = vec![""; self.builder.shape(last).len()];
         self.builder.set_labels(&labels);
@@ -144,6 +177,43 @@ fn mbconv(name: &str, squeeze: Option<usize>) -> Result<Case, BuildError> {
     net.finish(name, last)
 }
 
+/// Blocks of one shape: expansion, output channels, how many, stride of the first, channels of the
+/// squeeze by input channels (0: none).
+type Stage = (usize, usize, usize, usize, usize);
+
+/// MobileNetV2 with width 0.35; the stages at 6x6 and 3x3 have squeeze-and-excitation, the others,
+/// at high resolutions, have none.
+const STUDENT96: [Stage; 7] = [
+    (1, 8, 1, 1, 0),
+    (6, 8, 2, 2, 0),
+    (6, 16, 3, 2, 0),
+    (6, 24, 4, 2, 1),
+    (6, 32, 3, 1, 1),
+    (6, 56, 3, 2, 1),
+    (6, 112, 1, 1, 1),
+];
+
+/// A student for frames of 96 x 96 RGB pixels, layer by layer: about MobileNetV2-0.35.
+///
+/// # Errors
+/// A layer that can't be packed: a fault of this generator.
+pub fn student96() -> Result<Case, BuildError> {
+    let mut net = Net::new(Shape::new(96, 96, 3), -1, 960);
+    let x = net.builder.input();
+    let mut x = net.conv(x, 16, (3, 2), -128)?;
+    for (expand, out_ch, count, stride, squeeze) in STUDENT96 {
+        for i in 0..count {
+            let stride = if i == 0 { stride } else { 1 };
+            x = net.block(x, expand, out_ch, stride, squeeze)?;
+        }
+    }
+    let x = net.conv(x, 448, (1, 1), -128)?;
+    let x = net.builder.mean(x, zero_point(-128))?;
+    let x = net.layer(Kind::Dense, x, 10, ((1, 1), 1), 7)?;
+    let last = net.builder.softmax(x)?;
+    net.finish("student96", last)
+}
+
 /// The image classifier of MLPerf Tiny.
 fn resnet8() -> Result<Case, BuildError> {
     let mut net = Net::new(Shape::new(32, 32, 3), -128, 200);
@@ -179,4 +249,56 @@ fn dscnn() -> Result<Case, BuildError> {
     let x = net.layer(Kind::Dense, x, 12, ((1, 1), 1), 14)?;
     let last = net.builder.softmax(x)?;
     net.finish("kws_dscnn", last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pupil_core::model::Model;
+    use pupil_core::plan::{Goal, Memory, Plan, schedule};
+
+    fn smallest(packed: &[u8], frame_by_rows: bool) -> Vec<u8> {
+        let goal = Goal::Smallest;
+        let memory = Memory {
+            goal,
+            frame_by_rows,
+        };
+        schedule(packed, memory).unwrap()
+    }
+
+    #[test]
+    fn schedules_halve_the_memory_of_students_without_a_change_of_answers() {
+        let quickstart = include_bytes!("../../../firmware/model/quickstart.pupil");
+        let model = Model::parse(quickstart).unwrap();
+        let mut quick = Case {
+            name: "quickstart".into(),
+            macs: model.macs().into(),
+            work: Work::Whole,
+            input: Random::new(28).bytes(model.input().shape.len()),
+            second: vec![],
+            expected: vec![],
+            model: quickstart.to_vec(),
+        };
+        quick.expected = quick.on_host().unwrap();
+        for (case, rows, share) in [
+            (student96().unwrap(), false, 0.4),
+            (student96().unwrap(), true, 0.16),
+            (quick, false, 0.5),
+        ] {
+            let whole = Model::parse(&case.model).unwrap().arena_len();
+            let small = Case {
+                model: smallest(&case.model, rows),
+                ..case.clone()
+            };
+            let model = Model::parse(&small.model).unwrap();
+            assert!(
+                model.arena_len() as f64 <= share * whole as f64,
+                "{}: {} of {whole}\n{}",
+                case.name,
+                model.arena_len(),
+                Plan::of(&model)
+            );
+            assert!(small.on_host().unwrap() == case.expected, "{}", case.name);
+        }
+    }
 }

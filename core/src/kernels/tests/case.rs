@@ -256,5 +256,53 @@ impl Case {
             depthwise_in_place::<Every>(&f, &mut map, &mut scratch);
             assert_eq!(map, expected, "in place {form:?} {self:?}");
         }
+        for band in 1..5 {
+            self.compare_bands(&f, expected, x, band);
+        }
+    }
+    /// Bands of rows, each of them in place, as a stream runs them: by the portable kernel and by the
+    /// twin of the chip's.
+    fn compare_bands(&self, f: &Filter<'_>, expected: &[i8], x: &[i8], band: usize) {
+        let operator = Operator::Depthwise(*f);
+        if !operator.works_in_place(0) || f.input.c != f.output.c || f.output.w > f.input.w {
+            return;
+        }
+        let (window, in_row) = (f.window, f.input.w * f.input.c);
+        let out_row = f.output.w * f.output.c;
+        for y in (0..f.output.h).step_by(band) {
+            let n = band.min(f.output.h - y);
+            let first = (y * window.stride_h) as isize - window.pad_top as isize;
+            let last = first + ((n - 1) * window.stride_h + window.kernel_h) as isize;
+            let end = last.min(f.input.h as isize);
+            if end - first < n as isize {
+                continue;
+            }
+            // Rows above the image are made, rows below are not.
+            let mut map = vec![f.input_zero_point as i8; first.min(0).unsigned_abs() * in_row];
+            map.extend(&x[first.max(0) as usize * in_row..end as usize * in_row]);
+            let Operator::Depthwise(f) = operator.band((end - first) as usize, n, 0) else {
+                return;
+            };
+            let pairs = f.row_pairs().unwrap();
+            let layer = m4::depthwise::Layer {
+                input: f.input,
+                output: f.output,
+                window: f.window,
+                input_zero_point: f.input_zero_point,
+                form: pairs.form(),
+                params: pairs.words(),
+                table: f.out.lookup,
+                act: (f.out.min as i8, f.out.max as i8),
+            };
+            let expected = &expected[y * out_row..(y + n) * out_row];
+            let mut twin = map.clone();
+            let mut scratch = vec![0x5555_5555; scratch_len(&operator).div_ceil(4)];
+            let ran = layer.run::<Every>(&mut maps::Maps::InPlace(&mut twin), &mut scratch);
+            assert!(ran, "twin refuses {self:?}");
+            assert_eq!(&twin[..expected.len()], expected, "twin, row {y} {self:?}");
+            let mut scratch = vec![0x55; scratch_len(&operator)];
+            depthwise_in_place::<Every>(&f, &mut map, &mut scratch);
+            assert_eq!(&map[..expected.len()], expected, "row {y} {self:?}");
+        }
     }
 }

@@ -34,6 +34,16 @@ proptest! {
         case.compare(Some(multiplier), depthwise::<Every>);
     }
 
+    /// Whole maps, maps in place, and bands of rows in place.
+    #[test]
+    fn block_kernels_equal_the_reference(case in case(), kind in 0usize..3, act: bool) {
+        let (kernel, stride) = [(3, 1), (3, 2), (5, 1)][kind];
+        let (kernel, stride) = ((kernel, kernel), (stride, stride));
+        let case = Case { kernel, stride, same: true, shift: case.shift.min(-3), ..case };
+        let case = if act { case } else { Case { act: (-128, 127), ..case } };
+        case.compare(Some(1), depthwise::<Every>);
+    }
+
     #[test]
     fn pools_equal_the_reference(case in case()) {
         // A window smaller than its stride may see no pixel under SAME padding: not a pooling.

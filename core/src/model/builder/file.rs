@@ -9,7 +9,7 @@ use super::spec::{BuildError, TensorId};
 use crate::model::bytes::crc32;
 use crate::model::header::{CRC_START, HEADER_BYTES, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
 use crate::model::layer::{NONE, code, layout};
-use crate::model::{FORMAT_VERSION, MAX_LAYERS};
+use crate::model::{MAX_LAYERS, PLAIN_VERSION};
 use crate::plan::{Demand, Plan};
 use crate::quant::Affine;
 use crate::shape::{Shape, Window};
@@ -76,7 +76,7 @@ impl ModelBuilder {
 
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend(MAGIC);
-        header.extend(FORMAT_VERSION.to_le_bytes());
+        header.extend(PLAIN_VERSION.to_le_bytes());
         header.extend((HEADER_BYTES as u16).to_le_bytes());
         header.extend((file.len() as u32).to_le_bytes());
         header.extend([0; 4]);

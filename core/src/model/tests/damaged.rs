@@ -50,7 +50,7 @@ fn versions_are_named() {
     );
     assert_eq!(
         error.to_string(),
-        "packed model is format 9, this build reads up to 2"
+        "packed model is format 9, this build reads up to 3"
     );
     bytes[4] = 1;
     assert_eq!(

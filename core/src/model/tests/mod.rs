@@ -2,6 +2,7 @@
 
 mod damaged;
 mod hostile;
+mod streams;
 mod whole;
 
 use std::vec;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{DataSource, ImagesConfig, RunConfig};
+use crate::config::{DataSource, ImagesConfig, MemorySchedule, RunConfig};
 use crate::data::Augment;
 use crate::methods::MethodsConfig;
 use crate::methods::pretext::PretextTask;
@@ -142,6 +142,13 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         "quantize.clip",
         quantize.clip.to_string(),
         "is a share at either end: at least 0, below 0.5",
+    );
+    let pack = &config.pack;
+    need(
+        pack.schedule != MemorySchedule::Within || pack.arena > 0,
+        "pack.arena",
+        pack.arena.to_string(),
+        "must be at least 1 where pack.schedule is \"within\"",
     );
     problems
 }

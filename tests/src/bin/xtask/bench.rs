@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
 use pupil_firmware::protocol::Record;
-use pupil_tests::cases::{self, Case, bench, random};
+use pupil_tests::cases::{self, Case, bench, blocks, random};
 use pupil_tests::vectors::{self, Vectors};
 use serde_json::{Value, json};
 
 use super::boards::{Machine, machine};
 use super::command::{capture, command, out, target_dir};
 use super::peers::{PEERS, Peer};
+use super::plan;
 use super::toolchain::{Toolchain, setup};
 
 /// Seconds after which QEMU is stopped.
@@ -25,6 +26,8 @@ const BATCH: u64 = 500;
 pub struct Answer {
     /// Instructions.
     pub instructions: u64,
+    /// Instructions of the longest step.
+    pub longest: u64,
     /// Wrong bytes.
     pub wrong: usize,
 }
@@ -36,11 +39,13 @@ pub struct Answer {
 /// Unknown arguments, or a set-up that fails.
 pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     let (mut board, mut json, mut fuzz) = (machine("mps2-an386")?, false, None);
+    let mut plan_only = false;
     let mut folders = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
             "--json" => json = true,
+            "--plan" => plan_only = true,
             "--fuzz" => {
                 let count = words.next().and_then(|n| n.parse::<u64>().ok());
                 fuzz = Some(count.ok_or_else(|| anyhow!("--fuzz needs a number of layers"))?);
@@ -69,30 +74,48 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
         return vectors(&program, board, &folders);
     }
     if let Some(count) = fuzz {
-        let (right, first) = self::fuzz(&program, board, count)?;
-        out!(
-            "{right} of {count} random layers identical to the reference on {}",
-            board.name
-        );
-        if let Some(first) = &first {
-            out!("FIRST DIFFERENCE: {first}");
+        let mut same = true;
+        for (what, series, count) in [
+            ("layers", random::case as Series, count),
+            (
+                "networks in random schedules",
+                blocks::case,
+                count.div_ceil(10),
+            ),
+        ] {
+            let (right, first) = self::fuzz(&program, board, series, count)?;
+            out!(
+                "{right} of {count} random {what} identical to the reference on {}",
+                board.name
+            );
+            if let Some(first) = first {
+                out!("FIRST DIFFERENCE: {first}");
+                same = false;
+            }
         }
-        return Ok(first.is_none());
+        return Ok(same);
     }
-    let cases = bench::all()?;
-    let answers = run(&program, board, &cases)?;
+    let cases = if plan_only { vec![] } else { bench::all()? };
+    let rows = plan::rows()?;
+    let mut all = cases.clone();
+    all.extend(rows.iter().map(|r| r.case.clone()));
+    let all = run(&program, board, &all)?;
+    let (answers, planned) = all.split_at(cases.len());
     if json {
-        let list: Vec<Value> = cases
-            .iter()
-            .zip(&answers)
-            .map(|(c, a)| as_json(c, *a))
-            .collect();
+        let kernels = cases.iter().zip(answers).map(|(c, a)| as_json(c, *a));
+        let plans = rows.iter().enumerate().map(|(i, r)| r.as_json(planned, i));
+        let list: Vec<Value> = kernels.chain(plans).collect();
         out!("{}", serde_json::to_string_pretty(&list)?);
     } else {
-        print(board, &cases, &answers);
+        if !plan_only {
+            print(board, &cases, answers);
+        }
+        plan::print(&rows, planned);
     }
     let missed = |(c, a): (&Case, &Answer)| verdict(c, *a) == "missed" || a.wrong > 0;
-    Ok(!cases.iter().zip(&answers).any(missed))
+    let mut plans = rows.iter().enumerate();
+    let too_much = plans.any(|(i, r)| r.verdict(planned, i) == "missed" || planned[i].wrong > 0);
+    Ok(!cases.iter().zip(answers).any(missed) && !too_much)
 }
 
 /// The program that runs cases.
@@ -141,9 +164,11 @@ pub fn run(program: &Path, board: Machine, cases: &[Case]) -> anyhow::Result<Vec
             Some(Record::Case {
                 index,
                 ticks,
+                longest,
                 wrong,
             }) if index == answers.len() => answers.push(Answer {
                 instructions: board.instructions(ticks),
+                longest: board.instructions(longest),
                 wrong,
             }),
             Some(Record::End { .. }) => ended = true,
@@ -158,15 +183,23 @@ pub fn run(program: &Path, board: Machine, cases: &[Case]) -> anyhow::Result<Vec
     Ok(answers)
 }
 
-/// Random layers on a machine: how many have no wrong byte, and the first that has one.
+/// A series of random cases.
+pub type Series = fn(u64) -> Result<Case, pupil_core::model::BuildError>;
+
+/// Random cases on a machine: how many have no wrong byte, and the first that has one.
 ///
 /// # Errors
 /// As [`run`].
-pub fn fuzz(program: &Path, board: Machine, count: u64) -> anyhow::Result<(usize, Option<String>)> {
+pub fn fuzz(
+    program: &Path,
+    board: Machine,
+    series: Series,
+    count: u64,
+) -> anyhow::Result<(usize, Option<String>)> {
     let (mut right, mut first) = (0, None);
     for start in (0..count).step_by(BATCH as usize) {
         let cases = (start..(start + BATCH).min(count))
-            .map(random::case)
+            .map(series)
             .collect::<Result<Vec<_>, _>>()?;
         let answers = run(program, board, &cases)?;
         for (case, answer) in cases.iter().zip(answers) {

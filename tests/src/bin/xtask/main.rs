@@ -6,6 +6,7 @@ mod command;
 mod elf;
 mod gpu;
 mod peers;
+mod plan;
 mod qemu;
 mod size;
 mod steps;
@@ -27,7 +28,9 @@ cargo qemu [BOARD|all]     builds the firmware and classifies real images in QEM
     --json                 one JSON object a board
 cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside the peers'
     --json                 a list of objects
-    --fuzz N               N random layers instead, device against reference
+    --fuzz N               N random layers and N/10 random networks in random schedules instead,
+                           device against reference
+    --plan                 memory and instructions of schedules only
 cargo xtask bench train    training speed of three nets, samples a second
     --pytorch              beside PyTorch, from PyPI into a private environment
     --threads N --pairs N --net A|H|G --json

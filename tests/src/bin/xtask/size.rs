@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use pupil_core::model::{Channel, Conv, InputSpec, Model, ModelBuilder, PixelFormat};
+use pupil_core::plan::{Goal, Memory, Plan, Way, schedule};
 use pupil_core::quant::{Affine, Multiplier};
 use pupil_core::shape::Shape;
 use serde_json::json;
@@ -23,7 +24,7 @@ const BOUND: u64 = 11_250;
 
 /// Operators and the parts of their symbols' names: crate paths as the compiler mangles them, and
 /// labels of assembly. The first that fits counts.
-const GROUPS: [(&str, &[&str]); 10] = [
+const GROUPS: [(&str, &[&str]); 11] = [
     (
         "depthwise",
         &["7kernels9depthwise", "2m49depthwise", "pupil_m4_dw"],
@@ -39,6 +40,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("mul", &["14squeeze_excite", "pupil_m4_mul"]),
     ("lookup", &["6lookup", "pupil_m4_lookup"]),
     ("softmax", &["7softmax", "11fixed_point"]),
+    ("streams", &["11interpreter5bands"]),
     (
         "shared",
         &[
@@ -130,7 +132,14 @@ pub fn check() -> anyhow::Result<()> {
     let small = folder.join("dense.pupil");
     std::fs::write(&small, dense_student()?)?;
     let quickstart = root().join("firmware/model/quickstart.pupil");
-    let built = [&quickstart, &small].map(|student| {
+    let streamed = folder.join("streams.pupil");
+    let memory = Memory {
+        goal: Goal::Smallest,
+        frame_by_rows: true,
+    };
+    let smallest = schedule(&std::fs::read(&quickstart)?, memory)?;
+    std::fs::write(&streamed, smallest)?;
+    let built = [&quickstart, &small, &streamed].map(|student| {
         let bytes = std::fs::read(student)?;
         let symbols = firmware(&toolchain, board, student)?;
         anyhow::Ok((used(&Model::parse(&bytes)?), measure(&symbols), symbols))
@@ -191,7 +200,9 @@ fn used(model: &Model<'_>) -> Vec<&'static str> {
         "average pool" | "max pool" => "pools",
         name => GROUPS.iter().find(|g| g.0 == name).map_or("", |g| g.0),
     };
-    model.layers().map(|l| group(l.operator.name())).collect()
+    let streams = Plan::of(model).runs.iter().any(|r| r.way != Way::Alone);
+    let layers = model.layers().map(|l| group(l.operator.name()));
+    layers.chain(streams.then_some("streams")).collect()
 }
 
 /// A student of one dense layer.

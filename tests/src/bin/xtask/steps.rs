@@ -5,6 +5,8 @@ use std::io::{IsTerminal as _, stderr};
 use std::process::Command;
 use std::time::Instant;
 
+use pupil_tests::cases::{blocks, random};
+
 use super::boards::{all as all_boards, machine, targets};
 use super::command::{capture, command, out, target_dir};
 use super::{bench, qemu, size, toolchain};
@@ -290,15 +292,16 @@ fn boards() -> anyhow::Result<Report> {
             }
         }
     }
-    for (name, layers) in RANDOM_LAYERS {
+    for (name, series, count) in RANDOM_CASES {
         let board = machine(name)?;
-        let fuzz = bench::build(&toolchain, board).and_then(|p| bench::fuzz(&p, board, layers));
+        let fuzz =
+            bench::build(&toolchain, board).and_then(|p| bench::fuzz(&p, board, series, count));
         match fuzz {
             Ok((right, first)) => {
                 report.counts.passed += right;
-                report.counts.failed += layers as usize - right;
+                report.counts.failed += count as usize - right;
                 if let Some(first) = first {
-                    report.text += &format!("{name}: first difference in layer {first}\n");
+                    report.text += &format!("{name}: first difference in case {first}\n");
                 }
             }
             Err(error) => {
@@ -310,8 +313,13 @@ fn boards() -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Random layers that each machine runs.
-const RANDOM_LAYERS: [(&str, u64); 2] = [("mps2-an386", 1000), ("mps2-an500", 500)];
+/// Random layers, and random networks in random schedules, that each machine runs.
+const RANDOM_CASES: [(&str, bench::Series, u64); 4] = [
+    ("mps2-an386", random::case, 1000),
+    ("mps2-an386", blocks::case, 200),
+    ("mps2-an500", random::case, 500),
+    ("mps2-an500", blocks::case, 100),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,145 @@
+//! Records of streams: layers that run together, a few rows at a time. Decoded on access; see
+//! `FORMAT.md`.
+
+use super::bytes::{part, u8_at, u16_at, u32_at};
+use super::header::{LAYER_BYTES, Model};
+use super::layer::NONE;
+
+/// Bytes of a stream's head and of each of its links.
+pub(crate) const STREAM_BYTES: usize = 8;
+/// Bytes of a link.
+pub(crate) const LINK_BYTES: usize = 12;
+/// Values of the byte that says whose place a link's output takes: none's, its first input's, its
+/// second one's.
+pub(crate) const PLACES: [u8; 3] = [0, 1, 2];
+
+/// A stream: the layers `at..end`, and layers before them that are computed again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamRecord<'a> {
+    /// First layer that runs here for the first time; the stream runs in its place.
+    pub at: usize,
+    /// One past the last layer.
+    pub end: usize,
+    /// Rows of the frame that are kept; 0 where the frame lies whole in the arena, or is not read.
+    pub frame_rows: usize,
+    links: &'a [u8],
+    /// Offset of the next record.
+    pub next: usize,
+}
+
+/// A layer in a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkRecord {
+    /// Which layer.
+    pub layer: usize,
+    /// Most rows that it makes at a time.
+    pub band: usize,
+    /// Rows of its output that are kept; 0 for a whole output, and where it has no place of its own.
+    pub capacity: usize,
+    /// Whose place the output takes: see [`PLACES`].
+    pub replaces: u8,
+    /// Of no use yet.
+    pub reserved: u8,
+    /// First byte of the rows that are kept, or of a mean's sums.
+    pub offset: usize,
+}
+
+impl StreamRecord<'_> {
+    /// The links in order.
+    pub fn links(&self) -> impl Iterator<Item = LinkRecord> + '_ {
+        self.links.chunks_exact(LINK_BYTES).map(|bytes| LinkRecord {
+            layer: usize::from(u16_at(bytes, 0)),
+            band: usize::from(u16_at(bytes, 2)),
+            capacity: usize::from(u16_at(bytes, 4)),
+            replaces: u8_at(bytes, 6),
+            reserved: u8_at(bytes, 7),
+            offset: u32_at(bytes, 8) as usize,
+        })
+    }
+
+    /// Whether `layer` runs here for the first time.
+    pub fn has(&self, layer: usize) -> bool {
+        (self.at..self.end).contains(&layer)
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Bytes of all stream records, whose first lies behind the layer records.
+    pub(crate) fn streams_len(&self) -> usize {
+        4 * usize::from(u16_at(self.bytes, 22))
+    }
+
+    /// The record at byte `at` of the streams; none at their end or where it is cut off.
+    pub(crate) fn stream_at(&self, at: usize) -> Option<StreamRecord<'a>> {
+        if at >= self.streams_len() {
+            return None;
+        }
+        let begin = (u32_at(self.bytes, 32) as usize)
+            .checked_add(self.layer_count().checked_mul(LAYER_BYTES)?)?;
+        let all = part(self.bytes, begin, self.streams_len())?;
+        let head = part(all, at, STREAM_BYTES)?;
+        let field = |i| usize::from(u16_at(head, i));
+        let len = LINK_BYTES * field(4);
+        Some(StreamRecord {
+            at: field(0),
+            end: field(2),
+            frame_rows: field(6),
+            links: part(all, at + STREAM_BYTES, len)?,
+            next: at + STREAM_BYTES + len,
+        })
+    }
+
+    /// The streams in order.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = StreamRecord<'a>> + use<'a> {
+        let (model, mut at) = (*self, 0);
+        core::iter::from_fn(move || {
+            let stream = model.stream_at(at)?;
+            at = stream.next;
+            Some(stream)
+        })
+    }
+
+    /// The stream in which `layer` runs for the first time.
+    pub(crate) fn stream_of(&self, layer: usize) -> Option<StreamRecord<'a>> {
+        self.streams().find(|s| s.has(layer))
+    }
+
+    /// Whether the model reads its frame a few rows at a time: see
+    /// [`Interpreter::feed`](crate::interpreter::Interpreter::feed).
+    pub fn reads_rows(&self) -> bool {
+        self.stream_at(0).is_some_and(|s| s.frame_rows > 0)
+    }
+
+    /// Whether only a few rows of a tensor exist at a time.
+    pub fn is_streamed(&self, tensor: usize) -> bool {
+        match tensor.checked_sub(1) {
+            None => self.reads_rows(),
+            Some(layer) => self.stream_of(layer).is_some_and(|s| s.end != tensor),
+        }
+    }
+}
+
+/// Fields of a layer record that say which rows a layer reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads {
+    /// Operator code.
+    pub code: u8,
+    /// Input tensors.
+    pub inputs: [Option<usize>; 2],
+    /// Kernel height, stride down, rows above the image.
+    pub window: [u8; 3],
+}
+
+/// What `layer` reads, without a look at its weights.
+pub(crate) fn record_of(model: &Model<'_>, layer: usize) -> Reads {
+    let record = model.record(layer).unwrap_or(&[]);
+    let second = Some(u16_at(record, 4)).filter(|b| *b != NONE);
+    Reads {
+        code: u8_at(record, 0),
+        inputs: [
+            Some(usize::from(u16_at(record, 2))),
+            second.map(usize::from),
+        ],
+        window: [6, 8, 10].map(|at| u8_at(record, at)),
+    }
+}
