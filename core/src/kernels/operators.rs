@@ -89,10 +89,6 @@ impl OperatorSet {
     pub const LOOKUP: Self = Self(1 << 23);
     /// Softmax.
     pub const SOFTMAX: Self = Self(1 << 24);
-    /// Layers that run together, a few rows at a time.
-    pub const STREAM: Self = Self(1 << 25);
-    /// Means over such rows.
-    pub const STREAM_MEAN: Self = Self(1 << 26);
 
     /// Convolution in the pair layout, any other window, over other pixels.
     pub const CONV_ODD: Self = Self(1 << 25);
@@ -131,6 +127,10 @@ impl OperatorSet {
     pub const MUL_CLAMP: Self = Self(1 << 41);
     /// Mean of fewer than 16 channels, or of channels that are not in fours.
     pub const MEAN_ODD: Self = Self(1 << 42);
+    /// Layers that run together, a few rows at a time.
+    pub const STREAM: Self = Self(1 << 43);
+    /// Means over such rows.
+    pub const STREAM_MEAN: Self = Self(1 << 44);
 
     /// Depthwise convolution in row pairs.
     pub const DEPTHWISE_PAIRS: Self = Self(0x7f << 4);

@@ -297,7 +297,7 @@ impl Case {
             let expected = &expected[y * out_row..(y + n) * out_row];
             let mut twin = map.clone();
             let mut scratch = vec![0x5555_5555; scratch_len(&operator).div_ceil(4)];
-            let ran = layer.run::<Every>(&mut maps::Maps::InPlace(&mut twin), &mut scratch);
+            let ran = layer.run(&mut maps::Maps::in_place(&mut twin), &mut scratch);
             assert!(ran, "twin refuses {self:?}");
             assert_eq!(&twin[..expected.len()], expected, "twin, row {y} {self:?}");
             let mut scratch = vec![0x55; scratch_len(&operator)];
