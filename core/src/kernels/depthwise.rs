@@ -1,6 +1,7 @@
 //! Depthwise convolution: each output channel reads one input channel.
 
 use super::m4::depthwise::scratch_words;
+#[cfg(not(arm_dsp))]
 use super::maps::Maps;
 use super::operators::{OperatorSet, Operators};
 use super::row_pairs::Form;
@@ -34,7 +35,7 @@ pub fn depthwise<O: Operators>(
     f: &Filter<'_>,
     input: &[i8],
     output: &mut [i8],
-    scratch: &mut [i8],
+    #[cfg_attr(arm_dsp, allow(unused_variables))] scratch: &mut [i8],
 ) {
     let fits = input.len() >= f.input.len() && output.len() >= f.output.len();
     if !fits || f.input.c == 0 || f.output.c < f.input.c {
@@ -43,7 +44,7 @@ pub fn depthwise<O: Operators>(
     match f.layout {
         #[cfg(not(arm_dsp))]
         Layout::RowPairs(_) => row_pairs::<O>(f, &mut Maps::apart(input, output), scratch),
-        _ if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => natural(f, input, output),
+        Layout::Natural if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => natural(f, input, output),
         _ => {}
     }
 }

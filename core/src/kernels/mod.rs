@@ -317,7 +317,7 @@ pub fn run_linked<O: Operators>(
             add::add_linked::<O>(p, input, second, output);
         }
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
-            squeeze_excite::mul_linked::<O>(p, input, second, output, scratch);
+            squeeze_excite::mul_linked::<O>(p, input, second, output);
         }
         Operator::Lookup(table) if has(Set::LOOKUP) => lookup(table, input, output),
         Operator::Softmax(p) if has(Set::SOFTMAX) => softmax(p, input, output),
@@ -366,7 +366,7 @@ pub fn run_in_place_linked<O: Operators>(
             add::add_in_place_linked::<O>(p, replaced, map, other);
         }
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
-            squeeze_excite::mul_in_place_linked::<O>(p, map, other, scratch);
+            squeeze_excite::mul_in_place_linked::<O>(p, map, other);
         }
         #[cfg(not(arm_dsp))]
         Operator::Depthwise(f) if has(Set::DEPTHWISE) => {

@@ -55,19 +55,13 @@ impl MulParams {
     }
 }
 
-/// `output[h, w, c] = map[h, w, c] * gate[c]`. Scratch: see [`super::scratch_len`].
-pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8], scratch: &mut [i8]) {
-    mul_linked::<Every>(p, map, gate, output, scratch);
+/// `output[h, w, c] = map[h, w, c] * gate[c]`, value by value.
+pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
+    mul_linked::<Every>(p, map, gate, output);
 }
 
 /// [`mul`] in a program that links the operators `O` only.
-pub(super) fn mul_linked<O: Operators>(
-    p: &MulParams,
-    map: &[i8],
-    gate: &[i8],
-    output: &mut [i8],
-    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
-) {
+pub(super) fn mul_linked<O: Operators>(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }
@@ -82,17 +76,12 @@ pub(super) fn mul_linked<O: Operators>(
 }
 
 /// `map[h, w, c] *= gate[c]`.
-pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8], scratch: &mut [i8]) {
-    mul_in_place_linked::<Every>(p, map, gate, scratch);
+pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8]) {
+    mul_in_place_linked::<Every>(p, map, gate);
 }
 
 /// [`mul_in_place`] in a program that links the operators `O` only.
-pub(super) fn mul_in_place_linked<O: Operators>(
-    p: &MulParams,
-    map: &mut [i8],
-    gate: &[i8],
-    #[cfg_attr(not(arm_dsp), allow(unused_variables))] scratch: &mut [i8],
-) {
+pub(super) fn mul_in_place_linked<O: Operators>(p: &MulParams, map: &mut [i8], gate: &[i8]) {
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
         return;
     }

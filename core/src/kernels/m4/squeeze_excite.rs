@@ -172,6 +172,7 @@ pub fn mul_places<O: Operators>(p: &MulParams, places: &mut Places<'_>) -> bool 
 mod ops {
     use super::{Form, Maps};
 
+    #[allow(clippy::extra_unused_type_parameters)] // as the chip's
     pub fn rows<O>(form: &Form, maps: &mut Maps<'_>, len: usize, gates: &[u32]) -> usize {
         let gates = gates.as_chunks::<2>().0.iter().cycle();
         for (i, gates) in (0..len).step_by(4).zip(gates) {

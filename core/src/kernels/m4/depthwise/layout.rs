@@ -11,7 +11,7 @@ pub(super) const SLACK: usize = 8;
 
 // Where two pair rows move back one after the other, the first finds its place in what the other
 // does not read: places of one row are whole pitches apart.
-const _: () = assert!(32 * (SLACK + 1) % Kernel::K5S1 { fast: false }.pitch() == 0);
+const _: () = assert!((32 * (SLACK + 1)).is_multiple_of(Kernel::K5S1 { fast: false }.pitch()));
 
 /// What a block kernel reads, beside what `row_pairs.rs` says of its words.
 impl Kernel {
