@@ -31,24 +31,32 @@ pub fn is_candidate(operator: &Operator<'_>) -> bool {
 }
 
 /// Runs an operator that has a kernel here; false for others. Nothing is computed where a map or the
-/// scratch memory is shorter than the operator says, they or the weights do not begin at a multiple
-/// of 4, or the kernel is not linked.
+/// scratch memory is shorter than the operator says, scratch memory, weights or an input whose
+/// pixels are whole words do not begin at a multiple of 4, or the kernel is not linked.
+///
+/// Other inputs may begin anywhere: bands of a stream do, and so do their pixels.
 #[inline(never)]
 pub fn run<O: Operators>(operator: &Operator<'_>, places: &mut Places<'_>) -> bool {
-    let (needs, gives, weights) = match operator {
+    let (needs, gives, weights, ch) = match operator {
         Operator::Conv(f) | Operator::Depthwise(f) | Operator::Dense(f) => {
             if f.layout == Layout::Natural {
                 return false;
             }
-            (f.input.len(), f.output.len(), f.weights.as_ptr().addr())
+            let weights = f.weights.as_ptr().addr();
+            (f.input.len(), f.output.len(), weights, f.input.c)
         }
-        Operator::Add(p) if p.table.is_some() => (0, 0, 0),
-        Operator::Mul(_) => (0, 0, 0),
+        Operator::Add(p) if p.table.is_some() => (0, 0, 0, 0),
+        Operator::Mul(p) => (0, 0, 0, p.ch),
         _ => return false,
     };
     let ([input_len, output_len], scratch) = (places.maps.lens(), &places.scratch);
     let (input, _) = places.maps.places();
-    let aligned = weights | input.addr() | scratch.as_ptr().addr();
+    let words = if ch.is_multiple_of(4) {
+        input.addr()
+    } else {
+        0
+    };
+    let aligned = weights | words | scratch.as_ptr().addr();
     let fits = input_len >= needs && output_len >= gives && scratch.len() >= scratch_len(operator);
     // Operators without scratch memory take any address.
     if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
