@@ -22,6 +22,9 @@ const MUST: u64 = 9 * 1024;
 /// What they take: growth is noticed.
 const BOUND: u64 = 11_250;
 
+/// What running layers by rows takes beside them: turns, moves, sums that are kept between bands.
+const STREAMS_BOUND: u64 = 2_450;
+
 /// Operators and the parts of their symbols' names: crate paths as the compiler mangles them, and
 /// labels of assembly. The first that fits counts.
 const GROUPS: [(&str, &[&str]); 11] = [
@@ -188,9 +191,13 @@ pub fn check() -> anyhow::Result<()> {
             ensure!(!label(name), "{name} is linked, and no layer needs it");
         }
         let all: u64 = bytes.iter().sum();
+        let bound = match used.contains(&"streams") {
+            true => BOUND + STREAMS_BOUND,
+            false => BOUND,
+        };
         ensure!(
-            all <= BOUND,
-            "kernels take {all} bytes, more than {BOUND}: see docs/kernels.md"
+            all <= bound,
+            "kernels take {all} bytes, more than {bound}: see docs/kernels.md"
         );
     }
     Ok(())
