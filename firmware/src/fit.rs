@@ -209,8 +209,8 @@ mod tests {
         .to_string();
         assert_eq!(
             text,
-            "needs 30.8 KB of RAM, microbit has 16.0 KB (14.8 KB over)\n  \
-             where: arena 28224 + statics 256 + stack 3072 bytes\n  \
+            "needs 31.8 KB of RAM, microbit has 16.0 KB (15.8 KB over)\n  \
+             where: arena 28224 + statics 256 + stack 4096 bytes\n  \
              do:    lower distill.net.width or distill.net.expand_ratio in run.toml and run it again\n         \
              or set schedule = \"smallest\" under [pack], or choose a board with more RAM"
         );
