@@ -156,7 +156,7 @@ fn damaged_students_are_told_apart() {
     std::fs::write(&file, &newer).unwrap();
     refused(
         &inspect,
-        &["packed model is format 9, this build reads up to 2", "do:"],
+        &["packed model is format 9, this build reads up to 3", "do:"],
     );
     std::fs::write(&file, b"\x89PNG....").unwrap();
     refused(&inspect, &["not a packed model", "do:"]);

@@ -5,7 +5,7 @@ use crate::kernels::mean;
 use crate::kernels::{OperatorSet, Operators};
 use crate::model::{Layer, Operator};
 use crate::observer::Observer;
-use crate::stream::{FRAME, Link, Stream};
+use crate::stream::{FRAME, Link};
 use core::ops::Range;
 
 impl<O: Operators> Interpreter<'_, '_, O> {
@@ -15,10 +15,10 @@ impl<O: Operators> Interpreter<'_, '_, O> {
         let Some(record) = record.filter(|r| r.at == self.next) else {
             return;
         };
-        let Some(stream) = Stream::new(&self.model, &record) else {
+        if self.stream.begin(&self.model, &record).is_none() {
             return;
-        };
-        (self.stream, self.end) = (stream, record.end);
+        }
+        self.end = record.end;
         (self.cursor, self.streaming) = (record.next, true);
         let layer = |link: &Link| self.model.layer(usize::from(link.layer));
         for k in 0..self.stream.links().len() {

@@ -102,20 +102,22 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A stream at its beginning; none where it has more than [`MAX_LINKS`] links.
-    pub fn new(model: &Model<'_>, record: &StreamRecord<'_>) -> Option<Self> {
-        let mut stream = Self::default();
+    /// Becomes a stream at its beginning; none where it has more than [`MAX_LINKS`] links. In place:
+    /// a chip's stack holds one of these half kilobytes, not three.
+    #[inline(never)]
+    pub fn begin(&mut self, model: &Model<'_>, record: &StreamRecord<'_>) -> Option<()> {
+        self.len = 0;
         if record.frame_rows > 0 {
-            stream.add_frame(model, record.frame_rows)?;
+            self.add_frame(model, record.frame_rows)?;
         }
         for link in record.links() {
-            stream.add(LinkShape::of(model, link.layer), &link)?;
+            self.add(LinkShape::of(model, link.layer), &link)?;
         }
         // The last layer's output is whole; a mean keeps its sums elsewhere.
-        let (last, _) = stream.links.get_mut(..stream.len)?.split_last_mut()?;
-        stream.sums = last.at;
+        let (last, _) = self.links.get_mut(..self.len)?.split_last_mut()?;
+        self.sums = last.at;
         last.at = model.tensor(record.end).offset as u32;
-        Some(stream)
+        Some(())
     }
 
     /// The camera, whose rows are read as they come.

@@ -58,8 +58,10 @@ pub(super) fn records(model: &Model<'_>) -> Result<(), ModelError> {
 
 /// Layers and buffers, and that every tensor is where its readers look for it.
 pub(super) fn layers(model: &Model<'_>) -> Result<(), ModelError> {
+    let mut walk = Stream::default();
     for stream in model.streams() {
-        let walk = Stream::new(model, &stream).ok_or(fault(&stream, StreamFault::Record))?;
+        let begun = walk.begin(model, &stream);
+        begun.ok_or(fault(&stream, StreamFault::Record))?;
         let frame = usize::from(stream.frame_rows > 0);
         let last = walk.links().len() - 1;
         for (i, link) in stream.links().enumerate() {
@@ -218,12 +220,13 @@ fn reads(model: &Model<'_>, stream: &StreamRecord<'_>, t: usize) -> bool {
 
 /// Walks all streams to their ends: every row finds room, and none is lost that is still needed.
 pub(super) fn turns(model: &Model<'_>) -> Result<(), ModelError> {
-    let mut left = MAX_TURNS;
+    let (mut left, mut walked) = (MAX_TURNS, Stream::default());
     for stream in model.streams() {
         let output = model.tensor(stream.end);
         let mut walk = |over: Option<usize>| {
-            let walk = Stream::new(model, &stream).ok_or(StreamFault::Record)?;
-            self::walk(model, walk, over, &mut left)
+            let begun = walked.begin(model, &stream);
+            begun.ok_or(StreamFault::Record)?;
+            self::walk(model, &mut walked, over, &mut left)
         };
         walk(None).map_err(|what| fault(&stream, what))?;
         for t in (0..=stream.at).filter(|t| !model.is_streamed(*t)) {
@@ -239,7 +242,7 @@ pub(super) fn turns(model: &Model<'_>) -> Result<(), ModelError> {
 /// Walks a stream whose output may lie `over` a tensor that it reads.
 fn walk(
     model: &Model<'_>,
-    mut stream: Stream,
+    stream: &mut Stream,
     over: Option<usize>,
     left: &mut usize,
 ) -> Result<(), StreamFault> {
@@ -263,11 +266,11 @@ fn walk(
         if link.capacity > 0 && placed > i32::from(link.capacity) {
             return Err(StreamFault::Buffer);
         }
-        let direct = direct(model, &stream, k, over);
+        let direct = direct(model, stream, k, over);
         stream.made(k, n);
         if let Some(t) = over.filter(|_| k == last) {
             let written = stream.address(k, i32::from(stream.link(k).made));
-            if !direct || written > unread(model, &stream, t) {
+            if !direct || written > unread(model, stream, t) {
                 return Err(StreamFault::Rows);
             }
         }
