@@ -79,7 +79,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
         ctx,
         Stage::Distill,
         "labels-only",
-        &net_config,
+        (&net_config, None),
         &config.labels_only,
         &config.labels_only_augment,
     )?;

@@ -1,13 +1,16 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
 use super::beginning;
-use super::context::{Context, StageError, Trained, Training, thousands, training_work};
+use super::context::{Context, StageError, Start, Trained, Training, thousands, training_work};
 use crate::data::{Augment, Dataset};
 use crate::methods::Supervised;
 use crate::methods::pretext::HeadOnly;
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::run_dir::Stage;
 use crate::train::{FitConfig, accuracy};
+
+/// The net's name in the folder of the stage.
+const NAME: &str = "teacher";
 
 /// Work of the whole stage.
 pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
@@ -42,37 +45,39 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         ),
     );
     let from = beginning::net(ctx, &net)?;
-    let start = ctx.start(Stage::Teacher, "teacher")?;
-    let setup = Supervised::new(
-        &ctx.data.labeled,
-        ctx.classes(),
-        (config.augment, ctx.normalization),
-        &config.fit,
-        (ctx.seed("teacher"), start.step()),
-        &ctx.device(),
-    );
-    let (mut objective, work) = (setup, step_work(ctx.config, &net));
     let (_, trained) = if ctx.config.transfer.head_only {
-        let training = Training {
-            net: HeadOnly {
-                net: from.unwrap_or_else(|| ctx.new_net(&net, "teacher")),
-            },
-            config: &net,
-            fit: &config.fit,
-            work_per_image: work,
-            validate: &|net| accuracy(net, &ctx.data.validation, &ctx.normalization),
-            part: |whole| whole.net,
-        };
-        ctx.train_part(Stage::Teacher, start, training, &mut objective)?
+        head_only(ctx, &net, from)?
     } else {
-        let (net, fit) = ((&net, from), &config.fit);
-        ctx.train(Stage::Teacher, start, net, fit, work, &mut objective)?
+        let (fit, augment) = (&config.fit, &config.augment);
+        supervised(ctx, Stage::Teacher, NAME, (&net, from), fit, augment)?
     };
     ctx.dir.finish(Stage::Teacher, &trained)?;
     Ok(trained)
 }
 
-/// Trains a net on the labeled images alone.
+/// Trains the classifier alone; the trunk is the one that it begins with.
+fn head_only(
+    ctx: &Context<'_>,
+    net: &EfficientNetConfig,
+    from: Option<EfficientNet>,
+) -> Result<(EfficientNet, Trained), StageError> {
+    let config = &ctx.config.teacher;
+    let start = ctx.start(Stage::Teacher, NAME)?;
+    let mut objective = objective(ctx, NAME, &start, &config.fit, &config.augment);
+    let training = Training {
+        net: HeadOnly {
+            net: from.unwrap_or_else(|| ctx.new_net(net, NAME)),
+        },
+        config: net,
+        fit: &config.fit,
+        work_per_image: step_work(ctx.config, net),
+        validate: &|net| accuracy(net, &ctx.data.validation, &ctx.normalization),
+        part: |whole| whole.net,
+    };
+    ctx.train_part(Stage::Teacher, start, training, &mut objective)
+}
+
+/// Trains a new net, or goes on with one, on the labeled images alone.
 ///
 /// # Errors
 /// See [`StageError`].
@@ -80,26 +85,29 @@ pub fn supervised(
     ctx: &Context<'_>,
     stage: Stage,
     name: &'static str,
-    net: &EfficientNetConfig,
+    (net, from): (&EfficientNetConfig, Option<EfficientNet>),
     fit: &FitConfig,
     augment: &Augment,
 ) -> Result<(EfficientNet, Trained), StageError> {
     let start = ctx.start(stage, name)?;
-    let mut objective = Supervised::new(
+    let mut objective = objective(ctx, name, &start, fit, augment);
+    let work = training_work(net);
+    ctx.train(stage, start, (net, from), fit, work, &mut objective)
+}
+
+fn objective<'a>(
+    ctx: &Context<'a>,
+    name: &str,
+    start: &Start,
+    fit: &'a FitConfig,
+    augment: &Augment,
+) -> Supervised<'a> {
+    Supervised::new(
         &ctx.data.labeled,
         ctx.classes(),
         (*augment, ctx.normalization),
         fit,
         (ctx.seed(name), start.step()),
         &ctx.device(),
-    );
-    let trained = ctx.train(
-        stage,
-        start,
-        (net, None),
-        fit,
-        training_work(net),
-        &mut objective,
-    )?;
-    Ok(trained)
+    )
 }
