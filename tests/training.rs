@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::own_images::{call, photos};
-use crate::pipeline::wait_for;
+use crate::pipeline::killed_at;
 use crate::support::{SHORT, binary, finish, pupil, run};
 
 /// `SHORT` in a file of `folder`, and a run directory in it.
@@ -272,15 +272,11 @@ fn a_stop_in_the_second_round_goes_on_there() {
         assert_eq!(call(command, &stopped).0, 0);
     }
     let student = arguments("student", &stopped);
-    let mut child = pupil(&student.iter().map(String::as_str).collect::<Vec<_>>())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
     let stage = Path::new(&stopped).join("3-student");
-    wait_for(&stage.join("student.resume.safetensors"), &mut child);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_at(
+        &stage.join("student.resume.safetensors"),
+        &student.iter().map(String::as_str).collect::<Vec<_>>(),
+    );
     let (code, _, progress) = call("student", &stopped);
     assert_eq!(code, 0, "{progress}");
     assert!(progress.contains("round 1 done before"), "{progress}");

@@ -180,11 +180,10 @@ mod tests {
     /// What is built answers, one way or the other; what is not names its feature.
     #[test]
     fn a_device_that_can_not_be_used_says_why() {
-        for kind in [TrainingDevice::Cuda, TrainingDevice::Wgpu] {
-            let built = match kind {
-                TrainingDevice::Cuda => cfg!(feature = "cuda"),
-                _ => cfg!(feature = "wgpu"),
-            };
+        for (kind, built) in [
+            (TrainingDevice::Cuda, cfg!(feature = "cuda")),
+            (TrainingDevice::Wgpu, cfg!(feature = "wgpu")),
+        ] {
             let Err(error) = kind.open() else {
                 assert!(built);
                 continue;

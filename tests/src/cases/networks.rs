@@ -214,6 +214,25 @@ pub fn student96() -> Result<Case, BuildError> {
     net.finish("student96", last)
 }
 
+/// MBConv blocks with squeeze-and-excitation and a head, without stem and softmax: windows of 3x3
+/// of both strides, and one for which there is no block kernel.
+///
+/// # Errors
+/// A layer that can't be packed: a fault of this generator.
+pub fn blocks() -> Result<Case, BuildError> {
+    let mut net = Net::new(Shape::new(16, 16, 24), -1, 241);
+    let mut x = net.builder.input();
+    for (out_ch, stride) in [(24, 1), (32, 2)] {
+        x = net.block(x, 6, out_ch, stride, 1)?;
+    }
+    let y = net.conv(x, 192, (1, 1), -128)?;
+    let y = net.layer(Kind::Depthwise, y, 192, ((5, 5), 2), -128)?;
+    let y = net.conv(y, 48, (1, 1), -128)?;
+    let y = net.builder.mean(y, zero_point(-128))?;
+    let last = net.layer(Kind::Dense, y, 10, ((1, 1), 1), 7)?;
+    net.finish("blocks", last)
+}
+
 /// The image classifier of MLPerf Tiny.
 fn resnet8() -> Result<Case, BuildError> {
     let mut net = Net::new(Shape::new(32, 32, 3), -128, 200);
