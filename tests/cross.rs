@@ -4,6 +4,8 @@
 mod bit_exact;
 // What the real binary says to wrong input.
 mod cli;
+// Methods compared through the real binary.
+mod compare;
 // The recorded arena against what a run really touches.
 mod memory_plan;
 // The committed students, damaged in every way.

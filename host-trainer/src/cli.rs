@@ -222,7 +222,7 @@ pub struct CompareOptions {
     #[command(flatten)]
     pub training: TrainingOptions,
     /// Pack each net too, beside its outcome, and measure it in int8 by the chip's own code.
-    #[arg(long, requires = "se")]
+    #[arg(long)]
     pub int8: bool,
     /// Changes to each net's usual squeeze-and-excitation.
     #[command(flatten)]

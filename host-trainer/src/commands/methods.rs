@@ -44,6 +44,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         version: env!("CARGO_PKG_VERSION").into(),
         data_sha256: data.hash(),
         seed: options.seed,
+        int8: options.int8,
         unlabeled_ratio: config.student.unlabeled_ratio,
         net: config.distill.net,
         fit: FitConfig {

@@ -3,6 +3,7 @@
 
 pub mod kept;
 pub mod methods;
+pub mod packed;
 pub mod result;
 pub mod run;
 pub mod train;

@@ -1,27 +1,24 @@
 //! All trainings of a comparison, each done once: what an earlier run has finished is read back.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::kept;
+use super::packed::{pack, packed_accuracy};
 use super::result::{Comparison, Outcome};
 use super::train::{Lesson, train};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset};
-use crate::graph::calibrate::ranges;
 use crate::graph::fold_net::fold_net;
 use crate::graph::lower::lower;
-use crate::graph::{Graph, int8};
 use crate::model::blueprint::Blueprint;
 use crate::model::zoo::{Attach, Family, Images};
 use crate::nn::init::Init;
 use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError};
-use crate::stages::quantize::share_equal;
 use crate::train::{FitConfig, accuracy};
-use pupil_core::model::Model;
 
 /// What the outcomes in a directory were made with; nets and seeds may be added later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,12 +67,6 @@ impl Changes {
         }
     }
 }
-
-/// Images that set the int8 ranges.
-const CALIBRATION: usize = 200;
-
-/// Share of an activation's values that its int8 range leaves out at either end.
-const CLIP: f64 = 1e-4;
 
 /// Trains every net of `families` with and without the part, `seeds` times, in `dir`.
 ///
@@ -202,11 +193,11 @@ fn measure(
     let (net, loss) = train(net, &settings.fit, lesson, seed, tick)?;
     let packed = settings
         .int8
-        .then(|| pack(&lower(&fold_net(&net)), data, &lesson))
+        .then(|| pack(&lower(&fold_net(&net)), data, &lesson.normalization))
         .transpose()?;
     let int8 = packed
         .as_ref()
-        .map(|bytes| packed_accuracy(bytes, data, &lesson))
+        .map(|bytes| packed_accuracy(bytes, data))
         .transpose()?;
     let outcome = Outcome {
         accuracy: accuracy(&net, &data.test, &lesson.normalization),
@@ -217,27 +208,6 @@ fn measure(
         seconds: 0.0,
     };
     Ok((outcome, packed))
-}
-
-/// The graph in int8, its ranges from training images.
-fn pack(graph: &Graph, data: &Dataset, lesson: &Lesson<'_>) -> anyhow::Result<Vec<u8>> {
-    let images = &data.labeled.images;
-    // Evenly over the classes, whatever the order of the images.
-    let count = images.len().min(CALIBRATION);
-    let picked: Vec<usize> = (0..count)
-        .map(|i| i * images.len() / count.max(1))
-        .collect();
-    let found = ranges(graph, &images.select(&picked), &lesson.normalization, CLIP);
-    int8::build(graph, &found, &lesson.normalization, &data.classes)
-        .map_err(|e| anyhow!("can't be packed: {e}"))
-}
-
-/// Test accuracy of a packed net by core's interpreter.
-fn packed_accuracy(bytes: &[u8], data: &Dataset, lesson: &Lesson<'_>) -> anyhow::Result<f64> {
-    let model = Model::parse(bytes).map_err(|e| anyhow!("can't be packed: {e}"))?;
-    let scores = int8::scores(&model, &data.test.images);
-    let answers = int8::classes(&scores, lesson.classes);
-    Ok(share_equal(&answers, &data.test.labels))
 }
 
 const SETTINGS: &str = "compare.toml";
@@ -253,6 +223,7 @@ mod tests {
     use super::*;
     use crate::data::{Images, Labeled};
     use crate::train::{OptimizerKind, Schedule};
+    use pupil_core::model::Model;
 
     fn data() -> Dataset {
         let set = |count: usize, from: usize| {

@@ -5,6 +5,8 @@
 //! too many, repeated ones where there are too few (arXiv 1911.04252, section 3.2; repeats by
 //! largest remainder, so that the result does not depend on a draw).
 
+mod unsure;
+
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,7 @@ use crate::methods::Method;
 use crate::run_dir::RunDirError;
 use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
+use unsure::unsure;
 
 /// Numbers of the stage, per class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,17 +72,13 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 /// What is learned from a net's answers `all` `[images, classes]` for the unlabeled images.
 ///
 /// # Errors
-/// [`StageError::NothingKept`] where Noisy Student would learn from nothing.
+/// [`StageError::NothingKept`] where Noisy Student would learn nothing of some classes.
 pub fn labels(ctx: &Context<'_>, all: Vec<f32>) -> Result<(PseudoLabels, Summary), StageError> {
     let config = &ctx.config.pseudo_labels;
     let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
     let needed = ctx.config.method == Method::NoisyStudent || ctx.config.student.rounds > 1;
-    if indices.is_empty() && needed {
-        return Err(StageError::NothingKept(unsure(
-            &all,
-            ctx.classes(),
-            config.threshold,
-        )));
+    if needed && let Some(why) = unsure(&all, &ctx.data.classes, config.threshold) {
+        return Err(StageError::NothingKept(why));
     }
     let labels = PseudoLabels {
         indices,
@@ -125,24 +124,6 @@ pub fn select(all: &[f32], classes: usize, threshold: f32, balance: bool) -> (Ve
         unique: unique.len(),
     };
     (indices, summary)
-}
-
-/// What to say when no image is confident enough: how sure the teacher is, and the threshold
-/// that would keep a tenth.
-fn unsure(all: &[f32], classes: usize, threshold: f32) -> String {
-    let mut sure: Vec<f32> = all
-        .chunks_exact(classes)
-        .map(|row| row[argmax(row)])
-        .collect();
-    sure.sort_by(|a, b| b.total_cmp(a));
-    let tenth = sure.get(sure.len() / 10).copied().unwrap_or(0.0);
-    format!(
-        "no pseudo-label is kept: of {} unlabeled images none has a class with probability ≥ {threshold}\n  \
-         why:   the teacher's most confident answer is {:.3}; a tenth of them reach {tenth:.3}\n  \
-         do:    set pseudo_labels.threshold = {tenth:.2} in run.toml, or label more images",
-        sure.len(),
-        sure.first().copied().unwrap_or(0.0)
-    )
 }
 
 fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
@@ -259,13 +240,5 @@ mod tests {
     fn a_class_nobody_belongs_to_stays_empty() {
         let (indices, summary) = select(&rows(&[0.1, 0.2]), 2, 0.5, true);
         assert_eq!((indices, summary.after), (vec![0], vec![1, 0]));
-    }
-
-    #[test]
-    fn an_unsure_teacher_is_told_a_threshold() {
-        let all = rows(&[0.5; 20]);
-        assert!(select(&all, 2, 0.6, true).0.is_empty());
-        let text = unsure(&all, 2, 0.6);
-        assert!(text.contains("threshold = 0.50"), "{text}");
     }
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::GridSettings;
 use super::learner::{Learner, Part};
+use crate::compare::packed::{pack, packed_accuracy};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset};
+use crate::graph::fold::fold;
 use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer};
 use crate::methods::{Method, Setup};
 use crate::model::{Classifier, EfficientNet, EfficientNetConfig};
@@ -33,6 +35,8 @@ pub struct Cell {
 pub struct Outcome {
     /// Share of right answers on the test images, 0 to 1.
     pub accuracy: f64,
+    /// The same of the packed net by core's interpreter, where asked for.
+    pub int8: Option<f64>,
     /// Each epoch.
     pub epochs: Vec<Epoch>,
     /// Wall time of the training in seconds.
@@ -137,16 +141,17 @@ struct How {
     augment: Augment,
 }
 
-/// Trains `cell` on `data`, which has its labels, and measures it. `tick` follows each step.
+/// Trains `cell` on `data`, which has its labels, and measures it; with the packed net where it is
+/// asked for. `tick` follows each step.
 ///
 /// # Errors
-/// A loss that is no number.
+/// A loss that is no number, or a net that can't be packed.
 pub fn train(
     cell: Cell,
     settings: &GridSettings,
     data: &Dataset,
     tick: &mut dyn FnMut(),
-) -> Result<Outcome, FitError> {
+) -> anyhow::Result<(Outcome, Option<Vec<u8>>)> {
     use rand::Rng;
     // All ways of learning begin with the same weights and see the same labeled images.
     let seed = stream(settings.seed, "compare seed", cell.number as u64).next_u64();
@@ -172,11 +177,18 @@ pub fn train(
             bench.learn(learner.method(), net, &how, &PseudoLabels::default(), tick)
         }
     }?;
-    Ok(Outcome {
+    let packed = settings
+        .int8
+        .then(|| pack(&fold(&bench.net, &fitted.net), data, &bench.normalization))
+        .transpose()?;
+    let int8 = packed.as_deref().map(|bytes| packed_accuracy(bytes, data));
+    let outcome = Outcome {
         accuracy: accuracy(&fitted.net, &data.test, &bench.normalization),
+        int8: int8.transpose()?,
         epochs: fitted.epochs,
         seconds: fitted.seconds,
-    })
+    };
+    Ok((outcome, packed))
 }
 
 /// Half of the steps for the teacher, half for its student, which starts anew and maybe lacks a

@@ -26,6 +26,8 @@ pub struct GridSettings {
     pub data_sha256: String,
     /// Fixes every random choice, with the number of the seed.
     pub seed: u64,
+    /// Whether the nets are packed and measured in int8 too.
+    pub int8: bool,
     /// Unlabeled images of a batch for each labeled one.
     pub unlabeled_ratio: usize,
     /// The net of all.
@@ -164,11 +166,17 @@ fn once(
         return Ok(outcome);
     }
     let step_work = all / settings.fit.steps.max(1) as f64;
-    let outcome = train(cell, settings, data, &mut || progress.advance(step_work))
+    let (outcome, packed) = train(cell, settings, data, &mut || progress.advance(step_work))
         .with_context(|| format!("{} labels, {name}", cell.labels))?;
+    if let Some(packed) = packed {
+        dir.write(&file.with_extension("pupil"), &packed)?;
+    }
     let outcome: Outcome = kept::keep(dir, &file, &outcome)?;
+    let int8 = outcome
+        .int8
+        .map_or(String::new(), |a| format!("  int8 {:.2} %", 100.0 * a));
     progress.say(&format!(
-        "  {:>6} labels  {:<24} seed {}  {:.2} %  {:.0} s",
+        "  {:>6} labels  {:<24} seed {}  {:.2} %{int8}  {:.0} s",
         cell.labels,
         cell.learner.word(),
         cell.number,

@@ -18,6 +18,12 @@ fn accuracy(row: &Row) -> Spread {
     Spread::of(&row.outcomes.iter().map(|o| o.accuracy).collect::<Vec<_>>())
 }
 
+/// In int8, where every training was measured so.
+fn int8(row: &Row) -> Option<Spread> {
+    let values: Option<Vec<f64>> = row.outcomes.iter().map(|o| o.int8).collect();
+    values.filter(|v| !v.is_empty()).map(|v| Spread::of(&v))
+}
+
 /// Difference to labels alone under strong augmentation, seed by seed.
 fn gain(row: &Row, rows: &[Row]) -> Option<Spread> {
     let base = rows
@@ -42,20 +48,27 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
         thousands(settings.fit.steps as usize),
         settings.fit.batch,
     );
+    let packed = rows.iter().all(|r| int8(r).is_some());
     let _ = writeln!(
         text,
-        "{:>7}  {:<24} {:<15} {:<15} {:>9}",
-        "labels", "method", "accuracy", "over supervised", "seconds"
+        "{:>7}  {:<24} {:<15} {}{:<15} {:>9}",
+        "labels",
+        "method",
+        "accuracy",
+        if packed { "int8            " } else { "" },
+        "over supervised",
+        "seconds"
     );
     for row in rows {
         let seconds: f64 = row.outcomes.iter().map(|o| o.seconds).sum();
         let gain = gain(row, rows).filter(|_| row.learner != BASE);
         let _ = writeln!(
             text,
-            "{:>7}  {:<24} {:<15} {:<15} {:>9.0}",
+            "{:>7}  {:<24} {:<15} {}{:<15} {:>9.0}",
             thousands(row.labels),
             row.learner.word(),
             accuracy(row).percent(false),
+            int8(row).map_or(String::new(), |s| format!("{:<16}", s.percent(false))),
             gain.map_or(String::new(), |g| g.percent(true)),
             seconds / row.outcomes.len().max(1) as f64
         );
@@ -73,6 +86,7 @@ pub fn json(rows: &[Row], settings: &GridSettings, test_images: usize) -> Value 
                 "labels": row.labels,
                 "labels_sha256": row.labels_sha256,
                 "accuracy": accuracy(row),
+                "int8": int8(row),
                 "over_supervised": gain(row, rows),
                 "outcomes": row.outcomes,
             })

@@ -1,0 +1,108 @@
+//! Methods compared through the real binary: every one, and Noisy Student without its parts.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::run;
+
+/// A few steps of a narrow net on 30 labels.
+const SHORT: [&str; 14] = [
+    "compare",
+    "--data",
+    "bundled",
+    "--labels",
+    "30",
+    "--seeds",
+    "1",
+    "--steps",
+    "6",
+    "--set",
+    "distill.net.width=0.25",
+    "--set",
+    "student.fit.batch=24",
+    "--quiet",
+];
+
+fn compare(dir: &Path, more: &[&str]) -> (i32, String, String) {
+    let dir = dir.display().to_string();
+    let arguments = [&SHORT[..], &["--run-dir", &dir], more].concat();
+    run(&arguments)
+}
+
+/// `compare.json` without times, and the words of its rows.
+fn outcome(dir: &Path) -> (Value, Vec<String>) {
+    let text = std::fs::read_to_string(dir.join("compare.json")).unwrap();
+    let mut all: Value = serde_json::from_str(&text).unwrap();
+    let mut words = Vec::new();
+    for row in all["rows"].as_array_mut().unwrap() {
+        words.push(row["method"].as_str().unwrap().to_owned());
+        for one in row["outcomes"].as_array_mut().unwrap() {
+            one["seconds"] = Value::Null;
+        }
+    }
+    (all, words)
+}
+
+#[test]
+fn every_method_is_compared_once_and_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("all");
+    let (code, table, error) = compare(&dir, &["--methods", "all", "--int8"]);
+    assert_eq!(code, 0, "{error}");
+    let (first, words) = outcome(&dir);
+    assert_eq!(
+        words,
+        [
+            "supervised-weak",
+            "supervised",
+            "noisy-student",
+            "pseudo-label",
+            "uda",
+            "fixmatch",
+            "meta-pseudo-labels",
+            "rotation",
+            "jigsaw"
+        ]
+    );
+    for (row, word) in first["rows"].as_array().unwrap().iter().zip(&words) {
+        assert!(table.contains(word.as_str()), "{word} in\n{table}");
+        let int8 = row["int8"]["mean"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&int8), "{row}");
+        let packed = std::fs::read(dir.join(format!("labels-30/{word}-0.pupil"))).unwrap();
+        let model = pupil_core::model::Model::parse(&packed).unwrap();
+        assert_eq!(model.class_count(), 10);
+    }
+    for file in ["compare.svg", "compare.html"] {
+        let text = std::fs::read_to_string(dir.join(file)).unwrap();
+        assert!(text.contains("<svg") && text.contains("jigsaw"), "{file}");
+    }
+
+    // What is there is not trained again; what is lost comes out the same.
+    let kept = dir.join("labels-30/uda-0.json");
+    let before = std::fs::read(&kept).unwrap();
+    std::fs::remove_file(dir.join("labels-30/jigsaw-0.json")).unwrap();
+    let (code, ..) = compare(&dir, &["--methods", "all", "--int8"]);
+    assert_eq!(code, 0);
+    assert_eq!(std::fs::read(&kept).unwrap(), before);
+    assert_eq!(outcome(&dir).0, first);
+
+    // Other settings in the same place are refused.
+    let (code, _, error) = compare(&dir, &["--methods", "all", "--int8", "--steps", "7"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("--fresh"), "{error}");
+}
+
+#[test]
+fn noisy_student_is_taken_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, table, error) = compare(folder.path(), &["--ablation", "noise"]);
+    assert_eq!(code, 0, "{error}");
+    let (all, words) = outcome(folder.path());
+    assert_eq!(words.len(), 8, "{words:?}");
+    for word in ["noisy-student", "without-noise", "with-hard-labels"] {
+        assert!(table.contains(word), "{word} in\n{table}");
+    }
+    assert!(!table.contains("int8"), "{table}");
+    assert!(all["rows"][0]["int8"].is_null(), "not asked for");
+}
