@@ -1,11 +1,11 @@
 //! Choices of a training through the real binary, and what stops one.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::own_images::{call, photos};
 use crate::pipeline::killed_at;
-use crate::support::{SHORT, binary, finish, pupil, run};
+use crate::support::{SHORT, binary, finish, run};
 
 /// `SHORT` in a file of `folder`, and a run directory in it.
 fn short(folder: &Path) -> (String, String) {

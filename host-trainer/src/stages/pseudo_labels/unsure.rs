@@ -123,9 +123,9 @@ mod tests {
     }
 
     fn rows(answers: &[(usize, f32)]) -> Vec<f32> {
-        let row = |(class, p): &(usize, f32)| {
-            (0..3).map(move |c| if c == *class { *p } else { (1.0 - p) / 2.0 })
-        };
+        let others = |p: f32| (1.0 - p) / 2.0;
+        let value = |class, p, c| if c == class { p } else { others(p) };
+        let row = |(class, p): &(usize, f32)| [0, 1, 2].map(|c| value(*class, *p, c));
         answers.iter().flat_map(row).collect()
     }
 
