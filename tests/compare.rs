@@ -56,8 +56,8 @@ fn every_method_is_compared_once_and_packed() {
         [
             "supervised-weak",
             "supervised",
-            "noisy-student",
             "pseudo-label",
+            "noisy-student",
             "uda",
             "fixmatch",
             "meta-pseudo-labels",

@@ -353,7 +353,7 @@ impl Default for RunConfig {
         Self {
             seed: 0,
             data: DataSource::Auto,
-            method: Method::NoisyStudent,
+            method: Method::Uda,
             pretext: PretextTask::None,
             init: String::new(),
             images: ImagesConfig::default(),
@@ -427,7 +427,7 @@ impl Default for StudentConfig {
             unlabeled_ratio: 5,
             rounds: 1,
             later_steps: 0,
-            warm_start: false,
+            warm_start: true,
             weak: WEAK,
         }
     }

@@ -30,11 +30,11 @@ cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside t
     --json                 a list of objects
     --fuzz N               N random layers and N/10 random networks in random schedules instead,
                            device against reference
+    --vectors DIR          layer vectors instead, as `conformance` reads them
     --plan                 memory and instructions of schedules only
 cargo xtask bench train    training speed of three nets, samples a second
     --pytorch              beside PyTorch, from PyPI into a private environment
     --threads N --pairs N --net A|H|G --json
-    --vectors DIR          layer vectors instead, as `conformance` reads them
 cargo xtask size [--json]  bytes of code of each operator's kernels in a Cortex-M4F firmware
 
 Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
