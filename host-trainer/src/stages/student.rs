@@ -1,7 +1,7 @@
 //! Stage 3: a net of at least the teacher's size learns from labels and unlabeled images.
 //!
-//! By Noisy Student (arXiv 1911.04252, step 3), or by the method that the configuration names;
-//! further rounds are Noisy Student's step 4: the student labels the images, and a new one learns.
+//! By the method that the configuration names, from the teacher's weights on or anew; further rounds
+//! are Noisy Student's step 4 (arXiv 1911.04252): the student labels the images, and a new one learns.
 
 use super::context::{Context, StageError, Trained, thousands};
 use super::pseudo_labels::{self, PseudoLabels};
