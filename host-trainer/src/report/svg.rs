@@ -12,8 +12,9 @@ pub struct Series {
     pub errors: Vec<f64>,
 }
 
-const COLORS: [&str; 6] = [
-    "#0b62a4", "#c4521a", "#2e7d32", "#7b1fa2", "#8d6e00", "#455a64",
+const COLORS: [&str; 10] = [
+    "#0b62a4", "#c4521a", "#2e7d32", "#7b1fa2", "#8d6e00", "#455a64", "#d81b60", "#00a3b4",
+    "#6d4c41", "#9e9d24",
 ];
 
 /// Lines over a common x axis; y runs from the least value to the greatest.
