@@ -305,7 +305,8 @@ fn stages_run_one_by_one_and_in_order() {
         error.contains("teacher.safetensors: damaged checkpoint"),
         "{error}"
     );
-    assert!(error.contains("pupil teacher --fresh"), "{error}");
+    let advice = format!("pupil teacher {dir} --run-dir {dir} --fresh");
+    assert!(error.contains(&advice), "{error}");
     // A stage that is repeated forgets what follows it.
     let (code, _, progress) = run(&["teacher", &config, "--run-dir", &dir, "--fresh"]);
     assert_eq!(code, 0, "{progress}");

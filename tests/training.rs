@@ -78,6 +78,8 @@ fn a_loss_that_is_no_number_names_step_images_and_the_last_state() {
             "--set",
             "teacher.net.width=0.5",
             "--set",
+            "student.net.width=0.5",
+            "--set",
             "teacher.fit.steps=200",
             "--set",
             "teacher.fit.batch=16",
@@ -332,7 +334,9 @@ fn pretext_tasks_and_other_runs_come_before_the_labels() {
     let run_of = folder.path().join("rotation").display().to_string();
     let (_, code, progress) = teacher("other", &[&format!("init={run_of}")]);
     assert_eq!(code, 0, "{progress}");
-    let (_, code, progress) = teacher("wide", &[&format!("init={run_of}"), "teacher.net.width=1"]);
+    let init = format!("init={run_of}");
+    let wide = [&init, "teacher.net.width=1", "student.net.width=1"];
+    let (_, code, progress) = teacher("wide", &wide);
     assert_eq!(code, 2, "{progress}");
     for part in [
         "gives no net for this run",

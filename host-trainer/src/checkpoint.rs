@@ -18,7 +18,8 @@ use crate::tensor_file;
 #[error("{path}: {why}\n  do:    {}", repeat(path))]
 pub struct CheckpointError {
     path: std::path::PathBuf,
-    why: String,
+    /// What is wrong with it, without advice.
+    pub why: String,
 }
 
 /// Writes `net` and its configuration to `path`, whole or not at all.

@@ -1,6 +1,6 @@
 //! The command line: what was typed, nothing more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -46,7 +46,7 @@ pub enum Command {
     Teacher(StageOptions),
     /// Stage 2: the teacher's answers for the unlabeled images.
     PseudoLabels(StageOptions),
-    /// Stage 3: a noised net on labels and pseudo-labels.
+    /// Stage 3: a net of the teacher's size on labels and unlabeled images.
     Student(StageOptions),
     /// Stage 4: the net for the chip, taught by the student.
     Distill(StageOptions),
@@ -123,8 +123,9 @@ pub enum Command {
     },
     /// The built-in nets: parameters, multiply-accumulates, and what squeeze-and-excitation adds.
     Zoo(ZooOptions),
-    /// Trains nets of the zoo with and without squeeze-and-excitation on a small budget; mean and
-    /// standard deviation over seeds. Run again, it continues at the first unfinished training.
+    /// Trains nets on equal budgets over several seeds: by each method, by Noisy Student without its
+    /// parts, or with and without squeeze-and-excitation. Run again, it continues at the first
+    /// unfinished training.
     Compare(CompareOptions),
     /// Completions for a shell, on stdout.
     Completions {
@@ -210,7 +211,7 @@ pub struct CompareOptions {
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "se")]
     pub set: Vec<String>,
     /// Nets of the zoo, separated by commas [default: all].
-    #[arg(long, value_name = "NET,…", value_delimiter = ',', requires = "se")]
+    #[arg(long, value_name = "NET,…", value_delimiter = ',', conflicts_with_all = ["methods", "ablation"])]
     pub nets: Vec<Family>,
     /// Trainings of each.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -252,25 +253,25 @@ pub struct CompareOptions {
 #[derive(Args, Clone, Debug)]
 pub struct TrainingOptions {
     /// Images of a step.
-    #[arg(long, value_name = "N", default_value_t = 32, requires = "se", value_parser = clap::value_parser!(u16).range(2..=4096))]
+    #[arg(long, value_name = "N", default_value_t = 32, conflicts_with_all = ["methods", "ablation"], value_parser = clap::value_parser!(u16).range(2..=4096))]
     pub batch: u16,
     /// The optimizer.
-    #[arg(long, value_enum, default_value_t = OptimizerKind::AdamW, requires = "se")]
+    #[arg(long, value_enum, default_value_t = OptimizerKind::AdamW, conflicts_with_all = ["methods", "ablation"])]
     pub optimizer: OptimizerKind,
     /// Peak learning rate [default: 0.004; 0.05 for sgd].
-    #[arg(long, value_name = "RATE", value_parser = rate, requires = "se")]
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with_all = ["methods", "ablation"])]
     pub learning_rate: Option<f64>,
     /// How the learning rate falls.
-    #[arg(long, value_enum, default_value_t = Schedule::Cosine, requires = "se")]
+    #[arg(long, value_enum, default_value_t = Schedule::Cosine, conflicts_with_all = ["methods", "ablation"])]
     pub schedule: Schedule,
     /// Largest norm of all gradients together; 0 for no limit.
-    #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    #[arg(long, value_name = "NORM", default_value_t = 0.0, value_parser = not_negative, conflicts_with_all = ["methods", "ablation"])]
     pub clip: f64,
     /// Whole images mixed with each other: α of Beta(α, α), usually 0.2; 0 for none.
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, conflicts_with_all = ["methods", "ablation"])]
     pub mixup: f64,
     /// Rectangles mixed: α, usually 1; 0 for none.
-    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, requires = "se")]
+    #[arg(long, value_name = "ALPHA", default_value_t = 0.0, value_parser = not_negative, conflicts_with_all = ["methods", "ablation"])]
     pub cutmix: f64,
 }
 
@@ -300,6 +301,18 @@ pub fn call(words: &str) -> String {
     match std::env::var_os("CARGO_MANIFEST_DIR") {
         Some(_) => format!("cargo run --release -- {words}"),
         None => format!("pupil {words}"),
+    }
+}
+
+/// The call that repeats a stage of the run in `root` with that run's own settings.
+pub fn repeat(stage: Stage, root: &Path) -> String {
+    let name = root.file_name().unwrap_or_default();
+    let (word, root) = (stage.word(), root.display());
+    // A run's folder is called as its settings' folder, below `runs`.
+    if Path::new("runs").join(name) == Path::new(&root.to_string()) {
+        call(&format!("{word} {root} --fresh"))
+    } else {
+        call(&format!("{word} {root} --run-dir {root} --fresh"))
     }
 }
 
@@ -363,7 +376,8 @@ pub struct RunOptions {
     /// Where nets are trained and asked. A run may go on on another device.
     #[arg(long, value_enum, default_value_t = TrainingDevice::Cpu)]
     pub device: TrainingDevice,
-    /// Delete what earlier runs left in the run directory.
+    /// Start over: delete what earlier runs left in the run directory. A command of one stage deletes
+    /// that stage and those after it.
     #[arg(long)]
     pub fresh: bool,
     /// Print the result as one JSON object.
@@ -390,7 +404,7 @@ pub struct StudentOptions {
 pub struct StageOptions {
     /// Configuration, as for `run`.
     pub config: Option<PathBuf>,
-    /// Options; `--fresh` repeats this stage and forgets those after it.
+    /// Options.
     #[command(flatten)]
     pub options: RunOptions,
 }

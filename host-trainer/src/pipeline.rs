@@ -166,21 +166,22 @@ pub fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Resul
             f.to_owned()
         }
     });
+    let over = check::Overrides {
+        sets: &options.set,
+        data: options.data.as_deref(),
+    };
     let mut config = match &path {
-        None => check::load("the settings", "", None, &options.set)?,
+        None => check::load("the settings", "", None, &over)?,
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| {
                 format!("{}: can't be read\n  do:    give the path of a run.toml, or none for the quickstart", path.display())
             })?;
             let base = path.parent().filter(|p| !p.as_os_str().is_empty());
-            check::load(&path.display().to_string(), &text, base, &options.set)?
+            check::load(&path.display().to_string(), &text, base, &over)?
         }
     };
     if let Some(seed) = options.seed {
         config.seed = seed;
-    }
-    if let Some(data) = &options.data {
-        config.data = DataSource::try_from(data.clone()).map_err(anyhow::Error::msg)?;
     }
     Ok(config)
 }
@@ -220,7 +221,7 @@ pub fn load_data(
     };
     let data = loaded.map_err(|e| {
         anyhow::anyhow!(
-            "{e}\n  do:    replace the file, or pass --data bundled for the images that come with pupil"
+            "{e}\n  do:    replace the file, or take `bundled` for the images that come with pupil"
         )
     })?;
     Ok((data, None))

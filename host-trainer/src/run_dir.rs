@@ -20,7 +20,7 @@ pub enum Stage {
     Teacher,
     /// The teacher's answers for the unlabeled images.
     PseudoLabels,
-    /// A noised net on labels and pseudo-labels.
+    /// A net of the teacher's size on labels and unlabeled images.
     Student,
     /// The net for the chip, taught by the student.
     Distill,
@@ -329,16 +329,14 @@ impl RunDir {
 
 /// How to get a damaged file of a stage's folder anew.
 pub fn repeat(path: &Path) -> String {
-    let folder = path
-        .parent()
-        .and_then(Path::file_name)
-        .unwrap_or_default()
-        .to_string_lossy();
-    match Stage::ALL.into_iter().find(|s| s.folder() == folder) {
-        Some(stage) => format!(
-            "repeat its stage: {} --fresh, then the same command",
-            crate::cli::call(stage.word())
-        ),
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    match Stage::ALL.into_iter().find(|s| s.folder() == name) {
+        Some(stage) => {
+            let root = folder.parent().unwrap_or(Path::new(""));
+            let call = crate::cli::repeat(stage, root);
+            format!("repeat its stage: {call}, then the same command")
+        }
         None => "start over with --fresh".into(),
     }
 }

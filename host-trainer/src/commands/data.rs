@@ -11,7 +11,7 @@ use crate::pipeline::{configuration, load_data};
 /// Names shown of each kind of finding; `--json` shows all.
 const SHOWN: usize = 10;
 
-/// Describes the set at `path`, which may also be a project's run.toml.
+/// Describes the set at `path`, which may also be "bundled", or a project's run.toml or folder.
 ///
 /// # Errors
 /// A path without images.
@@ -21,11 +21,13 @@ pub fn describe(
     as_json: bool,
     quiet: bool,
 ) -> anyhow::Result<String> {
-    let mut config = if path.extension().is_some_and(|e| e == "toml") {
+    let project = path.extension().is_some_and(|e| e == "toml") || path.join("run.toml").is_file();
+    let mut config = if project {
         configuration(Some(path), &RunOptions::default())?
     } else {
+        let word = path.display().to_string();
         RunConfig {
-            data: DataSource::Path(path.to_owned()),
+            data: DataSource::try_from(word).map_err(anyhow::Error::msg)?,
             ..RunConfig::default()
         }
     };

@@ -8,12 +8,14 @@ use anyhow::{anyhow, bail};
 use serde::Serialize;
 
 use super::student::Student;
-use crate::cli::{RunOptions, StudentOptions};
+use crate::cli::{RunOptions, StudentOptions, repeat};
+use crate::config::{DataSource, RunConfig};
 use crate::data::cache::Cache;
 use crate::data::open::open_all;
-use crate::data::{Images, Labeled};
+use crate::data::{Images, Labeled, fashion_mnist};
 use crate::graph::int8;
 use crate::pipeline::{configuration, load_data};
+use crate::run_dir::Stage;
 use crate::stages::context::thousands;
 use crate::stages::pack::wilson;
 use crate::stages::quantize::share_equal;
@@ -113,11 +115,12 @@ fn own(
     let dims = student.dims()?;
     if data.classes != labels || data.dims() != dims {
         bail!(
-            "{}: packed for {} classes of {dims:?} images, the run's set has {} of {:?}\n  do:    make it anew: pupil pack --fresh, or give --data PATH",
+            "{}: packed for {} classes of {dims:?} images, the run's set has {} of {:?}\n  do:    make it anew: {}, or give --data PATH",
             student.path.display(),
             labels.len(),
             data.classes.len(),
-            data.dims()
+            data.dims(),
+            repeat(Stage::Pack, run)
         );
     }
     let (word, set) = if validation {
@@ -128,8 +131,37 @@ fn own(
     Ok((format!("{word} images of {}", data.source), set))
 }
 
+/// The test images of Fashion-MNIST, if `path` is a word or a folder for it.
+fn fashion(
+    labels: &[String],
+    dims: [usize; 3],
+    path: &Path,
+) -> anyhow::Result<Option<(String, Labeled)>> {
+    let source = DataSource::try_from(path.display().to_string()).map_err(anyhow::Error::msg)?;
+    if matches!(&source, DataSource::Path(path) if !fashion_mnist::is_in(path)) {
+        return Ok(None);
+    }
+    let config = RunConfig {
+        data: source,
+        ..RunConfig::default()
+    };
+    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
+    if data.classes != labels || data.dims() != dims {
+        bail!(
+            "{}: the student does not know these classes, or not images of {:?}\n  why:   its classes are {}, its images {dims:?}\n  do:    give images as it was trained on",
+            data.source,
+            data.dims(),
+            labels.join(", ")
+        );
+    }
+    Ok(Some((format!("test images of {}", data.source), data.test)))
+}
+
 /// All labeled images of another set; classes by name.
 fn others(student: &Student, labels: &[String], path: &Path) -> anyhow::Result<(String, Labeled)> {
+    if let Some(found) = fashion(labels, student.dims()?, path)? {
+        return Ok(found);
+    }
     let opened = open_all(path, student.dims()?, student.fit, &Cache::standard())?;
     let (items, shelf, report) = opened;
     for finding in report.findings(10) {

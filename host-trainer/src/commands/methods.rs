@@ -27,7 +27,11 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             ..RunOptions::default()
         },
     )?;
-    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
+    let (data, _) = load_data(&config, &|line| {
+        if !options.quiet {
+            eprintln!("{line}");
+        }
+    })?;
     let what = match options.ablation {
         Some(_) => "ablation",
         None => "methods",

@@ -6,8 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use pupil_core::model::Model;
 use toml::{Table, Value};
 
-use crate::cli::StudentOptions;
-use crate::cli::call;
+use crate::cli::{StudentOptions, call, repeat};
 use crate::data::fit::Fit;
 use crate::run_dir::Stage;
 
@@ -41,15 +40,15 @@ impl Student {
                 call("run")
             )
         })?;
-        if let Err(e) = Model::parse(&bytes) {
-            bail!(
-                "{}: {e}\n  do:    make it anew: {} --fresh",
-                path.display(),
-                call("pack")
-            );
-        }
         let run = path.parent().and_then(Path::parent).map(Path::to_owned);
         let run = run.filter(|r| in_run(r) == path && r.join("run.toml").is_file());
+        if let Err(e) = Model::parse(&bytes) {
+            let advice = match &run {
+                Some(run) => format!("make it anew: {}", repeat(Stage::Pack, run)),
+                None => "copy it again, or give another with --model FILE".into(),
+            };
+            bail!("{}: {e}\n  do:    {advice}", path.display());
+        }
         let fit = run.as_deref().map_or(Fit::Crop, fit_of);
         Ok(Self {
             path,

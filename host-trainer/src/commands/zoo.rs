@@ -68,7 +68,11 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         data: source,
         ..RunConfig::default()
     };
-    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
+    let (data, _) = load_data(&config, &|line| {
+        if !options.quiet {
+            eprintln!("{line}");
+        }
+    })?;
     let root = options
         .run_dir
         .clone()

@@ -80,11 +80,6 @@ pub fn run(
     (families, seeds): (&[Family], usize),
     quiet: bool,
 ) -> anyhow::Result<Vec<Comparison>> {
-    if fresh {
-        forget(dir)?;
-    }
-    let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
-    dir.keep(SETTINGS, &text, "comparison")?;
     let images = Images::new(data.dims(), data.classes.len());
     let mut jobs = Vec::new();
     for family in families {
@@ -97,6 +92,12 @@ pub fn run(
         ];
         jobs.push((*family, nets));
     }
+    // Only now that nothing else can be wrong.
+    if fresh {
+        forget(dir)?;
+    }
+    let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
+    dir.keep(SETTINGS, &text, "comparison")?;
     let total: f64 = jobs
         .iter()
         .flat_map(|(_, nets)| nets.iter().map(|net| work(net, &settings.fit)))

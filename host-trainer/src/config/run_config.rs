@@ -262,7 +262,7 @@ pub struct QuantizeConfig {
     pub calibration_images: usize,
     /// Share of each activation's values that the range leaves out at either end.
     pub clip: f64,
-    /// Most points of validation accuracy that int8 may lose; more is reported with exit code 1.
+    /// Most points of test accuracy that int8 may lose; more is reported with exit code 1.
     pub max_drop: f64,
 }
 

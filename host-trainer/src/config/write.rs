@@ -95,7 +95,9 @@ fn comment(path: &str) -> &'static str {
         "methods.pseudo_label" => "Pseudo-Label (Lee 2013).",
         "methods.pseudo_label.alpha" => "Final weight of the unlabeled images.",
         "methods.pseudo_label.ramp" => "Shares of the steps between which the weight rises.",
-        "methods.uda" => "UDA (arXiv 1904.12848); meta-pseudo-labels' teacher takes these too.",
+        "methods.uda" => {
+            "UDA (arXiv 1904.12848); meta-pseudo-labels' teacher takes weight, temperature and confidence."
+        }
         "methods.uda.weight" | "methods.fixmatch.weight" => "Weight of the unlabeled images.",
         "methods.uda.temperature" => "Sharpens the targets; 1 leaves them.",
         "methods.uda.confidence" => "Targets less probable than this are left out.",

@@ -97,6 +97,11 @@ pub fn open(
         path: request.labeled.clone(),
         why,
     };
+    if same(&request.labeled, request.unlabeled.as_deref()) {
+        return Err(unfit(
+            "labeled and unlabeled images are the same\n  do:    leave the unlabeled ones out: the training images stand in for them".into(),
+        ));
+    }
     let headers = if request.wanted.contains(&0) {
         sample(&labeled, SAMPLE)
     } else {
@@ -145,6 +150,7 @@ pub fn open(
     report.damaged = first.damaged.into_iter().chain(second.damaged).collect();
     report.cache_damaged = shelf.damaged().to_vec();
     report.other_files = first.others;
+    report.empty_folders = labeled.empty.clone();
     for (extension, count) in second.others {
         *report.other_files.entry(extension).or_default() += count;
     }
@@ -174,6 +180,12 @@ pub fn open(
         unfit(why + &also)
     })?;
     Ok((data, report))
+}
+
+/// Whether both are one folder or file.
+fn same(labeled: &Path, unlabeled: Option<&Path>) -> bool {
+    let unlabeled = unlabeled.and_then(|p| p.canonicalize().ok());
+    unlabeled.is_some_and(|u| labeled.canonicalize().is_ok_and(|l| l == u))
 }
 
 /// Classes and parts by folder names; images outside of all classes go.

@@ -75,6 +75,8 @@ pub struct DataReport {
     pub damaged: Vec<Damaged>,
     /// Files that are no images, by extension.
     pub other_files: BTreeMap<String, usize>,
+    /// Folders of the labeled set without any file.
+    pub empty_folders: Vec<String>,
     /// Images outside of all class folders.
     pub outside: Vec<String>,
     /// Exact copies of images that stay.
@@ -89,6 +91,30 @@ pub struct DataReport {
     pub small_classes: Vec<String>,
     /// Files of the cache that were damaged and made anew.
     pub cache_damaged: Vec<String>,
+}
+
+/// "classes without …" of one is "class without …".
+fn one_or_more(count: usize, what: &str) -> String {
+    let (first, rest) = what.split_at(what.find([' ', ':', ',']).unwrap_or(what.len()));
+    let one = match first {
+        "classes" => "class",
+        "images" => "image",
+        "files" => "file",
+        "folders" => "folder",
+        "copies" => "copy",
+        other => match (other, rest.split_once(' ')) {
+            // "damaged files", "exact copies", "near copies", "labeled images", "empty folders".
+            ("damaged" | "exact" | "near" | "labeled" | "empty", Some((_, rest))) => {
+                return format!("{other} {}", one_or_more(count, rest));
+            }
+            _ => other,
+        },
+    };
+    if count == 1 {
+        format!("{one}{rest}")
+    } else {
+        what.to_owned()
+    }
 }
 
 impl DataReport {
@@ -106,7 +132,7 @@ impl DataReport {
             if count == 0 {
                 return;
             }
-            let mut text = format!("{} {what}", thousands(count));
+            let mut text = format!("{} {}", thousands(count), one_or_more(count, what));
             for line in lines.iter().take(most) {
                 let _ = write!(text, "\n    {line}");
             }
@@ -154,6 +180,20 @@ impl DataReport {
             "images outside of all class folders, left out",
             self.outside.clone(),
         );
+        list(
+            self.empty_folders.len(),
+            "empty folders: no class",
+            vec![self.empty_folders.join(", ")],
+        );
+        for (part, of) in [
+            ("validation", (|c| c.validation) as fn(&ClassCount) -> usize),
+            ("test", |c| c.test),
+        ] {
+            let none = self.classes.iter().filter(|c| of(c) == 0);
+            let none: Vec<&str> = none.map(|c| c.name.as_str()).collect();
+            let what = format!("classes without a {part} image: nothing measures them there");
+            list(none.len(), &what, vec![none.join(", ")]);
+        }
         list(
             self.small_classes.len(),
             "classes with so few images that the split of the others was not enough",

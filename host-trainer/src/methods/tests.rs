@@ -70,9 +70,9 @@ fn every_method_learns_and_weighs_unlabeled_images() {
     let data = data();
     let config = training(120);
     let setup = setup(&data, &config, 0);
-    let running = UdaConfig {
-        target_pass: TargetPass::Running,
-        align: true,
+    let papers = UdaConfig {
+        target_pass: TargetPass::Batch,
+        align: false,
         ..UdaConfig::default()
     };
     let pseudo = PseudoLabels {
@@ -85,7 +85,7 @@ fn every_method_learns_and_weighs_unlabeled_images() {
             Box::new(PseudoLabel::new(&setup, PseudoLabelConfig::default())),
         ),
         ("uda", Box::new(UdaConfig::default().objective(&setup))),
-        ("uda, running", Box::new(running.objective(&setup))),
+        ("uda, the paper's", Box::new(papers.objective(&setup))),
         (
             "fixmatch",
             Box::new(FixMatchConfig::default().objective(&setup)),

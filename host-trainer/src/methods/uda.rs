@@ -35,8 +35,8 @@ pub struct UdaConfig {
 }
 
 impl Default for UdaConfig {
-    /// The paper's for CIFAR-10: λ 1, τ 0.4, β 0.8; predictions aligned, and targets without noise,
-    /// which is as good and a third cheaper.
+    /// The paper's for CIFAR-10: λ 1, τ 0.4, β 0.8; other than there, predictions are aligned, and
+    /// targets come from the running statistics, which is a third less work.
     fn default() -> Self {
         Self {
             weight: 1.0,

@@ -94,7 +94,7 @@ fn other(
     let mut reasons = Vec::new();
     for path in candidates {
         let tried = checkpoint::load(&path, &ctx.device())
-            .map_err(|e| e.to_string())
+            .map_err(|e| e.why)
             .and_then(|(_, from)| transfer(&from, ctx.new_net(config, "teacher")));
         match tried {
             Ok(net) => return Ok((path, net)),

@@ -36,7 +36,7 @@ pub enum StageError {
         /// What happened.
         source: Box<FitError>,
     },
-    /// No pseudo-label passes the filter.
+    /// No pseudo-label passes the filter, or none of some classes.
     #[error("{0}")]
     NothingKept(String),
     /// The net can't begin as it is told to.

@@ -76,15 +76,23 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 pub fn labels(ctx: &Context<'_>, all: Vec<f32>) -> Result<(PseudoLabels, Summary), StageError> {
     let config = &ctx.config.pseudo_labels;
     let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
-    let needed = ctx.config.method == Method::NoisyStudent || ctx.config.student.rounds > 1;
-    if needed && let Some(why) = unsure(&all, &ctx.data.classes, config.threshold) {
-        return Err(StageError::NothingKept(why));
+    if ctx.config.method == Method::NoisyStudent || ctx.config.student.rounds > 1 {
+        teachable(ctx, &all)?;
     }
     let labels = PseudoLabels {
         indices,
         probabilities: all,
     };
     Ok((labels, summary))
+}
+
+/// Whether a net's answers `all` teach every class.
+///
+/// # Errors
+/// [`StageError::NothingKept`].
+pub fn teachable(ctx: &Context<'_>, all: &[f32]) -> Result<(), StageError> {
+    let why = unsure(all, &ctx.data.classes, ctx.config.pseudo_labels.threshold);
+    why.map_or(Ok(()), |why| Err(StageError::NothingKept(why)))
 }
 
 /// Filters by confidence and balances; deterministic, without random numbers.

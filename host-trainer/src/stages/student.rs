@@ -62,6 +62,10 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let config = &ctx.config.student;
     let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
     let mut pseudo = pseudo_labels::load(ctx)?;
+    if method_of(ctx.config, 1) == Method::NoisyStudent {
+        // They may have been made for another method, which does without.
+        pseudo_labels::teachable(ctx, &pseudo.probabilities)?;
+    }
     let mut last = None;
     for round in 1..=config.rounds {
         let name = match round {

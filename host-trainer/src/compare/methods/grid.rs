@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Outcome, train};
@@ -82,6 +82,23 @@ pub fn run(
     grid: &Grid<'_>,
     quiet: bool,
 ) -> anyhow::Result<Vec<Row>> {
+    let parts = grid
+        .labels
+        .iter()
+        .map(|count| with_labels(data, *count).map_err(anyhow::Error::msg))
+        .collect::<Result<Vec<_>, _>>()?;
+    for learner in grid.learners {
+        if let Learner::Pretext(task) = learner {
+            task.fits(data.dims()).map_err(|why| {
+                anyhow!(
+                    "{}\n  do:    leave {} out of --methods",
+                    told(&why),
+                    task.word()
+                )
+            })?;
+        }
+    }
+    // Only now that nothing else can be wrong.
     if fresh {
         for count in entries(dir.root()) {
             dir.remove(&count)?;
@@ -90,16 +107,6 @@ pub fn run(
     }
     let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
     dir.keep(SETTINGS, &text, "comparison")?;
-    let parts = grid
-        .labels
-        .iter()
-        .map(|count| with_labels(data, *count).map_err(anyhow::Error::msg))
-        .collect::<Result<Vec<_>, _>>()?;
-    for learner in grid.learners {
-        if let Learner::Pretext(task) = learner {
-            task.fits(data.dims()).map_err(anyhow::Error::msg)?;
-        }
-    }
     let work: f64 = grid.learners.iter().map(|l| work(*l, settings, data)).sum();
     let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
     let mut rows = Vec::new();
@@ -128,6 +135,11 @@ pub fn run(
     }
     progress.clear();
     Ok(rows)
+}
+
+/// What went wrong, without the advice to somebody who runs stages.
+fn told(text: &str) -> &str {
+    text.split("\n  do:").next().unwrap_or(text)
 }
 
 /// Folders that a comparison has made.
@@ -166,8 +178,15 @@ fn once(
         return Ok(outcome);
     }
     let step_work = all / settings.fit.steps.max(1) as f64;
-    let (outcome, packed) = train(cell, settings, data, &mut || progress.advance(step_work))
-        .with_context(|| format!("{} labels, {name}", cell.labels))?;
+    let trained = train(cell, settings, data, &mut || progress.advance(step_work));
+    let (outcome, packed) = trained.map_err(|e| {
+        let why = format!("{e:#}");
+        anyhow!(
+            "{} labels, {name}: {}\n  do:    lower student.fit.learning_rate with --set, and take another directory with --run-dir DIR",
+            cell.labels,
+            told(&why)
+        )
+    })?;
     if let Some(packed) = packed {
         dir.write(&file.with_extension("pupil"), &packed)?;
     }

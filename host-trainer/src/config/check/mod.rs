@@ -7,4 +7,4 @@ pub mod read;
 mod tests;
 
 pub use ranges::check;
-pub use read::{ConfigError, load, parse};
+pub use read::{ConfigError, Overrides, load, parse};

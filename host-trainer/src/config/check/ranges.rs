@@ -8,14 +8,13 @@ use crate::methods::MethodsConfig;
 use crate::methods::pretext::PretextTask;
 use crate::train::FitConfig;
 
-/// Values out of range, whichever way the configuration came about; `place` says where a key is
-/// set.
-pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<String> {
+/// Values out of range, whichever way the configuration came about: each key, and what is wrong with
+/// its value.
+pub fn check(config: &RunConfig) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     let mut need = |holds: bool, path: &str, value: String, rule: &str| {
         if !holds {
-            let place = place(path).unwrap_or("default  ".to_owned());
-            problems.push(format!("  {place} {path} = {value} {rule}"));
+            problems.push((path.to_owned(), format!("{path} = {value} {rule}")));
         }
     };
     check_images(config, &mut need);
@@ -72,6 +71,12 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         ),
     ] {
         if let Augment::Strong { rand_augment, .. } = augment {
+            need(
+                rand_augment.operations <= 20,
+                &format!("{path}.rand_augment.operations"),
+                rand_augment.operations.to_string(),
+                "must be at most 20",
+            );
             let (least, most) = rand_augment.magnitude;
             need(
                 (0.0..=30.0).contains(&least) && (least..=30.0).contains(&most),
@@ -90,10 +95,10 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
     );
     let ratio = config.student.unlabeled_ratio;
     need(
-        ratio < config.student.fit.batch,
+        (1..config.student.fit.batch).contains(&ratio),
         "student.unlabeled_ratio",
         ratio.to_string(),
-        "leaves no labeled image in a batch; it must be below student.fit.batch",
+        "must be at least 1, and below student.fit.batch: a batch has images of both kinds",
     );
     let rounds = config.student.rounds;
     need(
@@ -102,11 +107,19 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         rounds.to_string(),
         "must lie between 1 and 20",
     );
+    let (student, teacher) = (&config.student.net, &config.teacher.net);
+    need(
+        student.family != teacher.family
+            || (student.width >= teacher.width && student.depth >= teacher.depth),
+        "student.net",
+        format!("{}, depth {}", student.title(), student.depth),
+        "is smaller than teacher.net; the net for the chip is distill.net",
+    );
     need(
         !config.student.warm_start || config.student.net == config.teacher.net,
         "student.warm_start",
         "true".into(),
-        "needs student.net to be teacher.net",
+        "needs student.net to be teacher.net; set it to false for a student that begins anew",
     );
     need(
         config.init.is_empty() || Path::new(&config.init).exists(),
@@ -142,6 +155,12 @@ pub fn check(config: &RunConfig, place: impl Fn(&str) -> Option<String>) -> Vec<
         "quantize.clip",
         quantize.clip.to_string(),
         "is a share at either end: at least 0, below 0.5",
+    );
+    need(
+        quantize.max_drop >= 0.0 && quantize.max_drop.is_finite(),
+        "quantize.max_drop",
+        quantize.max_drop.to_string(),
+        "is a number of points: 0 or more",
     );
     let pack = &config.pack;
     need(

@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 
 /// Problems of a configuration, one a line.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{name} has {} problem{}\n{}", problems.len(), if problems.len() == 1 { "" } else { "s" }, problems.join("\n"))]
+#[error("{name}: {} problem{}\n{}", problems.len(), if problems.len() == 1 { "" } else { "s" }, problems.join("\n"))]
 pub struct ConfigError {
     /// The file, or what stands for it.
     pub name: String,
@@ -21,20 +21,48 @@ pub struct ConfigError {
     pub problems: Vec<String>,
 }
 
-/// One text with settings: a file, or one `--set`.
+/// Where a text with settings comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    File,
+    Set,
+    Data,
+}
+
+/// One text with settings: a file, one `--set`, or `--data`.
 struct Document<'t> {
     text: &'t str,
     table: DeTable<'t>,
-    file: bool,
+    origin: Origin,
 }
 
 impl Document<'_> {
     /// "line 12  ", or "--set    ".
     fn place(&self, span: &Range<usize>) -> String {
-        if self.file {
-            format!("line {:<4}", line_of(self.text, span))
-        } else {
-            "--set    ".to_owned()
+        match self.origin {
+            Origin::File => format!("line {:<4}", line_of(self.text, span)),
+            Origin::Set => "--set    ".to_owned(),
+            Origin::Data => "--data   ".to_owned(),
+        }
+    }
+}
+
+/// A problem, the key it is about, and its place among the others: by line, options last.
+struct Problem {
+    order: usize,
+    path: String,
+    text: String,
+}
+
+impl Problem {
+    fn new(place: &str, path: String, text: &str) -> Self {
+        let line = place
+            .strip_prefix("line ")
+            .and_then(|l| l.trim().parse().ok());
+        Self {
+            order: line.unwrap_or(usize::MAX),
+            path,
+            text: format!("  {place} {text}"),
         }
     }
 }
@@ -44,78 +72,91 @@ impl Document<'_> {
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
-    load(name, text, None, &[])
+    load(name, text, None, &Overrides::default())
 }
 
-/// Parses the text of a `run.toml` called `name` in messages, with `KEY=VALUE` settings over it.
-/// Relative paths in the text start at `base`, those of settings at the working directory.
+/// What a command line sets over a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Overrides<'a> {
+    /// `KEY=VALUE` of each `--set`.
+    pub sets: &'a [String],
+    /// The path or word of `--data`.
+    pub data: Option<&'a str>,
+}
+
+/// Parses the text of a `run.toml` called `name` in messages, with a command line's settings over it.
+/// Relative paths in the text start at `base`, those of the command line at the working directory;
+/// all become absolute.
 ///
 /// # Errors
-/// All problems at once: TOML syntax, unknown keys with the nearest known one, wrong types,
+/// All problems at once, by line: TOML syntax, unknown keys with the nearest known one, wrong types,
 /// values out of range, paths that do not exist.
 pub fn load(
     name: &str,
     text: &str,
     base: Option<&Path>,
-    sets: &[String],
+    over: &Overrides<'_>,
 ) -> Result<RunConfig, ConfigError> {
-    let fail = |problems| ConfigError {
-        name: name.to_owned(),
-        problems,
+    let fail = |mut problems: Vec<Problem>| {
+        problems.sort_by_key(|p| p.order);
+        ConfigError {
+            name: name.to_owned(),
+            problems: problems.into_iter().map(|p| p.text).collect(),
+        }
     };
-    let sets: Vec<String> = sets.iter().map(|s| as_toml(s)).collect();
+    let whole = |e: String| fail(vec![Problem::new("", String::new(), &e)]);
+    let mut lines: Vec<(String, Origin)> = vec![(text.to_owned(), Origin::File)];
+    lines.extend(over.sets.iter().map(|s| (as_toml(s), Origin::Set)));
+    lines.extend(over.data.map(|d| {
+        let value = Value::String(d.to_owned());
+        (format!("data = {value}"), Origin::Data)
+    }));
     let (mut documents, mut problems) = (Vec::new(), Vec::new());
-    let texts = std::iter::once((text, true)).chain(sets.iter().map(|s| (s.as_str(), false)));
-    for (text, file) in texts {
+    for (text, origin) in &lines {
         match DeTable::parse(text) {
             Ok(table) => documents.push(Document {
                 text,
                 table: table.into_inner(),
-                file,
+                origin: *origin,
             }),
-            Err(e) if file => {
+            Err(e) if *origin == Origin::File => {
                 let line = e.span().map_or(1, |s| line_of(text, &s));
-                problems.push(format!("  line {line:<4} {}", e.message()));
+                let place = format!("line {line:<4}");
+                problems.push(Problem::new(&place, String::new(), e.message()));
             }
-            Err(e) => problems.push(format!("  --set     `{text}`: {}", e.message())),
+            Err(e) => {
+                let text = format!("`{text}`: {}", e.message());
+                problems.push(Problem::new("--set    ", String::new(), &text));
+            }
         }
     }
     let known = known_keys();
     for document in &documents {
         walk(document, &document.table, &known, "", &mut problems);
     }
-    if !problems.is_empty() {
-        return Err(fail(problems));
+    let defaults = Table::try_from(RunConfig::default()).map_err(|e| whole(e.to_string()))?;
+    for document in &documents {
+        let (table, at) = (&document.table, &mut Vec::new());
+        wrong_values(document, table, &defaults, at, &mut problems);
     }
-    let defaults =
-        Table::try_from(RunConfig::default()).map_err(|e| fail(vec![format!("  {e}")]))?;
+    // What can be understood is checked beside what can not.
     let mut all = defaults.clone();
     for document in &documents {
         let mut user: Table =
-            toml::from_str(document.text).map_err(|e| fail(vec![format!("  {}", e.message())]))?;
-        if let (Some(base), true) = (base, document.file) {
-            rebase(&mut user, base);
+            toml::from_str(document.text).map_err(|e| whole(e.message().to_owned()))?;
+        for problem in &problems {
+            forget(&mut user, &problem.path);
         }
+        let base = base.filter(|_| document.origin == Origin::File);
+        rebase(&mut user, base.unwrap_or(Path::new("")));
         merge(&mut all, user);
     }
     let config: RunConfig = match Value::Table(all).try_into() {
         Ok(config) => config,
+        Err(_) if !problems.is_empty() => return Err(fail(problems)),
         Err(e) => {
             let e: toml::de::Error = e;
-            let mut found = Vec::new();
-            for document in &documents {
-                wrong_values(
-                    document,
-                    &document.table,
-                    &defaults,
-                    &mut Vec::new(),
-                    &mut found,
-                );
-            }
-            if found.is_empty() {
-                found.push(format!("  {}", e.message()));
-            }
-            return Err(fail(found));
+            return Err(whole(e.message().to_owned()));
         }
     };
     // The last one that sets a key decides.
@@ -125,11 +166,29 @@ pub fn load(
             .rev()
             .find_map(|d| Some(d.place(&span_of_key(&d.table, path)?)))
     };
-    let problems = check(&config, place);
+    for (path, rule) in check(&config) {
+        let place = place(&path).unwrap_or("default  ".to_owned());
+        // What has a problem already is not the value that was meant.
+        if !problems.iter().any(|p| p.path == path) {
+            problems.push(Problem::new(&place, path, &rule));
+        }
+    }
     if problems.is_empty() {
         Ok(config)
     } else {
         Err(fail(problems))
+    }
+}
+
+/// Takes a dotted key out.
+fn forget(table: &mut Table, path: &str) {
+    match path.split_once('.') {
+        None => drop(table.remove(path)),
+        Some((first, rest)) => {
+            if let Some(Value::Table(inner)) = table.get_mut(first) {
+                forget(inner, rest);
+            }
+        }
     }
 }
 
@@ -144,13 +203,16 @@ fn as_toml(set: &str) -> String {
     }
 }
 
-/// Lets relative paths start at `base`.
+/// Makes paths absolute: relative ones start at `base`, which may itself be relative to the working
+/// directory.
 fn rebase(table: &mut Table, base: &Path) {
     let from = |table: &mut Table, key: &str| {
         if let Some(Value::String(text)) = table.get_mut(key)
             && !["", "auto", "bundled"].contains(&text.as_str())
         {
-            *text = base.join(&*text).display().to_string();
+            let path = base.join(&*text);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            *text = path.display().to_string();
         }
     };
     from(table, "data");
@@ -167,11 +229,14 @@ fn wrong_values(
     table: &DeTable<'_>,
     defaults: &Table,
     at: &mut Vec<String>,
-    found: &mut Vec<String>,
+    found: &mut Vec<Problem>,
 ) {
     for (key, value) in table {
         at.push(key.get_ref().to_string());
-        if let DeValue::Table(inner) = value.get_ref() {
+        let path = at.join(".");
+        if found.iter().any(|p| p.path == path) {
+            // Told already.
+        } else if let DeValue::Table(inner) = value.get_ref() {
             wrong_values(document, inner, defaults, at, found);
         } else if let Ok(line) =
             toml::from_str::<Table>(&format!("x = {}", &document.text[value.span()]))
@@ -185,13 +250,13 @@ fn wrong_values(
                 merge(&mut alone, nested);
             }
             if let Err(e) = RunConfig::deserialize(Value::Table(alone)) {
-                found.push(format!(
-                    "  {} {} = {}: {}",
-                    document.place(&key.span()),
-                    at.join("."),
+                let text = format!(
+                    "{path} = {}: {}",
                     &document.text[value.span()],
                     e.message().lines().next().unwrap_or_default()
-                ));
+                );
+                let place = document.place(&key.span());
+                found.push(Problem::new(&place, path, &text));
             }
         }
         at.pop();
@@ -220,51 +285,50 @@ fn walk(
     table: &DeTable<'_>,
     known: &Table,
     at: &str,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
 ) {
     for (key, value) in table {
         let name = key.get_ref().as_ref();
-        let place = document.place(&key.span());
-        match known.get(name) {
-            None => problems.push(unknown(&place, at, name, known)),
+        let path = format!("{at}{name}");
+        let text = match known.get(name) {
+            None => unknown(at, name, known),
             Some(Value::Table(inner)) => match value.get_ref() {
                 DeValue::Table(table) => {
-                    walk(document, table, inner, &format!("{at}{name}."), problems);
+                    walk(document, table, inner, &format!("{path}."), problems);
+                    continue;
                 }
-                other => problems.push(format!(
-                    "  {place} {at}{name} is a table, not {}",
-                    other.type_str()
-                )),
+                other => format!("{path} is a table, not {}", with_article(other.type_str())),
             },
             Some(expected) => {
                 let (wanted, found) = (expected.type_str(), value.get_ref().type_str());
-                let number = wanted == "float" && found == "integer";
-                if wanted != found && !number {
-                    problems.push(format!(
-                        "  {place} {at}{name} takes a {wanted}, not a {found}"
-                    ));
+                if wanted == found || (wanted == "float" && found == "integer") {
+                    continue;
                 }
+                let [wanted, found] = [wanted, found].map(with_article);
+                format!("{path} takes {wanted}, not {found}")
             }
-        }
+        };
+        problems.push(Problem::new(&document.place(&key.span()), path, &text));
     }
 }
 
-fn unknown(place: &str, at: &str, name: &str, known: &Table) -> String {
+/// "a float", "an integer".
+fn with_article(word: &str) -> String {
+    let vowel = word.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {word}", if vowel { "an" } else { "a" })
+}
+
+fn unknown(at: &str, name: &str, known: &Table) -> String {
     let nearest = known
         .keys()
         .map(|k| (strsim::damerau_levenshtein(k, name), k))
         .min()
         .filter(|(distance, _)| *distance <= name.len().div_ceil(2));
     match nearest {
-        Some((_, key)) => {
-            format!("  {place} unknown key `{at}{name}`; did you mean `{at}{key}`?")
-        }
+        Some((_, key)) => format!("unknown key `{at}{name}`; did you mean `{at}{key}`?"),
         None => {
             let keys: Vec<&str> = known.keys().map(String::as_str).collect();
-            format!(
-                "  {place} unknown key `{at}{name}`; known here: {}",
-                keys.join(", ")
-            )
+            format!("unknown key `{at}{name}`; known here: {}", keys.join(", "))
         }
     }
 }

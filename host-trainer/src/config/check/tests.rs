@@ -48,10 +48,10 @@ fn unknown_keys_are_named_with_the_nearest_known_one_all_at_once() {
 
 #[test]
 fn types_ranges_and_syntax_have_lines() {
-    assert!(problems("seed = \"x\"")[0].contains("seed takes a integer, not a string"));
+    assert!(problems("seed = \"x\"")[0].contains("seed takes an integer, not a string"));
     let found = problems("[distill]\ntemperature = 0\n[distill.fit]\nema = 1.5\n");
-    assert!(found[0].contains("line 4") && found[0].contains("distill.fit.ema = 1.5"));
-    assert!(found[1].contains("line 2") && found[1].contains("distill.temperature = 0"));
+    assert!(found[0].contains("line 2") && found[0].contains("distill.temperature = 0"));
+    assert!(found[1].contains("line 4") && found[1].contains("distill.fit.ema = 1.5"));
     assert!(problems("seed = = 3")[0].contains("line 1"));
     assert!(problems("teacher = 3")[0].contains("teacher is a table"));
 }
@@ -60,12 +60,12 @@ fn types_ranges_and_syntax_have_lines() {
 fn settings_of_the_command_line_go_over_the_file() {
     let load = |sets: &[&str]| {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
-        load(
-            "run.toml",
-            "seed = 3\n[teacher.fit]\nsteps = 7\n",
-            None,
-            &sets,
-        )
+        let over = Overrides {
+            sets: &sets,
+            data: None,
+        };
+        let text = "seed = 3\n[teacher.fit]\nsteps = 7\n";
+        load("run.toml", text, None, &over)
     };
     let config = load(&[
         "teacher.fit.steps=9",
@@ -89,6 +89,60 @@ fn settings_of_the_command_line_go_over_the_file() {
 }
 
 #[test]
+fn all_kinds_of_problems_are_told_in_one_round_by_line() {
+    let text = "sede = 1\nmethod = \"udda\"\n[teacher.fit]\nsteps = \"many\"\nbatch = 1\n[student]\nunlabeled_ratio = 0\nrounds = -1\n";
+    let sets = ["seed=x".to_owned(), "quantize.max_drop=nan".to_owned()];
+    let over = Overrides {
+        sets: &sets,
+        data: Some("nowhere/at/all"),
+    };
+    let found = load("run.toml", text, None, &over).unwrap_err().problems;
+    let expected = [
+        ("line 1 ", "unknown key `sede`"),
+        ("line 2 ", "`udda`"),
+        ("line 4 ", "takes an integer, not a string"),
+        ("line 5 ", "teacher.fit.batch = 1"),
+        ("line 7 ", "student.unlabeled_ratio = 0"),
+        ("line 8 ", "student.rounds = -1"),
+        ("--set ", "seed takes an integer"),
+        ("--data ", "nowhere/at/all\" does not exist"),
+        ("--set ", "quantize.max_drop = NaN"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (problem, (place, what)) in found.iter().zip(expected) {
+        assert!(
+            problem.contains(place) && problem.contains(what),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn data_of_the_command_line_decides_before_anything_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "data = \"gone\"\n[images]\nlabels_per_class = 5\n";
+    let path = folder.path().display().to_string();
+    let over = |data| Overrides { sets: &[], data };
+    assert!(load("run.toml", text, None, &over(None)).is_err());
+    let config = load("run.toml", text, None, &over(Some(&path))).unwrap();
+    assert_eq!(config.data, DataSource::Path(path.as_str().into()));
+    let found = load("run.toml", text, None, &over(Some("bundled"))).unwrap_err();
+    assert!(found.to_string().contains("images of your own"), "{found}");
+}
+
+#[test]
+fn paths_of_the_working_directory_become_absolute() {
+    // Tests run in the crate's folder.
+    let over = Overrides {
+        sets: &[],
+        data: Some("src"),
+    };
+    let config = load("the settings", "", None, &over).unwrap();
+    let expected = std::path::absolute("src").unwrap();
+    assert_eq!(config.data, DataSource::Path(expected));
+}
+
+#[test]
 fn words_that_a_key_does_not_take_have_lines_all_at_once() {
     let found = problems("[images]\nfit = \"crp\"\n[teacher.net]\nactivation = \"silo\"\n");
     assert_eq!(found.len(), 2, "{found:?}");
@@ -104,7 +158,7 @@ fn paths_start_at_the_file_and_must_exist() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("photos")).unwrap();
     let text = "data = \"photos\"\n[images]\nunlabeled = \"more\"\nchannels = 2\n";
-    let found = load("run.toml", text, Some(folder.path()), &[])
+    let found = load("run.toml", text, Some(folder.path()), &Overrides::default())
         .unwrap_err()
         .problems;
     assert_eq!(found.len(), 2, "{found:?}");
@@ -118,7 +172,8 @@ fn paths_start_at_the_file_and_must_exist() {
             .iter()
             .any(|p| p.contains("line 4") && p.contains("images.channels = 2"))
     );
-    let config = load("run.toml", "data = \"photos\"", Some(folder.path()), &[]).unwrap();
+    let text = "data = \"photos\"";
+    let config = load("run.toml", text, Some(folder.path()), &Overrides::default()).unwrap();
     assert_eq!(config.data, DataSource::Path(folder.path().join("photos")));
     let found = problems("[images]\nheight = 32\n");
     assert!(

@@ -81,6 +81,8 @@ pub struct Source {
     pub files: Vec<SourceFile>,
     /// Files that are passed over, by extension.
     pub others: BTreeMap<String, usize>,
+    /// Folders without any file.
+    pub empty: Vec<String>,
     /// Class names of numbered labels.
     pub classes: Vec<String>,
 }
@@ -212,12 +214,16 @@ impl Source {
             form,
             files,
             others: BTreeMap::new(),
+            empty: Vec::new(),
             classes: Vec::new(),
         }
     }
 
     fn folder(path: &Path) -> Result<Self, SourceError> {
-        let walked = walk::walk(path)?;
+        let walk::Walked {
+            files: walked,
+            empty,
+        } = walk::walk(path)?;
         let top: Vec<&str> = walked
             .iter()
             .map(String::as_str)
@@ -247,6 +253,7 @@ impl Source {
             return Ok(source);
         }
         let mut source = Self::new(path, Form::Folder, Vec::new());
+        source.empty = empty;
         for name in &walked {
             if decode::is_image_name(name) {
                 source

@@ -43,10 +43,14 @@ pub fn unsure(all: &[f32], classes: &[String], threshold: f32) -> Option<String>
     };
     let _ = write!(
         text,
-        "\n  why:   probabilities of the teacher's answers:{}",
+        "\n  why:   how probable the answers are:{}",
         histogram(&best)
     );
-    let _ = write!(text, "\n  do:    {}", advice(&best, classes, &missing));
+    let _ = write!(
+        text,
+        "\n  do:    {}",
+        advice(&best, classes, &missing, threshold)
+    );
     Some(text)
 }
 
@@ -71,47 +75,45 @@ fn histogram(best: &[(usize, f32)]) -> String {
     text
 }
 
-fn advice(best: &[(usize, f32)], classes: &[String], missing: &[usize]) -> String {
+fn advice(best: &[(usize, f32)], classes: &[String], missing: &[usize], threshold: f32) -> String {
     let mut sure: Vec<f32> = best.iter().map(|(_, p)| *p).collect();
     sure.sort_by(|a, b| b.total_cmp(a));
-    let tenth = sure.get(sure.len() / 10).copied().unwrap_or(0.0);
     // The surest answer of each class that has none yet.
     let surest = |class: &usize| {
         let of_class = best.iter().filter(|(c, _)| c == class);
         of_class.map(|(_, p)| *p).reduce(f32::max)
     };
-    let mut text = format!(
-        "set pseudo_labels.threshold = {:.2} in run.toml, which keeps a tenth of the images",
-        down(tenth)
-    );
+    let mut ways = Vec::new();
+    let mut lower = |p: f32, what: &str| {
+        // Three decimals, never more than `p`.
+        let value = (p * 1000.0).floor() / 1000.0;
+        if value < threshold {
+            ways.push(format!(
+                "set pseudo_labels.threshold = {value} in run.toml, which keeps {what}"
+            ));
+        }
+    };
+    if let Some(tenth) = sure.get((sure.len() / 10).max(1) - 1) {
+        lower(*tenth, "a tenth of the images");
+    }
     let all: Option<Vec<f32>> = missing.iter().map(surest).collect();
     if let Some(least) = all.and_then(|a| a.into_iter().reduce(f32::min)) {
-        let _ = write!(
-            text,
-            ", or {:.2}, which keeps some of each class",
-            down(least)
-        );
+        lower(least, "some of each class");
     }
     let never: Vec<&str> = missing
         .iter()
         .filter(|class| surest(class).is_none())
         .map(|class| classes[*class].as_str())
         .collect();
-    if never.is_empty() {
-        text += ", or label more images";
+    ways.push(if never.is_empty() {
+        "label more images".into()
     } else {
-        let _ = write!(
-            text,
-            ", or label more images of {}: no image is taken for one; a threshold of 0 goes on without",
+        format!(
+            "label more images of {}: no image is taken for one; a threshold of 0 goes on without",
             never.join(" and ")
-        );
-    }
-    text
-}
-
-/// Two decimals, never more than `p`.
-fn down(p: f32) -> f32 {
-    (p * 100.0).floor() / 100.0
+        )
+    });
+    ways.join(", or ")
 }
 
 #[cfg(test)]
@@ -143,8 +145,14 @@ mod tests {
         assert!(text.starts_with("no pseudo-label is kept: of 11"), "{text}");
         assert!(text.contains("0.4-0.5       2 #"), "{text}");
         assert!(text.contains("0.5-0.6       9 ####"), "{text}");
-        assert!(text.contains("threshold = 0.52"), "{text}");
-        assert!(text.contains("or 0.41, which keeps some of each"), "{text}");
+        assert!(
+            text.contains("threshold = 0.52 in run.toml, which keeps a tenth"),
+            "{text}"
+        );
+        assert!(
+            text.contains("threshold = 0.41 in run.toml, which keeps some of each"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -156,6 +164,10 @@ mod tests {
         // No image is an owl at any threshold: no number is promised.
         assert!(!text.contains("some of each class"), "{text}");
         assert!(text.contains("label more images of owl"), "{text}");
+        // A tenth is kept already: nothing to lower.
+        let all = rows(&[(0, 0.99), (0, 0.98), (1, 0.97)]);
+        let text = unsure(&all, &names(), 0.3).unwrap();
+        assert!(!text.contains("threshold = "), "{text}");
         // Everything was wanted: the run goes on.
         assert_eq!(unsure(&all, &names(), 0.0), None);
     }
