@@ -88,9 +88,13 @@ fn every_method_is_compared_once_and_packed() {
     assert_eq!(outcome(&dir).0, first);
 
     // Other settings in the same place are refused.
-    let (code, _, error) = compare(&dir, &["--methods", "all", "--int8", "--steps", "7"]);
+    let (code, _, error) = compare(&dir, &["--methods", "all", "--int8", "--seed", "7"]);
     assert_eq!(code, 2);
     assert!(error.contains("--fresh"), "{error}");
+    // So are options that only the zoo's comparison knows.
+    let (code, _, error) = compare(&dir, &["--methods", "uda", "--batch", "8"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("--batch"), "{error}");
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn a_folder_of_photos_becomes_answers_without_an_edit() {
         "3 classes, 90 labeled images",
         "60 unlabeled",
         "the net sees 40x30 RGB: all images are 40x30",
-        "1 damaged files",
+        "1 damaged file, left out",
         "flat/cut.ppm",
         "again.ppm = frame/3.ppm",
         "next: pupil run leaf/run.toml",

@@ -207,7 +207,7 @@ impl DataReport {
         let others: usize = self.other_files.values().sum();
         list(
             others,
-            "files that are no images, passed over",
+            "files of other kinds, passed over",
             vec![counts(&self.other_files)],
         );
         if self.stand_in {

@@ -135,29 +135,31 @@ pub fn load(
         walk(document, &document.table, &known, "", &mut problems);
     }
     let defaults = Table::try_from(RunConfig::default()).map_err(|e| whole(e.to_string()))?;
-    for document in &documents {
-        let (table, at) = (&document.table, &mut Vec::new());
-        wrong_values(document, table, &defaults, at, &mut problems);
-    }
     // What can be understood is checked beside what can not.
-    let mut all = defaults.clone();
-    for document in &documents {
-        let mut user: Table =
-            toml::from_str(document.text).map_err(|e| whole(e.message().to_owned()))?;
-        for problem in &problems {
-            forget(&mut user, &problem.path);
+    let merged = |problems: &[Problem]| -> Result<RunConfig, toml::de::Error> {
+        let mut all = defaults.clone();
+        for document in &documents {
+            let mut user: Table = toml::from_str(document.text)?;
+            for problem in problems {
+                forget(&mut user, &problem.path);
+            }
+            let base = base.filter(|_| document.origin == Origin::File);
+            rebase(&mut user, base.unwrap_or(Path::new("")));
+            merge(&mut all, user);
         }
-        let base = base.filter(|_| document.origin == Origin::File);
-        rebase(&mut user, base.unwrap_or(Path::new("")));
-        merge(&mut all, user);
-    }
-    let config: RunConfig = match Value::Table(all).try_into() {
+        Value::Table(all).try_into()
+    };
+    let config = merged(&problems).or_else(|_| {
+        for document in &documents {
+            let (table, at) = (&document.table, &mut Vec::new());
+            wrong_values(document, table, &defaults, at, &mut problems);
+        }
+        merged(&problems)
+    });
+    let config = match config {
         Ok(config) => config,
-        Err(_) if !problems.is_empty() => return Err(fail(problems)),
-        Err(e) => {
-            let e: toml::de::Error = e;
-            return Err(whole(e.message().to_owned()));
-        }
+        Err(e) if problems.is_empty() => return Err(whole(e.message().to_owned())),
+        Err(_) => return Err(fail(problems)),
     };
     // The last one that sets a key decides.
     let place = |path: &str| {
@@ -249,7 +251,10 @@ fn wrong_values(
             if let Value::Table(nested) = nested {
                 merge(&mut alone, nested);
             }
-            if let Err(e) = RunConfig::deserialize(Value::Table(alone)) {
+            // Another kind may want fields that are set beside it.
+            if let Err(e) = RunConfig::deserialize(Value::Table(alone))
+                && !e.message().starts_with("missing field")
+            {
                 let text = format!(
                     "{path} = {}: {}",
                     &document.text[value.span()],

@@ -118,6 +118,20 @@ fn all_kinds_of_problems_are_told_in_one_round_by_line() {
 }
 
 #[test]
+fn another_kind_of_augmentation_has_its_fields_beside_it() {
+    let text = "[student.weak]\nkind = \"strong\"\ncutout = 4\n[student.weak.rand_augment]\noperations = 2\nmagnitude = [1, 9]\n";
+    let config = parse("run.toml", text).unwrap();
+    assert!(matches!(
+        config.student.weak,
+        Augment::Strong { cutout: 4, .. }
+    ));
+    let wrong = text.replace("cutout = 4", "cutout = 4\nflop = true");
+    assert_eq!(problems(&wrong).len(), 1, "{:?}", problems(&wrong));
+    let alone = problems("[student.weak]\nkind = \"strong\"\n");
+    assert!(alone[0].contains("rand_augment"), "{alone:?}");
+}
+
+#[test]
 fn data_of_the_command_line_decides_before_anything_is_checked() {
     let folder = tempfile::tempdir().unwrap();
     let text = "data = \"gone\"\n[images]\nlabels_per_class = 5\n";
