@@ -216,6 +216,10 @@ pub struct CompareOptions {
     /// Trainings of each.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub seeds: u16,
+    /// Trainings of methods at a time, each on its share of the cores: they end earlier than one
+    /// after the other, with the same outcomes [default: as many as there are cores].
+    #[arg(long, value_name = "N", conflicts_with = "se", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
     /// Updates of the weights in one training [default: 400; the configuration's for methods].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub steps: Option<u64>,

@@ -1,8 +1,8 @@
 //! Progress on stderr: a bar on a terminal, a plain line per epoch elsewhere, both with the time
 //! that is left for all stages.
 
-use std::cell::Cell;
 use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,14 +10,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::run_dir::Stage;
 use crate::train::Epoch;
 
-/// Work of a run in multiply-accumulates, and how much of it is done.
+/// Work of a run in multiply-accumulates, and how much of it is done; trainings side by side may
+/// share it.
 pub struct Progress {
     total: f64,
-    done: Cell<f64>,
-    /// Work done and time when this process began to measure its speed.
-    start: Cell<(f64, Instant)>,
+    done: Mutex<Done>,
     bar: Option<ProgressBar>,
     quiet: bool,
+}
+
+/// How far a run is.
+struct Done {
+    work: f64,
+    /// Work done and time when this process began to measure its speed.
+    start: (f64, Instant),
 }
 
 impl Progress {
@@ -38,35 +44,44 @@ impl Progress {
         });
         Self {
             total,
-            done: Cell::new(0.0),
-            start: Cell::new((0.0, Instant::now())),
+            done: Mutex::new(Done {
+                work: 0.0,
+                start: (0.0, Instant::now()),
+            }),
             bar,
             quiet,
         }
     }
 
+    fn done(&self) -> MutexGuard<'_, Done> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts work of a stage that an earlier run has done.
     pub fn skip(&self, work: f64) {
-        self.done.set(self.done.get() + work);
-        self.start.set((self.done.get(), Instant::now()));
+        let mut done = self.done();
+        done.work += work;
+        done.start = (done.work, Instant::now());
     }
 
     /// Counts work just done.
     pub fn advance(&self, work: f64) {
-        self.done.set(self.done.get() + work);
+        let mut done = self.done();
+        done.work += work;
         if let Some(bar) = &self.bar {
-            bar.set_position((1000.0 * self.done.get() / self.total.max(1.0)) as u64);
+            bar.set_position((1000.0 * done.work / self.total.max(1.0)) as u64);
         }
     }
 
     /// The time left at the speed so far; none in the first two seconds.
     fn left(&self) -> Option<Duration> {
-        let (before, since) = self.start.get();
-        let (worked, time) = (self.done.get() - before, since.elapsed().as_secs_f64());
+        let done = self.done();
+        let (before, since) = done.start;
+        let (worked, time) = (done.work - before, since.elapsed().as_secs_f64());
         if time < 2.0 || worked <= 0.0 {
             return None;
         }
-        let rest = (self.total - self.done.get()).max(0.0) * time / worked;
+        let rest = (self.total - done.work).max(0.0) * time / worked;
         Some(Duration::from_secs_f64(rest))
     }
 
@@ -136,8 +151,7 @@ mod tests {
         let p = Progress::new(100.0, true);
         p.skip(90.0);
         assert!(p.left().is_none());
-        p.start
-            .set((90.0, Instant::now() - Duration::from_secs(10)));
+        p.done().start = (90.0, Instant::now() - Duration::from_secs(10));
         p.advance(5.0);
         let left = p.left().unwrap().as_secs_f64();
         assert!((left - 10.0).abs() < 0.5, "{left}");

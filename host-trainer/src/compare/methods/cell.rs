@@ -41,6 +41,8 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
     /// Wall time of the training in seconds.
     pub seconds: f64,
+    /// Threads that it had.
+    pub threads: usize,
 }
 
 /// Follows each step; nothing is chosen by what it sees.
@@ -187,6 +189,7 @@ pub fn train(
         int8: int8.transpose()?,
         epochs: fitted.epochs,
         seconds: fitted.seconds,
+        threads: rayon::current_num_threads(),
     };
     Ok((outcome, packed))
 }

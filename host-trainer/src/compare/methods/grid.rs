@@ -1,6 +1,6 @@
 //! All trainings of a comparison of methods, each done once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use crate::data::{Augment, Dataset};
 use crate::methods::MethodsConfig;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
+use crate::threads::side_by_side;
 use crate::train::FitConfig;
 
 /// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
@@ -53,6 +54,8 @@ pub struct Grid<'a> {
     pub labels: &'a [usize],
     /// Trainings of each.
     pub seeds: usize,
+    /// Trainings at a time.
+    pub jobs: usize,
 }
 
 /// A finished comparison.
@@ -109,32 +112,47 @@ pub fn run(
     dir.keep(SETTINGS, &text, "comparison")?;
     let work: f64 = grid.learners.iter().map(|l| work(*l, settings, data)).sum();
     let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
-    let mut rows = Vec::new();
-    for ((part, kept, sha), count) in parts.iter().zip(grid.labels) {
-        let folder = dir.root().join(format!("labels-{count}"));
+    let mut cells = Vec::new();
+    for ((_, kept, _), count) in parts.iter().zip(grid.labels) {
+        let folder = folder(dir, *count);
         kept::folder(&folder)?;
         dir.write_json(&folder.join("labels.json"), kept)?;
+    }
+    for (place, count) in grid.labels.iter().enumerate() {
         for learner in grid.learners {
-            let mut outcomes = Vec::new();
             for number in 0..grid.seeds {
                 let cell = Cell {
                     learner: *learner,
                     labels: *count,
                     number,
                 };
-                let outcome = once(dir, &folder, cell, settings, part, &progress);
-                outcomes.push(outcome.inspect_err(|_| progress.clear())?);
+                cells.push((place, cell));
             }
+        }
+    }
+    let outcomes = side_by_side(cells.len(), grid.jobs, |index| {
+        let (place, cell) = cells[index];
+        once(dir, cell, settings, &parts[place].0, &progress)
+    });
+    let mut outcomes = outcomes.inspect_err(|_| progress.clear())?.into_iter();
+    let mut rows = Vec::new();
+    for ((_, _, sha), count) in parts.iter().zip(grid.labels) {
+        for learner in grid.learners {
             rows.push(Row {
                 learner: *learner,
                 labels: *count,
                 labels_sha256: sha.clone(),
-                outcomes,
+                outcomes: outcomes.by_ref().take(grid.seeds).collect(),
             });
         }
     }
     progress.clear();
     Ok(rows)
+}
+
+/// Where the outcomes for `count` labeled images are kept.
+fn folder(dir: &RunDir, count: usize) -> PathBuf {
+    dir.root().join(format!("labels-{count}"))
 }
 
 /// What went wrong, without the advice to somebody who runs stages.
@@ -164,14 +182,13 @@ fn work(learner: Learner, settings: &GridSettings, data: &Dataset) -> f64 {
 /// One training, or its outcome if an earlier run has finished it.
 fn once(
     dir: &RunDir,
-    folder: &Path,
     cell: Cell,
     settings: &GridSettings,
     data: &Dataset,
     progress: &Progress,
 ) -> anyhow::Result<Outcome> {
     let name = format!("{}-{}", cell.learner.word(), cell.number);
-    let file = folder.join(format!("{name}.json"));
+    let file = folder(dir, cell.labels).join(format!("{name}.json"));
     let all = work(cell.learner, settings, data);
     if let Some(outcome) = kept::found(dir, &file)? {
         progress.skip(all);

@@ -37,16 +37,27 @@ fn gain(row: &Row, rows: &[Row]) -> Option<Spread> {
     ))
 }
 
+/// What the wall times were taken with, where it was the same for all.
+fn threads(rows: &[Row]) -> String {
+    let mut all = rows.iter().flat_map(|r| &r.outcomes).map(|o| o.threads);
+    match all.next() {
+        Some(1) if all.all(|t| t == 1) => "; seconds on one thread".into(),
+        Some(first) if all.all(|t| t == first) => format!("; seconds on {first} threads"),
+        _ => String::new(),
+    }
+}
+
 /// The table.
 pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
     let mut text = String::new();
     let plural = if seeds == 1 { "seed" } else { "seeds" };
     let _ = writeln!(
         text,
-        "% right of {} test images, mean ± standard deviation of {seeds} {plural}; {} steps of {} images each\n",
+        "% right of {} test images, mean ± standard deviation of {seeds} {plural}; {} steps of {} images each{}\n",
         thousands(test_images),
         thousands(settings.fit.steps as usize),
         settings.fit.batch,
+        threads(rows)
     );
     let packed = rows.iter().all(|r| int8(r).is_some());
     let _ = writeln!(

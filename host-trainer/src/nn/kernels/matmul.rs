@@ -1,24 +1,33 @@
 //! The two matrix products of a layer whose rows are pixels.
 //!
 //! [`matmul`] is y = x w: a 6 x 2-vector tile of y stays in registers over the whole inner
-//! dimension (12 accumulators, 2 vectors of w, 1 of x: 15 of AVX2's 16 registers). [`gram`] is
-//! dw += xᵀ dy with a tile of dw in registers over all rows. Both are bound by the multiply-add
-//! units, not by loads: 8 loads for 12 of them.
+//! dimension (12 accumulators, 2 vectors of w, 1 of x: 15 of AVX2's 16 registers; AVX-512 has 32
+//! for tiles of 12 rows). [`gram`] is dw += xᵀ dy with a tile of dw in registers over all rows.
+//! Both are bound by the multiply-add units, not by loads: 8 loads for 12 of them.
 
+use super::buffers::Buffer;
 use super::simd::{Simd, lanes, load, simd_fn, store};
 
-/// Rows of a tile.
+/// Rows of a tile with 16 registers.
 const ROWS: usize = 6;
+/// Rows of a tile with 32.
+const MORE_ROWS: usize = 12;
 /// Vectors of a tile's row.
 const VECTORS: usize = 2;
 /// Rows of x and dy that [`gram`] goes over before it moves on, so that they stay in cache.
 const BLOCK: usize = 256;
 /// Columns of a panel: a multiple of the tile's, whatever the machine's vector.
-const PANEL: usize = 16;
+const PANEL: usize = 32;
 
-/// A matrix `[k, n]` cut into panels of 16 columns, filled up with zeros.
+/// Whether the machine has the registers for tiles of twelve rows.
+#[inline(always)]
+fn has_more<S: Simd>() -> bool {
+    lanes::<S>() == 16
+}
+
+/// A matrix `[k, n]` cut into panels of 32 columns, filled up with zeros.
 pub struct Panels {
-    values: Vec<f32>,
+    values: Buffer,
     k: usize,
     n: usize,
 }
@@ -35,7 +44,7 @@ impl Panels {
     }
 
     fn gather(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Self {
-        let mut values = vec![0.0; n.div_ceil(PANEL) * PANEL * k];
+        let mut values = Buffer::zeros(n.div_ceil(PANEL) * PANEL * k);
         for (start, panel) in (0..n)
             .step_by(PANEL)
             .zip(values.chunks_exact_mut(PANEL * k.max(1)))
@@ -57,10 +66,11 @@ simd_fn! {
         let (mut x, mut y) = (x, y);
         while n > 0 && y.len() >= n {
             // Tiles of one or two rows would wait for the multiply-add units' latency.
+            let most = if has_more::<S>() { MORE_ROWS } else { ROWS };
             let rows = match y.len() / n {
-                left @ ..=ROWS => left,
-                left if left < 2 * ROWS => left.div_ceil(2),
-                _ => ROWS,
+                left if left <= most => left,
+                left if left < 2 * most => left.div_ceil(2),
+                _ => most,
             };
             let (here, rest) = y.split_at_mut(rows * n);
             let (from, after) = x.split_at(rows * k);
@@ -70,7 +80,13 @@ simd_fn! {
                 3 => tile_row::<S, 3>(simd, from, w, here),
                 4 => tile_row::<S, 4>(simd, from, w, here),
                 5 => tile_row::<S, 5>(simd, from, w, here),
-                _ => tile_row::<S, ROWS>(simd, from, w, here),
+                ROWS => tile_row::<S, ROWS>(simd, from, w, here),
+                7 if has_more::<S>() => tile_row::<S, 7>(simd, from, w, here),
+                8 if has_more::<S>() => tile_row::<S, 8>(simd, from, w, here),
+                9 if has_more::<S>() => tile_row::<S, 9>(simd, from, w, here),
+                10 if has_more::<S>() => tile_row::<S, 10>(simd, from, w, here),
+                11 if has_more::<S>() => tile_row::<S, 11>(simd, from, w, here),
+                _ => tile_row::<S, MORE_ROWS>(simd, from, w, here),
             }
             (x, y) = (after, rest);
         }
@@ -172,6 +188,10 @@ fn columns<S: Simd, const V: usize, const FULL: bool>(
     dw: &mut [f32],
 ) {
     let mut i = 0;
+    while has_more::<S>() && i + MORE_ROWS <= k {
+        strip::<S, MORE_ROWS, V, FULL>(simd, (x, dy), (k, n), (i, j), width, dw);
+        i += MORE_ROWS;
+    }
     while i + ROWS <= k {
         strip::<S, ROWS, V, FULL>(simd, (x, dy), (k, n), (i, j), width, dw);
         i += ROWS;
@@ -203,7 +223,7 @@ fn strip<S: Simd, const M: usize, const V: usize, const FULL: bool>(
             let d = S::as_simd_f32s(dy).0;
             core::array::from_fn(|v| d[v])
         } else {
-            [simd.partial_load_f32s(dy); V]
+            [load::<S, false>(simd, dy); V]
         };
         for m in 0..M {
             let value = simd.splat_f32s(x[m]);
