@@ -10,7 +10,8 @@ use std::time::Instant;
 use pupil::nn::kernels::buffers::Buffer;
 use pupil::nn::kernels::depthwise::{self, Window};
 use pupil::nn::kernels::function::{Relu, Silu};
-use pupil::nn::kernels::matmul::{Panels, gram, matmul};
+use pupil::nn::kernels::gram::gram;
+use pupil::nn::kernels::matmul::{Panels, matmul};
 use pupil::nn::kernels::normalize::{Runs, Sums, apply, apply_both, moments};
 
 /// Multiply-accumulates or numbers of one turn.

@@ -98,9 +98,8 @@ mod tests {
     #[test]
     fn a_piece_has_its_share_of_the_threads() {
         let pool = ThreadPoolBuilder::new().num_threads(6).build().unwrap();
-        let threads = pool.install(|| {
-            side_by_side(2, 2, |_| Ok::<_, ()>(rayon::current_num_threads()))
-        });
+        let threads =
+            pool.install(|| side_by_side(2, 2, |_| Ok::<_, ()>(rayon::current_num_threads())));
         assert_eq!(threads, Ok(vec![3, 3]));
     }
 

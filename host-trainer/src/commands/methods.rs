@@ -74,7 +74,9 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         learners: &learners,
         labels: &labels,
         seeds,
-        jobs: options.jobs.map_or_else(rayon::current_num_threads, usize::from),
+        jobs: options
+            .jobs
+            .map_or_else(rayon::current_num_threads, usize::from),
     };
     let dir = RunDir::open(&root, false)?;
     let rows = run(&dir, options.fresh, &settings, &data, &grid, options.quiet)?;
