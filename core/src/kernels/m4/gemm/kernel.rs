@@ -3,7 +3,7 @@
 
 use core::arch::global_asm;
 
-use crate::kernels::pairs::Mode;
+use crate::kernels::pairs::{BLOCK, Mode};
 use crate::kernels::{OperatorSet as Set, Operators};
 
 /// A part of the kernel's code. Nobody but the kernel jumps there.
@@ -16,18 +16,18 @@ pub(super) type Part = unsafe extern "C" fn();
 pub(super) struct Frame {
     /// 0: expanded columns.
     pub x: *mut u32,
-    /// 4, 8: where the columns' outputs begin. The next pair's follow column 1's.
+    /// 4: 0x80, and bit 31 where the steps are more than one pass.
+    pub passes: u32,
+    /// 8, 12: where the columns' outputs begin. The next pair's follow column 1's.
     pub out: [*mut i8; 2],
-    /// 12: end of the expanded columns.
-    pub x_end: *const u32,
-    /// 16: the weights.
+    /// 16: expanded columns.
+    pub columns: *mut u32,
+    /// 20: the weights.
     pub stream: *const u8,
-    /// 20: output channels.
+    /// 24: output channels.
     pub out_ch: usize,
-    /// 24: end of column 1's outputs of a row's last pair.
+    /// 28: end of column 1's outputs of a row's last pair.
     pub line_end: *mut i8,
-    /// 28: channels of the last block, 0 for four.
-    pub rest: usize,
     /// 32: first row of the next pair's column 0.
     pub input: *const i8,
     /// 36: bytes from column 0 to column 1.
@@ -44,7 +44,7 @@ pub(super) struct Frame {
     pub destination_end: *mut i8,
     /// 60: the fused table.
     pub table: *const u8,
-    /// 64: gathered bytes of both columns.
+    /// 64: end of the expanded columns, and gathered bytes of both columns.
     pub buffer: *mut i8,
     /// 68: the first of the sixteen steps to run.
     pub entry: usize,
@@ -64,6 +64,10 @@ pub(super) struct Frame {
     pub line_column: usize,
     /// 100: what follows exact rounding: a table or nothing.
     pub finish: Part,
+    /// 104: the last place in the expanded columns where a pass begins that is not the last one.
+    pub more: *const u8,
+    /// 108: what follows a pair's last block of four channels.
+    pub end: Part,
 }
 
 unsafe extern "C" {
@@ -83,7 +87,13 @@ unsafe extern "C" {
     fn pupil_m4_gemm_columns();
     // The sixteen steps.
     fn pupil_m4_gemm_steps();
+    // Parts: what follows a pair's last block.
+    fn pupil_m4_gemm_end();
+    fn pupil_m4_gemm_rest();
 }
+
+/// Bytes of expanded columns that a pass of sixteen steps reads.
+pub(super) const PASS: usize = 16 * 8;
 
 /// Where the first pass of `steps` steps enters: one of them is done before, and a step is 48 bytes
 /// of code.
@@ -107,6 +117,16 @@ pub(super) fn mode<O: Operators>(mode: Mode) -> Option<(Part, Part)> {
         Mode::General if O::SET.has(Set::CONV_GENERAL) => Some((exact, general)),
         Mode::Table if O::SET.has(Set::CONV_TABLE) => Some((exact, table)),
         _ => None,
+    }
+}
+
+/// What follows the last block of four channels: the next pair, or a block of those that are left.
+#[inline(always)]
+pub(super) fn end<O: Operators>(out_ch: usize) -> Part {
+    if O::SET.has(Set::CONV_REST) && !out_ch.is_multiple_of(BLOCK) {
+        pupil_m4_gemm_rest
+    } else {
+        pupil_m4_gemm_end
     }
 }
 
@@ -151,7 +171,7 @@ impl Expand {
 
 // The assembly reads and writes through the frame's pointers only, as far as the checks of `Gemm`
 // allow: the input's rows, the scratch memory, the blocks of the stream up to the one with the flag
-// LAST and, if `rest` is not 0, the one behind it, and the columns' outputs. It keeps r4–r11 and the
+// LAST and, if `end` is the part `rest`, the one behind it, and the columns' outputs. It keeps r4–r11 and the
 // stack as AAPCS demands, calls nothing, and uses no other memory than its frame below the stack
 // pointer.
 global_asm!(
@@ -164,14 +184,14 @@ global_asm!(
     .thumb_func
     pupil_m4_gemm:
     push {r4-r11, lr}
-    sub sp, #120
+    sub sp, #128
     ldm r0!, {r1-r10}
     stm sp, {r1-r10}
     add r12, sp, #40
     ldm r0!, {r1-r10}
     stm r12!, {r1-r10}
-    ldm r0, {r1-r6}
-    stm r12, {r1-r6}
+    ldm r0, {r1-r8}
+    stm r12, {r1-r8}
 
 10: add r12, sp, #32
     ldm r12, {r0-r5}
@@ -183,8 +203,10 @@ global_asm!(
     .global pupil_m4_gemm_columns
     .thumb_func
     pupil_m4_gemm_columns:
-    ldr r0, [sp]
-    ldr r1, [sp, #16]
+    ldr r12, [sp, #4]
+    ldrd r0, r1, [sp, #16]
+    lsls r12, r12, #1
+    @ Carry: there is more than one pass.
     .global pupil_m4_gemm_block
     .thumb_func
     pupil_m4_gemm_block:
@@ -202,10 +224,11 @@ global_asm!(
     smlad r8, r11, lr, r4
     smlad r4, r10, lr, r4
     ldr pc, [sp, #68]
+20: ldr r10, [sp, #104]
+    cmp r10, r0
     .global pupil_m4_gemm_steps
     .thumb_func
     pupil_m4_gemm_steps:
-20:
     .rept 16
     ldrd r10, r11, [r0], #8
     ldrd r12, lr, [r1], #8
@@ -220,57 +243,59 @@ global_asm!(
     smlad r4, r10, lr, r4
     smlad r8, r11, lr, r8
     .endr
-    ldr r10, [sp, #12]
-    cmp r0, r10
-    bne.w 20b
+    bcs.w 20b
     ldr pc, [sp, #72]
 
     .global pupil_m4_gemm_end
     .thumb_func
     pupil_m4_gemm_end:
-    ldr r3, [sp, #28]
-    cbnz r3, 85f
-81: ldrd r3, r4, [sp, #20]
-    add r3, lr, r3
-    cmp lr, r4
-    strd lr, r3, [sp, #4]
+    ldrd r3, r4, [sp, #24]
+    add r3, r5, r3
+    cmp r5, r4
+    strd r5, r3, [sp, #8]
     bne 10b
-    ldrd r5, r6, [sp, #80]
-    subs r5, #1
+    ldrd r3, r6, [sp, #80]
+    subs r3, #1
     beq 84f
     add r4, r4, r6
-    str r5, [sp, #80]
-    str r4, [sp, #24]
-    ldrd r5, r6, [sp, #88]
+    str r3, [sp, #80]
+    str r4, [sp, #28]
+    ldrd r3, r6, [sp, #88]
     ldr r4, [sp, #32]
-    add lr, lr, r6
-    add r4, r4, r5
-    ldr r5, [sp, #96]
+    add r5, r5, r6
+    add r4, r4, r3
+    ldr r3, [sp, #96]
     str r4, [sp, #32]
-    add r3, lr, r5
-    strd lr, r3, [sp, #4]
+    add r3, r5, r3
+    strd r5, r3, [sp, #8]
     b 10b
-84: add sp, #120
+84: add sp, #128
     pop {r4-r11, pc}
-85: tst r11, #0x200
+
+    @ One to three channels more: a block whose words go to the frame first.
+    G_PART rest
+    tst r11, #0x200
     bne 86f
-    strd r10, lr, [sp, #104]
-    add r10, sp, #112
-    add lr, sp, #116
-    strd r10, lr, [sp, #4]
-    b 16b
-86: ldrd r10, lr, [sp, #104]
-87: strb r2, [r10], #1
-    strb r6, [lr], #1
+    strd r4, r5, [sp, #120]
+    add r4, sp, #112
+    add r5, sp, #116
+    strd r4, r5, [sp, #8]
+    lsls r3, r3, #1
+    b.w pupil_m4_gemm_block
+86: ldr r3, [sp, #24]
+    ldrd r4, r5, [sp, #120]
+    ands r3, r3, #3
+87: strb r2, [r4], #1
+    strb r6, [r5], #1
     lsrs r2, r2, #8
     lsrs r6, r6, #8
     subs r3, #1
     bne 87b
-    b 81b
+    b.w pupil_m4_gemm_end
 
     G_PART bytes
     mov r12, r4
-    ldr r5, [sp, #12]
+    ldr r5, [sp, #64]
     ldr r6, [sp]
     mov r4, r2
     subs r5, r5, r6
@@ -303,8 +328,7 @@ global_asm!(
     ldr r2, [sp]
     adds r1, r0, r5
     mov r3, r5
-    ldr r12, [sp, #12]
-    str r12, [sp, #112]
+    str r0, [sp, #112]
     b.w pupil_m4_gemm_more
 
     G_PART words

@@ -100,13 +100,13 @@ macro_rules! gemm_macros {
     eor r6, r6, #0x80808080
     .endm
     .macro G_STORE
-    ldm sp, {r0, r10, lr}
-    str r2, [r10], #4
-    str r6, [lr], #4
-    strd r10, lr, [sp, #4]
-    cmp r11, #0x100
-    blt.w pupil_m4_gemm_block
-    b.w pupil_m4_gemm_end
+    ldm sp, {r0, r3-r5}
+    str r2, [r4], #4
+    str r6, [r5], #4
+    strd r4, r5, [sp, #8]
+    tst r11, r3, lsl #1
+    beq.w pupil_m4_gemm_block
+    ldr pc, [sp, #108]
     .endm
     .macro G_PART name
     .section .text.pupil_m4_gemm_\\name, \"ax\", %progbits

@@ -4,9 +4,9 @@
 use core::marker::PhantomData;
 
 use super::border::{Border, expand_border, gather_border};
-use super::kernel::{Expand, Frame, entry, mode, pupil_m4_gemm};
+use super::kernel::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
 use crate::kernels::m4::run::Places;
-use crate::kernels::pairs::{BLOCK, padded};
+use crate::kernels::pairs::padded;
 use crate::kernels::{Filter, Operators};
 
 /// A layer on its maps: both are long enough for its shapes, the scratch memory for its columns.
@@ -66,12 +66,13 @@ impl<'a> Gemm<'a> {
         Some(Self {
             frame: Frame {
                 x: x.cast(),
+                // The first step of a block is apart.
+                passes: 0x80 | u32::from(8 * (taps / 2 - 1) > PASS) << 31,
                 out: [core::ptr::null_mut(); 2],
-                x_end: buffer.cast(),
+                columns: x.cast(),
                 stream: f.weights.as_ptr(),
                 out_ch: f.output.c,
                 line_end: core::ptr::null_mut(),
-                rest: f.output.c % BLOCK,
                 input: core::ptr::null(),
                 column_step: 0,
                 destination: x,
@@ -90,6 +91,8 @@ impl<'a> Gemm<'a> {
                 line_output: 0,
                 line_column: 0,
                 finish,
+                more: buffer.wrapping_sub(PASS + 1).cast(),
+                end: end::<O>(f.output.c),
             },
             input,
             output,
@@ -121,7 +124,7 @@ impl<'a> Gemm<'a> {
 
     /// Bytes between both columns' taps in the buffer.
     fn buffer_step(&self) -> usize {
-        (self.frame.x_end.addr() - self.frame.x.addr()) / 4
+        (self.frame.buffer.addr() - self.frame.x.addr()) / 4
     }
 
     /// Computes the outputs of `c`.
