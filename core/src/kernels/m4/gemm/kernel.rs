@@ -3,6 +3,7 @@
 
 use core::arch::global_asm;
 
+use super::border::{pupil_m4_gemm_border_bytes, pupil_m4_gemm_border_words};
 use crate::kernels::pairs::{BLOCK, Mode};
 use crate::kernels::{OperatorSet as Set, Operators};
 
@@ -32,7 +33,8 @@ pub(super) struct Frame {
     pub input: *const i8,
     /// 36: bytes from column 0 to column 1.
     pub column_step: usize,
-    /// 40: where expansion (or gathering) of the first row begins.
+    /// 40: where expansion (or gathering) of the first row begins; at the image's border what is to be
+    /// done.
     pub destination: *mut i8,
     /// 44: bytes of a row.
     pub run: usize,
@@ -130,7 +132,7 @@ pub(super) fn end<O: Operators>(out_ch: usize) -> Part {
     }
 }
 
-/// Ways from the input to expanded columns.
+/// Ways from the input to expanded columns. The last two are in `border.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expand {
     /// Rows are multiples of 8 bytes at multiples of 4.
@@ -144,8 +146,10 @@ pub enum Expand {
     Bytes,
     /// Three rows of 9 bytes: 3x3 windows of three channels.
     ThreeByThree,
-    /// The columns are expanded already.
-    Nothing,
+    /// At the border of the image, pixels of whole words.
+    BorderWords,
+    /// At the border of the image, other pixels.
+    BorderBytes,
 }
 
 impl Expand {
@@ -159,7 +163,8 @@ impl Expand {
             Self::Words => (Set::CONV_WORDS, pupil_m4_gemm_words),
             Self::Bytes => (Set::CONV_BYTES, pupil_m4_gemm_bytes),
             Self::ThreeByThree => (Set::CONV_THREE, pupil_m4_gemm_three),
-            Self::Nothing => return pupil_m4_gemm_columns,
+            Self::BorderWords => (Set::CONV, pupil_m4_gemm_border_words),
+            Self::BorderBytes => (Set::CONV_ODD, pupil_m4_gemm_border_bytes),
         };
         if O::SET.has(set) {
             part
@@ -319,24 +324,26 @@ global_asm!(
     strb r8, [r6], #1
     bne 74b
 75: cmp r4, lr
-    beq 76f
+    beq.w pupil_m4_gemm_gathered
     add r0, r0, r12
     add r1, r1, r12
     ldr r3, [sp, #44]
     b 71b
-76: ldr r0, [sp, #64]
-    ldr r2, [sp]
-    adds r1, r0, r5
-    mov r3, r5
-    str r0, [sp, #112]
-    b.w pupil_m4_gemm_more
 
     G_PART words
     ldr r12, [sp, #56]
-    str r12, [sp, #112]
-    .global pupil_m4_gemm_more
+    b 50f
+    @ The buffer's bytes, to all of x.
+    .global pupil_m4_gemm_gathered
     .thumb_func
-    pupil_m4_gemm_more:
+    pupil_m4_gemm_gathered:
+    ldr r12, [sp, #64]
+    ldr r2, [sp]
+    mov r0, r12
+    subs r3, r0, r2
+    lsrs r3, r3, #2
+    adds r1, r0, r3
+50: str r12, [sp, #112]
 51: ldr r4, [r0], #4
     ldr r8, [r1], #4
     G_FOUR r4, r8, 0

@@ -33,6 +33,5 @@ mod border;
 mod kernel;
 mod run;
 
-pub use border::Border;
 pub use kernel::Expand;
-pub use run::{Columns, Gemm, Lines};
+pub use run::{Columns, Gemm, Lines, Side};
