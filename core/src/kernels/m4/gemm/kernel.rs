@@ -396,22 +396,50 @@ global_asm!(
     G_FOUR r4, r8, 0
     b.w pupil_m4_gemm_columns
 
+    @ Doubled columns are pixels: a single row.
     G_PART eights_doubled
-    G_EIGHTS 1
+    tst r3, #8
+    bne 43f
+42: G_EIGHT
+43: G_EIGHT
+    subs r3, #16
+    bhi 42b
+    b.w pupil_m4_gemm_columns
+
     G_PART eights
-    G_EIGHTS 0
+44: tst r3, #8
+    beq 41f
+    ldm r0!, {r4, r5}
+    ldm r1!, {r8, r9}
+    G_FOUR r4, r8, 0
+    G_FOUR r5, r9, 0
+    subs r3, #8
+    beq 45f
+41: ldm r0!, {r4-r7}
+    ldm r1!, {r8-r11}
+    G_FOUR r4, r8, 0
+    G_FOUR r5, r9, 0
+    G_FOUR r6, r10, 0
+    G_FOUR r7, r11, 0
+    subs r3, #16
+    bne 41b
+45: ldr r12, [sp, #56]
+    cmp r2, r12
+    beq.w pupil_m4_gemm_columns
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 44b
 
     G_PART relu
     G_SPLIT
     G_DOUBLE
-    G_RELU smmlar, r2, r6
-    G_RELU smmla, r3, r7
-    G_RELU smmlar, r4, r8
-    G_RELU smmla, r5, r9
-    G_PACK
-    G_STORE
+    b.w pupil_m4_gemm_fused
     G_PART doubled
     G_SPLIT
+    .global pupil_m4_gemm_fused
+    .thumb_func
+    pupil_m4_gemm_fused:
     G_RELU smmlar, r2, r6
     G_RELU smmla, r3, r7
     G_RELU smmlar, r4, r8
@@ -442,7 +470,7 @@ global_asm!(
     G_STORE
 
     .purgem G_FOUR
-    .purgem G_EIGHTS
+    .purgem G_EIGHT
     .purgem G_RELU
     .purgem G_GENERAL
     .purgem G_DOUBLE
