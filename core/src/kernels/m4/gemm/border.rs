@@ -7,7 +7,7 @@
 //!
 //! Registers: r0, r1 rows of both columns, r2, r3 place and length of column 0's, r4, r5 of column
 //! 1's, r6 and r7 bytes from a row to the next in the image and there, r8 rows, r9–r12 temporaries.
-//! Seven instructions for four taps in words; four for four bytes, and ten a row.
+//! Seven instructions for four taps in words, six more a row; 15 for a row of nine bytes.
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;

@@ -4,7 +4,7 @@
 use core::marker::PhantomData;
 
 use super::border::Border;
-use super::kernel::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
+use super::frame::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
 use crate::kernels::m4::run::Places;
 use crate::kernels::pairs::padded;
 use crate::kernels::{Filter, Operators};
@@ -80,7 +80,7 @@ impl<'a> Gemm<'a> {
             frame: Frame {
                 x: x.cast(),
                 // The first step of a block is apart.
-                passes: 0x80 | u32::from(8 * (taps / 2 - 1) > PASS) << 31,
+                passes: 0x80 | u32::from(8 * (taps / 2) > PASS + 8) << 31,
                 out: [core::ptr::null_mut(); 2],
                 columns: x.cast(),
                 stream: f.weights.as_ptr(),
