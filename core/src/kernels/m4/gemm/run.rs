@@ -210,13 +210,14 @@ impl<'a> Gemm<'a> {
         let frame = &mut self.frame;
         let half = u32::from(i16::from(outside) as u16);
         let byte = u32::from(outside as u8);
-        let (to, bytes, column, value, expand) = if words {
-            (frame.x, 4, 4, half * 0x1_0001, Expand::BorderWords)
+        // Words to fill, and bytes of a tap and from column to column.
+        let (to, all, bytes, column, value, expand) = if words {
+            (frame.x, step, 4, 4, half * 0x1_0001, Expand::BorderWords)
         } else {
-            let buffer = frame.buffer.cast();
-            (buffer, 1, step, byte * 0x101_0101, Expand::BorderBytes)
+            let (to, value) = (frame.buffer.cast(), byte * 0x101_0101);
+            (to, step / 2, 1, step, value, Expand::BorderBytes)
         };
-        for i in 0..bytes * step / 4 * if words { 1 } else { 2 } {
+        for i in 0..all {
             // SAFETY: x has a word for every tap; the buffer has a byte for every tap of both columns.
             // Both begin at multiples of 4.
             unsafe { to.add(i).write(value) }
@@ -236,7 +237,6 @@ impl<'a> Gemm<'a> {
         frame.input = self.input.wrapping_add(sides[0].input);
         frame.column_step = sides[1].input.wrapping_sub(sides[0].input);
         frame.pair_step = 0;
-        frame.run = step;
         let apart = sides[1].output.wrapping_sub(sides[0].output);
         let first = self.output.wrapping_add(sides[0].output);
         frame.out = [first, first.wrapping_add(apart)];
