@@ -6,7 +6,7 @@
 //! read models at run time.
 
 use super::m4;
-use super::pairs::Mode;
+use super::pairs::{self, Mode};
 use super::row_pairs::{Form, Kernel};
 use super::{Filter, Layout, MulParams};
 use crate::model::{Model, Operator};
@@ -131,6 +131,8 @@ impl OperatorSet {
     pub const STREAM: Self = Self(1 << 43);
     /// Means over such rows.
     pub const STREAM_MEAN: Self = Self(1 << 44);
+    /// Convolutions in the pair layout of channels that are not in fours.
+    pub const CONV_REST: Self = Self(1 << 45);
 
     /// Depthwise convolution in row pairs.
     pub const DEPTHWISE_PAIRS: Self = Self(0x7f << 4);
@@ -252,7 +254,8 @@ impl OperatorSet {
         } else {
             Self::CONV_WORDS.with(Self::CONV_BYTES)
         };
-        mode.with(window).with(rows)
+        let rest = !f.output.c.is_multiple_of(pairs::BLOCK);
+        mode.with(window).with(rows).and(rest, Self::CONV_REST)
     }
 
     fn of_depthwise(f: &Filter<'_>) -> Self {

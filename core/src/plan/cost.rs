@@ -12,7 +12,7 @@ use crate::model::Operator;
 pub(super) const STEP: u64 = 1700;
 
 /// Instructions of a turn of a stream beyond [`STEP`]: who is next, where rows lie.
-pub(super) const TURN: u64 = 900;
+pub(super) const TURN: u64 = 1100;
 
 /// Instructions for `bytes` that move to the front of a line buffer.
 pub(super) const fn moved(bytes: usize) -> u64 {
@@ -75,10 +75,10 @@ fn gemm(f: &Filter<'_>) -> u64 {
     let outputs = match (doubled, f.out.lookup.is_some(), f.out.zero_point) {
         (true, ..) => 42,
         (_, true, _) => 69,
-        (.., -128) => 46,
-        _ => 58,
+        (.., -128) => 47,
+        _ => 59,
     };
-    let block = 12 * steps + 3 + 3 * steps.div_ceil(16) + outputs;
+    let block = 12 * steps + 1 + 3 * steps.saturating_sub(1).div_ceil(16) + outputs;
     let run = w.kernel_w * f.input.c;
     let expand = if doubled {
         f.taps * 5 / 2
@@ -91,19 +91,21 @@ fn gemm(f: &Filter<'_>) -> u64 {
     } else {
         f.taps * 5 + 20 * w.kernel_h
     };
-    let pair = out.c.div_ceil(4) * block + expand + 20;
+    let pair = out.c.div_ceil(4) * block + expand + 19;
     let pairs = if w.is_pointwise() {
         (out.h * out.w).div_ceil(2)
     } else {
         out.h * out.w.div_ceil(2)
     };
-    // Windows over the left or right border are put together alone.
+    // Windows over the left or right border: what lies outside is filled for the rows that are cut off
+    // above, for those that are not, and for those that are cut off below.
+    let calls = out.h.min(3);
     let border = if w.is_pointwise() {
         0
     } else if f.input.c.is_multiple_of(4) {
-        out.h * (f.taps * 4 / 3 + 290)
+        out.h * (f.taps * 5 / 6 + 60) + calls * (f.taps * 4 + 200)
     } else {
-        out.h * (f.taps * 8 + 280)
+        out.h * (f.taps * 4 + 40) + calls * (f.taps * 2 + 250)
     };
     (pairs * pair + border + 350) as u64
 }
@@ -127,7 +129,7 @@ fn depthwise(f: &Filter<'_>) -> u64 {
     let Form::Blocks(kernel) = form else {
         let words = f.window.kernel_h.div_ceil(2) * f.window.kernel_w;
         let fours = out.h * out.w.div_ceil(4) * out.c;
-        let expand = groups * (out.h * f.window.kernel_h.div_ceil(2)) * (input.w * 13 + 60);
+        let expand = groups * (out.h * f.window.kernel_h.div_ceil(2)) * (input.w * 11 + 60);
         return (fours * (words * 11 + 115) + expand + groups * 950 + clamp + 600) as u64;
     };
     let (fast, general) = match kernel {
@@ -145,12 +147,12 @@ fn depthwise(f: &Filter<'_>) -> u64 {
     };
     let runs = 1 + out.w % 2;
     let blocks = out.c * steps * (out.w.div_ceil(2) * block + 10 * runs);
-    let expand = groups * rows * (columns * 26 + 25);
+    let expand = groups * rows * (columns * 22 + 20);
     // A step's loop, and the pair rows that move back every eight pair rows.
     let (step, every) = match kernel {
-        Kernel::K3S1 { .. } => (105, 8),
-        Kernel::K3S2 { .. } => (35, 4),
-        Kernel::K5S1 { .. } => (20, 8),
+        Kernel::K3S1 { .. } => (88, 8),
+        Kernel::K3S2 { .. } => (17, 4),
+        Kernel::K5S1 { .. } => (3, 8),
     };
     let moved = steps.saturating_sub(1) / every * columns * 76;
     let loops = groups * (120 + steps * (step + 7 * runs) + moved);

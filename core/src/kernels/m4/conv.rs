@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 
-use super::gemm::{Border, Columns, Expand, Gemm, Lines};
+use super::gemm::{Columns, Expand, Gemm, Lines, Side};
 use super::run::Places;
 use crate::kernels::pairs::Mode;
 use crate::kernels::{Filter, OperatorSet as Set, Operators};
@@ -159,7 +159,7 @@ fn rows<O: Operators>(
     // Columns at the borders, in twos; an odd last one is both of its pair.
     let borders = out.w - columns.len();
     for next in (0..borders).step_by(2) {
-        let pair: [(Border, usize, usize); 2] = core::array::from_fn(|i| {
+        let sides: [Side; 2] = core::array::from_fn(|i| {
             let index = (next + i).min(borders - 1);
             let ox = if index < columns.start {
                 index
@@ -167,28 +167,17 @@ fn rows<O: Operators>(
                 index + columns.len()
             };
             let inside = w.columns(ox, image.w);
-            let (before, len) = (inside.start * c, inside.len() * c);
-            let border = Border {
-                top,
-                before,
-                inside: len,
-                behind: run - before - len,
-                rows: taps.len(),
-                advance: lines.pitch - len,
-                bottom: f.taps - bottom,
-                outside: u32::from(outside as u8) * 0x0101_0101,
-            };
             let left = (ox * w.stride_w + inside.start).wrapping_sub(w.pad_left);
-            (border, first_row + left * c, (oy * out.w + ox) * out.c)
-        });
-        for line in 0..count {
-            for (i, (border, from, output)) in pair.iter().enumerate() {
-                let (from, output) = (from + line * lines.input, output + line * lines.output);
-                // SAFETY: see above; a row further down is `lines` further in both maps. Pixels that
-                // are no whole words have a buffer.
-                unsafe { gemm.border::<O>(i, border, from, output, words) }
+            Side {
+                input: first_row + left * c,
+                len: inside.len() * c,
+                tap: top + inside.start * c,
+                output: (oy * out.w + ox) * out.c,
             }
-        }
+        });
+        // SAFETY: see above; a row further down is `lines` further in both maps. Pixels that are no
+        // whole words have a buffer.
+        unsafe { gemm.border::<O>(&sides, (taps.len(), count), lines, outside, words) }
     }
     if columns.is_empty() {
         return;

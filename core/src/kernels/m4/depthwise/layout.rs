@@ -72,7 +72,7 @@ impl Kernel {
     }
 }
 
-/// How one pair row is made of image rows and padding.
+/// How one pair row is made of image rows and padding. The assembly reads the first four words.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Expand {
@@ -80,53 +80,42 @@ pub struct Expand {
     pub channels: usize,
     /// The input's zero point in both halves.
     pub zero_pair: u32,
-    /// Column pairs of padding before the image.
-    pub before: usize,
+    /// What is not whole pairs of the image, from the highest bit on: a 1 for each pair of padding
+    /// before it, 0; 1 if a pair of padding and image comes next, else 0; behind the whole pairs 1 if
+    /// there is a pair of image and padding, else 0; a 1 for each pair of padding at the end, 0.
+    pub edges: u32,
     /// Bytes from one column pair to the next: the low half of a word.
     pub pitch: u16,
     /// Column pairs of the image: the high half of that word.
     pub whole: u16,
-    /// 1 if a pair of padding and image stands before those, else 0.
-    pub half_before: usize,
-    /// 1 if a pair of image and padding stands after those, else 0.
-    pub half_after: usize,
-    /// Column pairs of padding at the end.
-    pub after: usize,
-    /// Bytes of an image row from the group's first channel to the last one that is read.
-    pub reach: usize,
+    /// Columns of padding before the image, columns of the image, and pairs of both and what is
+    /// behind.
+    pub columns: [usize; 3],
 }
 
 impl Expand {
     /// `pairs` column pairs, `pitch` bytes apart, that begin `pad_left` columns left of an image of
-    /// this shape.
+    /// this shape. Of windows of up to five columns, padding is a few pairs: `edges` has room.
     #[inline(always)]
     pub fn new(input: Shape, zero_point: i32, pad_left: usize, pairs: usize, pitch: usize) -> Self {
         let columns = (2 * pairs).saturating_sub(pad_left).min(input.w);
         let half_before = pad_left % 2 * usize::from(columns > 0);
         let rest = columns - half_before;
         let (before, whole, half_after) = (pad_left / 2, rest / 2, rest % 2);
-        let used = before + half_before + whole + half_after;
+        let after = pairs.saturating_sub(before + half_before + whole + half_after);
+        // Ones from the lowest bit on, under a zero.
+        let ones = |n: usize| 1u32.wrapping_shl(n as u32) - 1;
+        let mut edges = ones(before) << 2 | half_before as u32;
+        edges = edges << 1 | half_after as u32;
+        let edges = edges.wrapping_shl(after as u32) | ones(after);
         Self {
             channels: input.c,
             zero_pair: zero_pair(zero_point),
-            before,
+            edges: edges.wrapping_shl(29u32.wrapping_sub((before + after) as u32)),
             pitch: pitch as u16,
             whole: whole as u16, // sides of maps are 16 bits
-            half_before,
-            half_after,
-            after: pairs.saturating_sub(used),
-            reach: columns.saturating_sub(1) * input.c + input.c.min(GROUP),
+            columns: [pad_left, columns, pairs],
         }
-    }
-
-    /// Image columns.
-    pub fn columns(&self) -> usize {
-        self.half_before + 2 * usize::from(self.whole) + self.half_after
-    }
-
-    /// Column pairs that are written.
-    pub fn column_pairs(&self) -> usize {
-        self.before + self.half_before + usize::from(self.whole) + self.half_after + self.after
     }
 }
 

@@ -21,10 +21,10 @@ pub fn columns(
     scratch: &mut [u32],
     at: usize,
 ) {
-    let first = 2 * e.before + e.half_before;
-    for column in 0..2 * e.column_pairs() {
+    let [first, inside, pairs] = e.columns;
+    for column in 0..2 * pairs {
         let group = at + column / 2 * (kernel.pitch() / 4) + column % 2;
-        let image = column.checked_sub(first).filter(|x| *x < e.columns());
+        let image = column.checked_sub(first).filter(|x| *x < inside);
         for channel in 0..channels {
             let value = |row: usize| {
                 let x = image.and_then(|x| input.get(row + x * e.channels + channel));
@@ -153,7 +153,7 @@ impl<'w, 'm> Walker<'w, 'm> {
     /// Makes the pair row at word `at` of one image row and padding in half `padding`.
     pub fn half_row(&mut self, row: usize, padding: usize, at: usize) {
         self.rows(row, row, at);
-        for pair in 0..self.expand.column_pairs() {
+        for pair in 0..self.expand.columns[2] {
             let first = at + pair * (self.kernel.pitch() / 4);
             for word in self.scratch.get_mut(first..first + 8).unwrap_or(&mut []) {
                 let keep = 0xffff_0000u32 >> (16 * padding);
@@ -164,7 +164,7 @@ impl<'w, 'm> Walker<'w, 'm> {
 
     /// Makes the pair row at word `at` of padding.
     pub fn no_row(&mut self, at: usize) {
-        for pair in 0..self.expand.column_pairs() {
+        for pair in 0..self.expand.columns[2] {
             let first = at + pair * (self.kernel.pitch() / 4);
             let words = self.scratch.get_mut(first..first + 8);
             words.unwrap_or(&mut []).fill(self.expand.zero_pair);
@@ -190,7 +190,7 @@ impl<'w, 'm> Walker<'w, 'm> {
     pub fn move_back(&mut self, base: usize) {
         let kernel = self.kernel;
         let (pitch, words) = (kernel.pitch() / 4, 8 * (kernel.live() - kernel.advance()));
-        for pair in 0..self.expand.column_pairs() {
+        for pair in 0..self.expand.columns[2] {
             let from = base + pair * pitch;
             if from + words <= self.scratch.len() {
                 self.scratch.copy_within(from..from + words, pair * pitch);

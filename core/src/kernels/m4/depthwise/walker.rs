@@ -111,7 +111,7 @@ impl Layer<'_> {
     #[inline(always)]
     fn many<O: Operators>(&self) -> usize {
         if O::SET.has(Set::DEPTHWISE_MANY) {
-            self.f.output.c / self.f.input.c
+            self.f.output.c.checked_div(self.f.input.c).unwrap_or(1)
         } else {
             1
         }
@@ -204,46 +204,48 @@ impl Layer<'_> {
             column: 1,
             channel: 2,
         };
-        let narrow = O::SET.has(Set::DEPTHWISE_NARROW) && image.c < GROUP;
-        let (ahead, live) = (8 * stride, 8 * rows_live);
+        // From which image row on a pair row needs more than two rows as they are.
+        let whole = if O::SET.has(Set::DEPTHWISE_NARROW) && image.c < GROUP {
+            0
+        } else {
+            image.h - 1
+        };
+        let last_base = scratch.wrapping_add(slack);
+        let (ahead, last_column) = (8 * stride, (out.w - 1) * out.c);
         // Blocks of two columns, and of a single last one.
-        let even = out.w / 2;
-        let mut frames = [
-            Frame::new(block, even, out.c, row_len, self.table),
-            Frame::new(block, out.w % 2, 0, row_len, self.table),
-        ];
-        let second = (frames[0].len, 2 * even * out.c);
+        let mut twos = Frame::new(block, out.w / 2, out.c, self.table);
+        let mut last = Frame::new(block, out.w % 2, 0, self.table);
         let mut channel = 0;
         while channel < image.c {
             let group = self.group(channel);
             let first_output = channel * many;
-            let mut params = self.params.wrapping_add(first_output * words);
-            for frame in &mut frames {
-                frame.params = params;
-                frame.params_end = params.wrapping_add(group.channels * words);
+            let params = self.params.wrapping_add(first_output * words);
+            for frame in [&mut twos, &mut last] {
+                frame.channels(params, group.channels * words);
                 frame.row = row_len;
             }
-            // The step's pair rows begin at word `base`; the next one to make, at `at`, is of image
-            // row `row`, whose first byte is `upper`: both wrap below 0.
-            let (mut base, mut at) = (0, 0);
+            // The step's pair rows begin at `base`; the next one to make, at `to`, is of image row
+            // `row`, whose first byte is `upper`: both wrap below 0.
+            let (mut base, mut to) = (scratch, scratch);
             let mut row = 0usize.wrapping_sub(f.window.pad_top);
             let mut upper = self.input.wrapping_add(group.first);
             upper = upper.wrapping_add(row.wrapping_mul(image_row));
             let mut output = self.output.wrapping_add(first_output);
-            let mut left = out.h;
+            let (mut left, mut missing) = (out.h, rows_live);
             while left > 0 {
-                if base > slack {
-                    for i in 0..rows_live - stride {
-                        let to = scratch.wrapping_add(8 * i);
+                if base > last_base {
+                    to = scratch;
+                    for _ in 0..rows_live - stride {
                         // SAFETY: the pair rows of this step that exist already; they lie in the
                         // scratch memory, and from 0 on before that. See `SLACK` for the order.
-                        unsafe { pupil_m4_dw_move(to, to.wrapping_add(base), pairs, pitch) }
+                        unsafe { pupil_m4_dw_move(to, base, pairs, pitch) }
+                        base = base.wrapping_add(8);
+                        to = to.wrapping_add(8);
                     }
-                    (base, at) = (0, at - base);
+                    base = scratch;
                 }
-                while at < base + live {
-                    let to = scratch.wrapping_add(at);
-                    if row < image.h - 1 && !narrow {
+                while missing > 0 {
+                    if row < whole {
                         // SAFETY: both image rows exist, and the pair row lies in the scratch.
                         unsafe { pupil_m4_dw_expand(upper, image_row, to, rows.how) }
                     } else {
@@ -252,46 +254,47 @@ impl Layer<'_> {
                     }
                     row = row.wrapping_add(2);
                     upper = upper.wrapping_add(2 * image_row);
-                    at += 8;
+                    to = to.wrapping_add(8);
+                    missing -= 1;
                 }
                 if left == 1 {
-                    frames.iter_mut().for_each(|frame| frame.row = 0);
+                    (twos.row, last.row) = (0, 0);
                 }
-                let mut src = scratch.wrapping_add(base + 2 * group.skip);
-                let call = |frames: &[Frame; 2], src: *const u32, out: *mut i8| {
+                let mut src = base.wrapping_add(2 * group.skip);
+                // With several outputs a channel, each is a call of its own.
+                let (mut params, mut place) = (params, output);
+                let mut calls = if many == 1 { 1 } else { group.channels * many };
+                loop {
+                    if many > 1 {
+                        twos.channels(params, words);
+                        last.channels(params, words);
+                    }
                     // SAFETY: see above. The parameters are whole channels. Table indices are
                     // saturated to −128..127 around its middle. Input and output may be one map: it
                     // is only reached through pointers meanwhile. The callee keeps the C ABI and
                     // reads the frame only.
                     unsafe {
-                        if even > 0 {
-                            (block.code)(&raw const frames[0], src, out);
+                        if twos.len > 0 {
+                            (block.code)(&raw const twos, src, place);
                         }
-                        if frames[1].len > 0 {
-                            let src = src.wrapping_byte_add(second.0);
-                            (block.code)(&raw const frames[1], src, out.wrapping_add(second.1));
+                        if last.len > 0 {
+                            let src = src.wrapping_byte_add(twos.len);
+                            (block.code)(&raw const last, src, place.wrapping_add(last_column));
                         }
                     }
-                };
-                if many == 1 {
-                    call(&frames, src, output);
-                } else {
-                    // Each is a call of its own.
-                    params = self.params.wrapping_add(first_output * words);
-                    for o in 0..group.channels * many {
-                        for frame in &mut frames {
-                            frame.params = params;
-                            frame.params_end = params.wrapping_add(words);
-                        }
-                        call(&frames, src, output.wrapping_add(o));
-                        params = params.wrapping_add(words);
-                        if (o + 1) % many == 0 {
-                            src = src.wrapping_add(2);
-                        }
+                    calls -= 1;
+                    if calls == 0 {
+                        break;
+                    }
+                    params = params.wrapping_add(words);
+                    place = place.wrapping_add(1);
+                    if calls.is_multiple_of(many) {
+                        src = src.wrapping_add(2);
                     }
                 }
                 output = output.wrapping_add(2 * row_len);
-                base += ahead;
+                base = base.wrapping_add(ahead);
+                missing = stride;
                 left = left.saturating_sub(2);
             }
             channel += GROUP;

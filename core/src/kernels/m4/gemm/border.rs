@@ -1,136 +1,102 @@
-//! Columns at the border of the image: what lies inside is copied, what lies outside is filled.
+//! Columns at the left and right border of the image: their taps inside, row by row. What lies outside
+//! is filled once for all rows of outputs; see [`Gemm::border`](super::Gemm::border).
 //!
-//! Registers: r0 from, r1 to, r2 and r3 values, r4–r10 lengths, r11 rows below, r12 count, lr what
-//! lies outside: 14.
+//! Two more ways of the input to expanded columns, parts of the kernel in `kernel.rs` as those there:
+//! words go straight to the expanded columns, other lengths to the buffer, from where they go on as
+//! whole words.
+//!
+//! Registers: r0, r1 rows of both columns, r2, r3 place and length of column 0's, r4, r5 of column
+//! 1's, r6 and r7 bytes from a row to the next in the image and there, r8 rows, r9–r12 temporaries.
+//! Seven instructions for four taps in words, six more a row; 15 for a row of nine bytes.
 #![allow(unsafe_code)]
 
-use core::arch::naked_asm;
+use core::arch::global_asm;
 
-/// One column at the border of the image.
+/// What the parts read; the frame's `destination` points to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Border {
-    /// Taps above the first row inside the image.
-    pub top: usize,
-    /// Taps of a row to the left of the image.
-    pub before: usize,
-    /// Taps of a row inside.
-    pub inside: usize,
-    /// Taps of a row to the right.
-    pub behind: usize,
-    /// Rows inside.
+pub(super) struct Border {
+    /// Where each column's first tap inside goes, and how many bytes of a row follow.
+    pub columns: [(*mut i8, usize); 2],
+    /// Bytes from a row of the image to the next.
+    pub pitch: usize,
+    /// Bytes from a row's place to the next one's.
+    pub run: usize,
+    /// Rows inside the image.
     pub rows: usize,
-    /// Bytes from the end of a row's inside to the begin of the next.
-    pub advance: usize,
-    /// Taps below.
-    pub bottom: usize,
-    /// What lies outside: four int8.
-    pub outside: u32,
 }
 
-// SAFETY of the assembly: it reads `rows` times `inside` bytes of `from`, the rows `advance` bytes
-// apart, and writes four bytes, eight apart, for every two of the border's taps to `to`; `from` at
-// any address, `to` at a multiple of 4, all lengths multiples of 4. It keeps r4–r11 and the stack
-// as AAPCS demands and calls nothing.
-/// Expands a column to every second word at `to`, as the kernel reads them. 7 instructions for four
-/// taps inside the image, 4 for four outside.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn expand_border(
-    from: *const i8,
-    to: *mut u32,
-    border: *const Border,
-) {
-    naked_asm!(
-        dsp!(),
-        "
-    .macro B_OUTSIDE taps
-    subs r12, \\taps, #0
-    beq 22f
-21: subs r12, #4
-    str lr, [r1], #8
-    str lr, [r1], #8
-    bne 21b
-22:
+unsafe extern "C" {
+    pub(super) fn pupil_m4_gemm_border_words();
+    pub(super) fn pupil_m4_gemm_border_bytes();
+}
+
+// The assembly reads the rows that a `Border` says through r0 and r1, which the kernel has loaded from
+// its frame, and writes their places: every second word of the expanded columns, or the buffer.
+global_asm!(
+    dsp!(),
+    "
+    .syntax unified
+    .macro B_WORDS from, to, len
+    mov r9, \\to
+    mov r12, \\len
+2:  ldr r10, [\\from], #4
+    sxtb16 r11, r10
+    sxtb16 r10, r10, ror #8
+    str r11, [r9], #8
+    str r10, [r9], #8
+    subs r12, #4
+    bne 2b
+    subs \\from, \\from, \\len
+    adds \\to, \\to, r7
+    adds \\from, \\from, r6
     .endm
-    push {r4-r11, lr}
-    ldm r2, {r4-r10, lr}
-    sxtb16 lr, lr
-    mov r11, r10
-    B_OUTSIDE r4
-    cmp r8, #0
-    beq 29f
-23: B_OUTSIDE r5
-    subs r12, r6, #0
-    beq 25f
-24: ldr r2, [r0], #4
-    subs r12, #4
-    sxtb16 r3, r2
-    sxtb16 r2, r2, ror #8
-    str r3, [r1], #8
-    str r2, [r1], #8
-    bne 24b
-25: B_OUTSIDE r7
-    add r0, r0, r9
-    subs r8, #1
-    bne 23b
-29: B_OUTSIDE r11
-    pop {r4-r11, pc}
-    .purgem B_OUTSIDE
-        ",
-        options(raw)
-    )
-}
-
-// SAFETY of the assembly: it reads `rows` times `inside` bytes of `from`, the rows `advance` bytes
-// apart, and writes one byte for every tap of the border to `to`, at any addresses. It keeps r4–r11
-// and the stack as AAPCS demands and calls nothing.
-/// Gathers a column's bytes at `to`.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn gather_border(from: *const i8, to: *mut i8, border: *const Border) {
-    naked_asm!(
-        dsp!(),
-        "
-    push {r4-r11, lr}
-    ldm r2, {r4-r11}
-    mov r2, r11
-    mov r11, r10
-    mov r12, r4
-    bl 40f
-    cmp r8, #0
-    beq 39f
-31: mov r12, r5
-    bl 40f
-    subs r12, r6, #4
-    blt 33f
-32: ldr r3, [r0], #4
-    subs r12, #4
-    str r3, [r1], #4
-    bge 32b
-33: adds r12, #4
-    beq 35f
-34: ldrb r3, [r0], #1
+    @ Words from the end on; the last one may overlap. Fewer than four bytes one by one.
+    .macro B_BYTES from, to, len
+    subs r12, \\len, #4
+    bhs 2f
+    adds r12, #3
+1:  ldrb r9, [\\from, r12]
+    strb r9, [\\to, r12]
     subs r12, #1
-    strb r3, [r1], #1
-    bne 34b
-35: mov r12, r7
-    bl 40f
-    add r0, r0, r9
+    bpl 1b
+    b 5f
+2:  beq 4f
+3:  ldr r9, [\\from, r12]
+    str r9, [\\to, r12]
+    subs r12, #4
+    bhi 3b
+4:  ldr r9, [\\from]
+    str r9, [\\to]
+5:  adds \\from, \\from, r6
+    adds \\to, \\to, r7
+    .endm
+
+    .section .text.pupil_m4_gemm_border_words, \"ax\", %progbits
+    .global pupil_m4_gemm_border_words
+    .thumb_func
+    pupil_m4_gemm_border_words:
+    ldm r2, {r2-r8}
+10: B_WORDS r0, r2, r3
+    B_WORDS r1, r4, r5
     subs r8, #1
-    bne 31b
-39: mov r12, r11
-    bl 40f
-    pop {r4-r11, pc}
-40: subs r12, #4
-    blt 42f
-    str r2, [r1], #4
-    b 40b
-42: adds r12, #4
-    beq 44f
-43: subs r12, #1
-    strb r2, [r1], #1
-    bne 43b
-44: bx lr
-        ",
-        options(raw)
-    )
-}
+    bne 10b
+    b.w pupil_m4_gemm_columns
+
+    .section .text.pupil_m4_gemm_border_bytes, \"ax\", %progbits
+    .global pupil_m4_gemm_border_bytes
+    .thumb_func
+    pupil_m4_gemm_border_bytes:
+    ldm r2, {r2-r8}
+10: B_BYTES r0, r2, r3
+    B_BYTES r1, r4, r5
+    subs r8, #1
+    bne 10b
+    b.w pupil_m4_gemm_gathered
+
+    .purgem B_WORDS
+    .purgem B_BYTES
+    .text
+    ",
+    options(raw)
+);

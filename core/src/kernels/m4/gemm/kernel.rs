@@ -1,159 +1,13 @@
-//! The assembly of [`super`] and what it is called with.
+//! The assembly of [`super`]: the loop over pairs of columns and blocks of channels, and its parts.
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
 
-use crate::kernels::pairs::Mode;
-use crate::kernels::{OperatorSet as Set, Operators};
-
-/// A part of the kernel's code. Nobody but the kernel jumps there.
-pub(super) type Part = unsafe extern "C" fn();
-
-/// The kernel's arguments; it copies them to its own frame on the stack. Offsets are those in the
-/// assembly.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame {
-    /// 0: expanded columns.
-    pub x: *mut u32,
-    /// 4, 8: where the columns' outputs begin. The next pair's follow column 1's.
-    pub out: [*mut i8; 2],
-    /// 12: end of the expanded columns.
-    pub x_end: *const u32,
-    /// 16: the weights.
-    pub stream: *const u8,
-    /// 20: output channels.
-    pub out_ch: usize,
-    /// 24: end of column 1's outputs of a row's last pair.
-    pub line_end: *mut i8,
-    /// 28: channels of the last block, 0 for four.
-    pub rest: usize,
-    /// 32: first row of the next pair's column 0.
-    pub input: *const i8,
-    /// 36: bytes from column 0 to column 1.
-    pub column_step: usize,
-    /// 40: where expansion (or gathering) of the first row begins.
-    pub destination: *mut i8,
-    /// 44: bytes of a row.
-    pub run: usize,
-    /// 48: bytes from the end of a row to the beginning of the next.
-    pub row_advance: usize,
-    /// 52: bytes from a pair to the next.
-    pub pair_step: usize,
-    /// 56: where expansion (or gathering) of the last row ends.
-    pub destination_end: *mut i8,
-    /// 60: the fused table.
-    pub table: *const u8,
-    /// 64: gathered bytes of both columns.
-    pub buffer: *mut i8,
-    /// 68: the first of the sixteen steps to run.
-    pub entry: usize,
-    /// 72: way of the sums to int8.
-    pub mode: Part,
-    /// 76: way of the input to expanded columns.
-    pub expand: Part,
-    /// 80: rows of outputs.
-    pub lines: usize,
-    /// 84: bytes from a row's outputs to the next row's.
-    pub line_step: usize,
-    /// 88: bytes from the end of a row's columns to the next row's first.
-    pub line_input: usize,
-    /// 92: bytes from the end of a row's outputs to the next row's first.
-    pub line_output: usize,
-    /// 96: bytes from column 0's output to column 1's, at the begin of a row.
-    pub line_column: usize,
-    /// 100: what follows exact rounding: a table or nothing.
-    pub finish: Part,
-}
-
-unsafe extern "C" {
-    pub(super) fn pupil_m4_gemm(frame: *const Frame);
-    // Parts: way of the sums to int8.
-    fn pupil_m4_gemm_relu();
-    fn pupil_m4_gemm_doubled();
-    fn pupil_m4_gemm_exact();
-    fn pupil_m4_gemm_general();
-    fn pupil_m4_gemm_table();
-    // Parts: way of the input to expanded columns.
-    fn pupil_m4_gemm_eights();
-    fn pupil_m4_gemm_eights_doubled();
-    fn pupil_m4_gemm_words();
-    fn pupil_m4_gemm_bytes();
-    fn pupil_m4_gemm_three();
-    fn pupil_m4_gemm_columns();
-    // The sixteen steps.
-    fn pupil_m4_gemm_steps();
-}
-
-/// Where the first pass of `steps` steps enters: one of them is done before, and a step is 48 bytes
-/// of code.
-pub(super) fn entry(steps: usize) -> usize {
-    let first: Part = pupil_m4_gemm_steps;
-    (first as usize).wrapping_add(1usize.wrapping_sub(steps) % 16 * 48)
-}
-
-/// The code of a mode, and what follows it; none where they are not linked.
-#[inline(always)]
-pub(super) fn mode<O: Operators>(mode: Mode) -> Option<(Part, Part)> {
-    let (relu, doubled): (Part, Part) = (pupil_m4_gemm_relu, pupil_m4_gemm_doubled);
-    let (exact, general, table): (Part, Part, Part) = (
-        pupil_m4_gemm_exact,
-        pupil_m4_gemm_general,
-        pupil_m4_gemm_table,
-    );
-    match mode {
-        Mode::Relu if O::SET.has(Set::CONV_RELU) => Some((relu, relu)),
-        Mode::ReluDoubled if O::SET.has(Set::CONV_DOUBLED) => Some((doubled, doubled)),
-        Mode::General if O::SET.has(Set::CONV_GENERAL) => Some((exact, general)),
-        Mode::Table if O::SET.has(Set::CONV_TABLE) => Some((exact, table)),
-        _ => None,
-    }
-}
-
-/// Ways from the input to expanded columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expand {
-    /// Rows are multiples of 8 bytes at multiples of 4.
-    Eights,
-    /// The same; every value is doubled.
-    EightsDoubled,
-    /// Words at any address. Rows are multiples of 4 bytes; a single row may be of any length, and
-    /// up to 3 bytes behind it are read.
-    Words,
-    /// Rows of any length at any address, gathered first.
-    Bytes,
-    /// Three rows of 9 bytes: 3x3 windows of three channels.
-    ThreeByThree,
-    /// The columns are expanded already.
-    Nothing,
-}
-
-impl Expand {
-    /// Its code. What the set has not is never linked, and never asked for: the set of a layer
-    /// ([`Set::of`]) has all the ways that its columns take.
-    #[inline(always)]
-    pub(super) fn part<O: Operators>(self) -> Part {
-        let (set, part): (Set, Part) = match self {
-            Self::Eights => (Set::CONV_EIGHTS, pupil_m4_gemm_eights),
-            Self::EightsDoubled => (Set::CONV_DOUBLED, pupil_m4_gemm_eights_doubled),
-            Self::Words => (Set::CONV_WORDS, pupil_m4_gemm_words),
-            Self::Bytes => (Set::CONV_BYTES, pupil_m4_gemm_bytes),
-            Self::ThreeByThree => (Set::CONV_THREE, pupil_m4_gemm_three),
-            Self::Nothing => return pupil_m4_gemm_columns,
-        };
-        if O::SET.has(set) {
-            part
-        } else {
-            pupil_m4_gemm_columns
-        }
-    }
-}
-
 // The assembly reads and writes through the frame's pointers only, as far as the checks of `Gemm`
 // allow: the input's rows, the scratch memory, the blocks of the stream up to the one with the flag
-// LAST and, if `rest` is not 0, the one behind it, and the columns' outputs. It keeps r4–r11 and the
-// stack as AAPCS demands, calls nothing, and uses no other memory than its frame below the stack
-// pointer.
+// LAST and, if `end` is the part `rest`, the one behind it, and the columns' outputs. It keeps r4–r11
+// and the stack as AAPCS demands, calls nothing, and uses no other memory than its frame below the
+// stack pointer.
 global_asm!(
     dsp!(),
     gemm_macros!(),
@@ -164,14 +18,14 @@ global_asm!(
     .thumb_func
     pupil_m4_gemm:
     push {r4-r11, lr}
-    sub sp, #120
+    sub sp, #128
     ldm r0!, {r1-r10}
     stm sp, {r1-r10}
     add r12, sp, #40
     ldm r0!, {r1-r10}
     stm r12!, {r1-r10}
-    ldm r0, {r1-r6}
-    stm r12, {r1-r6}
+    ldm r0, {r1-r8}
+    stm r12, {r1-r8}
 
 10: add r12, sp, #32
     ldm r12, {r0-r5}
@@ -183,8 +37,10 @@ global_asm!(
     .global pupil_m4_gemm_columns
     .thumb_func
     pupil_m4_gemm_columns:
-    ldr r0, [sp]
-    ldr r1, [sp, #16]
+    ldr r12, [sp, #4]
+    ldrd r0, r1, [sp, #16]
+    lsls r12, r12, #1
+    @ Carry: there is more than one pass.
     .global pupil_m4_gemm_block
     .thumb_func
     pupil_m4_gemm_block:
@@ -202,10 +58,11 @@ global_asm!(
     smlad r8, r11, lr, r4
     smlad r4, r10, lr, r4
     ldr pc, [sp, #68]
+20: ldr r10, [sp, #104]
+    cmp r10, r0
     .global pupil_m4_gemm_steps
     .thumb_func
     pupil_m4_gemm_steps:
-20:
     .rept 16
     ldrd r10, r11, [r0], #8
     ldrd r12, lr, [r1], #8
@@ -220,57 +77,59 @@ global_asm!(
     smlad r4, r10, lr, r4
     smlad r8, r11, lr, r8
     .endr
-    ldr r10, [sp, #12]
-    cmp r0, r10
-    bne.w 20b
+    bcs.w 20b
     ldr pc, [sp, #72]
 
     .global pupil_m4_gemm_end
     .thumb_func
     pupil_m4_gemm_end:
-    ldr r3, [sp, #28]
-    cbnz r3, 85f
-81: ldrd r3, r4, [sp, #20]
-    add r3, lr, r3
-    cmp lr, r4
-    strd lr, r3, [sp, #4]
+    ldrd r3, r4, [sp, #24]
+    add r3, r5, r3
+    cmp r5, r4
+    strd r5, r3, [sp, #8]
     bne 10b
-    ldrd r5, r6, [sp, #80]
-    subs r5, #1
+    ldrd r3, r6, [sp, #80]
+    subs r3, #1
     beq 84f
     add r4, r4, r6
-    str r5, [sp, #80]
-    str r4, [sp, #24]
-    ldrd r5, r6, [sp, #88]
+    str r3, [sp, #80]
+    str r4, [sp, #28]
+    ldrd r3, r6, [sp, #88]
     ldr r4, [sp, #32]
-    add lr, lr, r6
-    add r4, r4, r5
-    ldr r5, [sp, #96]
+    add r5, r5, r6
+    add r4, r4, r3
+    ldr r3, [sp, #96]
     str r4, [sp, #32]
-    add r3, lr, r5
-    strd lr, r3, [sp, #4]
+    add r3, r5, r3
+    strd r5, r3, [sp, #8]
     b 10b
-84: add sp, #120
+84: add sp, #128
     pop {r4-r11, pc}
-85: tst r11, #0x200
+
+    @ One to three channels more: a block whose words go to the frame first.
+    G_PART rest
+    tst r11, #0x200
     bne 86f
-    strd r10, lr, [sp, #104]
-    add r10, sp, #112
-    add lr, sp, #116
-    strd r10, lr, [sp, #4]
-    b 16b
-86: ldrd r10, lr, [sp, #104]
-87: strb r2, [r10], #1
-    strb r6, [lr], #1
+    strd r4, r5, [sp, #120]
+    add r4, sp, #112
+    add r5, sp, #116
+    strd r4, r5, [sp, #8]
+    lsls r3, r3, #1
+    b.w pupil_m4_gemm_block
+86: ldr r3, [sp, #24]
+    ldrd r4, r5, [sp, #120]
+    ands r3, r3, #3
+87: strb r2, [r4], #1
+    strb r6, [r5], #1
     lsrs r2, r2, #8
     lsrs r6, r6, #8
     subs r3, #1
     bne 87b
-    b 81b
+    b.w pupil_m4_gemm_end
 
     G_PART bytes
     mov r12, r4
-    ldr r5, [sp, #12]
+    ldr r5, [sp, #64]
     ldr r6, [sp]
     mov r4, r2
     subs r5, r5, r6
@@ -294,25 +153,26 @@ global_asm!(
     strb r8, [r6], #1
     bne 74b
 75: cmp r4, lr
-    beq 76f
+    beq.w pupil_m4_gemm_gathered
     add r0, r0, r12
     add r1, r1, r12
     ldr r3, [sp, #44]
     b 71b
-76: ldr r0, [sp, #64]
-    ldr r2, [sp]
-    adds r1, r0, r5
-    mov r3, r5
-    ldr r12, [sp, #12]
-    str r12, [sp, #112]
-    b.w pupil_m4_gemm_more
 
     G_PART words
     ldr r12, [sp, #56]
-    str r12, [sp, #112]
-    .global pupil_m4_gemm_more
+    b 50f
+    @ The buffer's bytes, to all of x.
+    .global pupil_m4_gemm_gathered
     .thumb_func
-    pupil_m4_gemm_more:
+    pupil_m4_gemm_gathered:
+    ldr r12, [sp, #64]
+    ldr r2, [sp]
+    mov r0, r12
+    subs r3, r0, r2
+    lsrs r3, r3, #2
+    adds r1, r0, r3
+50: str r12, [sp, #112]
 51: ldr r4, [r0], #4
     ldr r8, [r1], #4
     G_FOUR r4, r8, 0
@@ -365,22 +225,50 @@ global_asm!(
     G_FOUR r4, r8, 0
     b.w pupil_m4_gemm_columns
 
+    @ Doubled columns are pixels: a single row.
     G_PART eights_doubled
-    G_EIGHTS 1
+    tst r3, #8
+    bne 43f
+42: G_EIGHT
+43: G_EIGHT
+    subs r3, #16
+    bhi 42b
+    b.w pupil_m4_gemm_columns
+
     G_PART eights
-    G_EIGHTS 0
+44: tst r3, #8
+    beq 41f
+    ldm r0!, {r4, r5}
+    ldm r1!, {r8, r9}
+    G_FOUR r4, r8, 0
+    G_FOUR r5, r9, 0
+    subs r3, #8
+    beq 45f
+41: ldm r0!, {r4-r7}
+    ldm r1!, {r8-r11}
+    G_FOUR r4, r8, 0
+    G_FOUR r5, r9, 0
+    G_FOUR r6, r10, 0
+    G_FOUR r7, r11, 0
+    subs r3, #16
+    bne 41b
+45: ldr r12, [sp, #56]
+    cmp r2, r12
+    beq.w pupil_m4_gemm_columns
+    ldrd r3, r12, [sp, #44]
+    add r0, r0, r12
+    add r1, r1, r12
+    b 44b
 
     G_PART relu
     G_SPLIT
     G_DOUBLE
-    G_RELU smmlar, r2, r6
-    G_RELU smmla, r3, r7
-    G_RELU smmlar, r4, r8
-    G_RELU smmla, r5, r9
-    G_PACK
-    G_STORE
+    b.w pupil_m4_gemm_fused
     G_PART doubled
     G_SPLIT
+    .global pupil_m4_gemm_fused
+    .thumb_func
+    pupil_m4_gemm_fused:
     G_RELU smmlar, r2, r6
     G_RELU smmla, r3, r7
     G_RELU smmlar, r4, r8
@@ -411,7 +299,7 @@ global_asm!(
     G_STORE
 
     .purgem G_FOUR
-    .purgem G_EIGHTS
+    .purgem G_EIGHT
     .purgem G_RELU
     .purgem G_GENERAL
     .purgem G_DOUBLE

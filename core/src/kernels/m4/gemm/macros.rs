@@ -21,30 +21,11 @@ macro_rules! gemm_macros {
     .endif
     stm r2!, {\\a, \\b, r12, lr}
     .endm
-    .macro G_EIGHTS double
-44: tst r3, #8
-    beq 41f
+    .macro G_EIGHT
     ldm r0!, {r4, r5}
     ldm r1!, {r8, r9}
-    G_FOUR r4, r8, \\double
-    G_FOUR r5, r9, \\double
-    subs r3, #8
-    beq 42f
-41: ldm r0!, {r4-r7}
-    ldm r1!, {r8-r11}
-    G_FOUR r4, r8, \\double
-    G_FOUR r5, r9, \\double
-    G_FOUR r6, r10, \\double
-    G_FOUR r7, r11, \\double
-    subs r3, #16
-    bne 41b
-42: ldr r12, [sp, #56]
-    cmp r2, r12
-    beq.w pupil_m4_gemm_columns
-    ldrd r3, r12, [sp, #44]
-    add r0, r0, r12
-    add r1, r1, r12
-    b 44b
+    G_FOUR r4, r8, 1
+    G_FOUR r5, r9, 1
     .endm
     .macro G_RELU op, a, b
     ldm r1!, {r10-r12}
@@ -100,13 +81,13 @@ macro_rules! gemm_macros {
     eor r6, r6, #0x80808080
     .endm
     .macro G_STORE
-    ldm sp, {r0, r10, lr}
-    str r2, [r10], #4
-    str r6, [lr], #4
-    strd r10, lr, [sp, #4]
-    cmp r11, #0x100
-    blt.w pupil_m4_gemm_block
-    b.w pupil_m4_gemm_end
+    ldm sp, {r0, r3-r5}
+    str r2, [r4], #4
+    str r6, [r5], #4
+    strd r4, r5, [sp, #8]
+    tst r11, r3, lsl #1
+    beq.w pupil_m4_gemm_block
+    ldr pc, [sp, #108]
     .endm
     .macro G_PART name
     .section .text.pupil_m4_gemm_\\name, \"ax\", %progbits

@@ -3,10 +3,10 @@
 
 use core::marker::PhantomData;
 
-use super::border::{Border, expand_border, gather_border};
-use super::kernel::{Expand, Frame, entry, mode, pupil_m4_gemm};
+use super::border::Border;
+use super::frame::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
 use crate::kernels::m4::run::Places;
-use crate::kernels::pairs::{BLOCK, padded};
+use crate::kernels::pairs::padded;
 use crate::kernels::{Filter, Operators};
 
 /// A layer on its maps: both are long enough for its shapes, the scratch memory for its columns.
@@ -35,6 +35,19 @@ pub struct Columns {
     pub output: usize,
     /// Rows of outputs.
     pub lines: usize,
+}
+
+/// A column at the left or right border of the image.
+#[derive(Clone, Copy, Debug)]
+pub struct Side {
+    /// First byte inside the image of the first row of outputs.
+    pub input: usize,
+    /// Bytes of a row inside.
+    pub len: usize,
+    /// The first of these taps.
+    pub tap: usize,
+    /// First byte of the output.
+    pub output: usize,
 }
 
 /// What is the same for all calls of a layer.
@@ -66,12 +79,13 @@ impl<'a> Gemm<'a> {
         Some(Self {
             frame: Frame {
                 x: x.cast(),
+                // The first step of a block is apart.
+                passes: 0x80 | u32::from(8 * (taps / 2) > PASS + 8) << 31,
                 out: [core::ptr::null_mut(); 2],
-                x_end: buffer.cast(),
+                columns: x.cast(),
                 stream: f.weights.as_ptr(),
                 out_ch: f.output.c,
                 line_end: core::ptr::null_mut(),
-                rest: f.output.c % BLOCK,
                 input: core::ptr::null(),
                 column_step: 0,
                 destination: x,
@@ -83,13 +97,15 @@ impl<'a> Gemm<'a> {
                 buffer,
                 entry: entry(taps / 2),
                 mode,
-                expand: Expand::Nothing.part::<O>(),
+                expand: mode,
                 lines: 1,
                 line_step: 0,
                 line_input: 0,
                 line_output: 0,
                 line_column: 0,
                 finish,
+                more: buffer.wrapping_sub(PASS + 1).cast(),
+                end: end::<O>(f.output.c),
             },
             input,
             output,
@@ -121,7 +137,7 @@ impl<'a> Gemm<'a> {
 
     /// Bytes between both columns' taps in the buffer.
     fn buffer_step(&self) -> usize {
-        (self.frame.x_end.addr() - self.frame.x.addr()) / 4
+        (self.frame.buffer.addr() - self.frame.x.addr()) / 4
     }
 
     /// Computes the outputs of `c`.
@@ -174,55 +190,64 @@ impl<'a> Gemm<'a> {
         }
     }
 
-    /// Expands a column at the border of the image, whose first byte inside is `from` and whose
-    /// outputs begin at `output`: column 0, and then column 1, with which both are computed.
-    /// `whole_words`: all lengths are multiples of 4.
+    /// Computes the outputs of two columns at the border of the image, `count` rows of them. `rows` of
+    /// the window's rows lie inside; what does not has the value `outside`, and stays as it is while
+    /// each row of outputs brings its own taps inside. `words`: all lengths are multiples of 4.
     ///
     /// # Safety
-    /// The rows inside lie in the input of the layer's shape, the outputs in its output; a border's
-    /// taps are those of the filter, and unless `whole_words` there is a buffer.
+    /// The rows inside lie in the input of the layer's shape, their taps among the filter's, the
+    /// outputs in its output; unless `words` there is a buffer.
     #[inline(always)]
     pub unsafe fn border<O: Operators>(
         &mut self,
-        column: usize,
-        border: &Border,
-        from: usize,
-        output: usize,
-        whole_words: bool,
+        sides: &[Side; 2],
+        (rows, count): (usize, usize),
+        lines: &Lines,
+        outside: i8,
+        words: bool,
     ) {
-        let step = self.buffer_step();
-        let from = self.input.wrapping_add(from);
+        let (step, out_ch) = (self.buffer_step(), self.frame.out_ch);
         let frame = &mut self.frame;
-        frame.out[column & 1] = self.output.wrapping_add(output);
-        // SAFETY: the rows lie in the input. Either x begins at a multiple of 4 and holds two words
-        // for every two taps, of which the column's are every second one; or the buffer holds as many
-        // bytes for each column as there are taps.
-        unsafe {
-            if whole_words {
-                expand_border(from, frame.x.wrapping_add(column), border);
-            } else {
-                gather_border(from, frame.buffer.wrapping_add(column * step), border);
-            }
-        }
-        if column == 0 {
-            return;
-        }
-        let expand = if whole_words {
-            Expand::Nothing
+        let half = u32::from(i16::from(outside) as u16);
+        let byte = u32::from(outside as u8);
+        // Words to fill, and bytes of a tap and from column to column.
+        let (to, all, bytes, column, value, expand) = if words {
+            (frame.x, step, 4, 4, half * 0x1_0001, Expand::BorderWords)
         } else {
-            Expand::Words
+            let (to, value) = (frame.buffer.cast(), byte * 0x101_0101);
+            (to, step / 2, 1, step, value, Expand::BorderBytes)
         };
+        for i in 0..all {
+            // SAFETY: x has a word for every tap; the buffer has a byte for every tap of both columns.
+            // Both begin at multiples of 4.
+            unsafe { to.add(i).write(value) }
+        }
+        let place = |i: usize| {
+            let at = bytes * sides[i].tap + i * column;
+            (to.cast::<i8>().wrapping_add(at), sides[i].len)
+        };
+        let mut border = Border {
+            columns: [place(0), place(1)],
+            pitch: lines.pitch,
+            run: bytes * lines.run,
+            rows,
+        };
+        frame.destination = (&raw mut border).cast();
         frame.expand = expand.part::<O>();
-        frame.input = frame.buffer;
-        frame.column_step = step;
-        frame.destination = frame.x.cast();
-        frame.destination_end = frame.buffer;
-        frame.run = step;
-        frame.lines = 1;
-        frame.line_end = frame.out[1].wrapping_add(frame.out_ch);
-        // SAFETY: both columns are the buffer's two halves (multiples of 4), and expand to all of x,
-        // or x is what the kernel reads. Both outputs lie in the output. As for the stream, see
-        // `run`.
+        frame.input = self.input.wrapping_add(sides[0].input);
+        frame.column_step = sides[1].input.wrapping_sub(sides[0].input);
+        frame.pair_step = 0;
+        let apart = sides[1].output.wrapping_sub(sides[0].output);
+        let first = self.output.wrapping_add(sides[0].output);
+        frame.out = [first, first.wrapping_add(apart)];
+        frame.line_end = frame.out[1].wrapping_add(out_ch);
+        frame.lines = count;
+        frame.line_step = lines.output;
+        frame.line_input = lines.input;
+        frame.line_output = lines.output.wrapping_sub(apart + out_ch);
+        frame.line_column = apart;
+        // SAFETY: `border` outlives the call. Its places and rows are what the caller says, of x or of
+        // the buffer, which then expands to all of x. As for the stream, see `run`.
         unsafe { pupil_m4_gemm(frame) }
     }
 }

@@ -286,13 +286,12 @@ pub(in super::super) struct Frame {
 }
 
 impl Frame {
-    /// `count` blocks of two columns that are `column` bytes apart.
+    /// `count` blocks of two columns that are `column` bytes apart; channels and rows follow.
     #[inline(always)]
     pub(in super::super) fn new(
         block: &Block,
         count: usize,
         column: usize,
-        row: usize,
         table: *const i8,
     ) -> Self {
         let len = count * block.pitch() * usize::from(block.stride);
@@ -300,13 +299,20 @@ impl Frame {
             params: core::ptr::null(),
             params_end: core::ptr::null(),
             column,
-            row,
+            row: 0,
             len,
             // A channel's words are 8 bytes apart: channel 3 begins 24 bytes in, less than a block.
             src_back: len.wrapping_sub(8),
             out_back: (2 * count * column).wrapping_sub(1),
             table,
         }
+    }
+
+    /// The channels to compute: those of `words` words at `params`.
+    #[inline(always)]
+    pub(in super::super) fn channels(&mut self, params: *const u32, words: usize) {
+        self.params = params;
+        self.params_end = params.wrapping_add(words);
     }
 }
 
