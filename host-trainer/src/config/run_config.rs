@@ -344,6 +344,7 @@ const STRONG: Augment = Augment::Strong {
     rand_augment: RandAugment {
         operations: 2,
         magnitude: (1.0, 10.0),
+        increasing: true,
     },
     cutout: 8,
 };
@@ -421,6 +422,7 @@ impl Default for StudentConfig {
                 rand_augment: RandAugment {
                     operations: 1,
                     magnitude: (1.0, 10.0),
+                    increasing: true,
                 },
                 cutout: 0,
             },

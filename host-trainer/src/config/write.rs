@@ -192,6 +192,9 @@ fn comment(path: &str) -> &'static str {
         "cutout" => "Side of a blanked square in pixels; 0 for none.",
         "operations" => "Operations of an image.",
         "magnitude" => "Strength is drawn from this range, of 30.",
+        "increasing" => {
+            "Whether a greater strength is always a greater change; false: the reference code."
+        }
         _ => "",
     }
 }

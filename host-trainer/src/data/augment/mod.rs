@@ -124,6 +124,7 @@ mod tests {
             rand_augment: RandAugment {
                 operations: 2,
                 magnitude: (1.0, 10.0),
+                increasing: false,
             },
             cutout: 4,
         };

@@ -1,7 +1,11 @@
-//! RandAugment (arXiv 1909.13719) with the arithmetic of the Noisy Student reference code.
+//! RandAugment (arXiv 1909.13719) with the arithmetic of the Noisy Student reference code, or with
+//! one where a greater magnitude is always a greater change.
 //!
 //! `operations` draws with replacement from sixteen; a magnitude M gives the level L = M / 10.
-//! Magnitudes above 10 would push posterize and solarize out of range: there they do nothing.
+//! In the reference arithmetic magnitudes above 10 would push posterize and solarize out of range:
+//! there they do nothing. Below, they change an image the more the smaller M is, and every
+//! enhancement darkens or blurs below M = 5: nets that see few labeled images learn more from
+//! [`RandAugment::increasing`].
 
 use core::f32::consts::PI;
 
@@ -19,6 +23,11 @@ pub struct RandAugment {
     pub operations: usize,
     /// Least and greatest magnitude; drawn uniformly for each operation.
     pub magnitude: (f32, f32),
+    /// Whether a greater magnitude is always a greater change, as in torchvision's RandAugment:
+    /// posterize keeps 8 − ⌊4 L⌋ bits, solarize begins at ⌊256 (1 − L)⌋, enhancements go by
+    /// 1 ± 0.9 L, and no image is inverted as a whole.
+    #[serde(default)]
+    pub increasing: bool,
 }
 
 /// One of RandAugment's operations.
@@ -85,35 +94,53 @@ impl RandAugment {
             let operation = OPERATIONS[rng.random_range(0..OPERATIONS.len())];
             let (least, greatest) = self.magnitude;
             let uniform = (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
-            operation.apply(picture, least + (greatest - least) * uniform, fill, rng);
+            let magnitude = least + (greatest - least) * uniform;
+            operation.apply(picture, magnitude, self.increasing, fill, rng);
         }
     }
 }
 
 impl Operation {
     /// Applies the operation at `magnitude`; directions are drawn from `rng`.
-    pub fn apply(self, picture: &mut Picture, magnitude: f32, fill: u8, rng: &mut ChaCha8Rng) {
+    pub fn apply(
+        self,
+        picture: &mut Picture,
+        magnitude: f32,
+        increasing: bool,
+        fill: u8,
+        rng: &mut ChaCha8Rng,
+    ) {
         let level = magnitude / 10.0;
-        let factor = 1.8 * level + 0.1;
         let mut signed = |x: f32| if rng.next_u32() & 1 == 1 { -x } else { x };
+        let factor = match self {
+            Self::Color | Self::Contrast | Self::Brightness | Self::Sharpness if increasing => {
+                (1.0 + signed(0.9 * level)).max(0.1)
+            }
+            _ => 1.8 * level + 0.1,
+        };
         let still = Vector2::zeros();
         match self {
             Self::AutoContrast => tone::auto_contrast(picture),
             Self::Equalize => tone::equalize(picture),
+            Self::Invert | Self::SolarizeAdd if increasing => {}
             Self::Invert => tone::map(picture, |v| 255 - v),
             Self::Rotate => {
                 let (sin, cos) = signed(30.0 * level * PI / 180.0).sin_cos();
                 geometry::affine(picture, Matrix2::new(cos, -sin, sin, cos), still, fill);
             }
             Self::Posterize => {
-                let bits = (4.0 * level) as u32;
+                let bits = if increasing {
+                    8u32.saturating_sub((4.0 * level) as u32).max(1)
+                } else {
+                    (4.0 * level) as u32
+                };
                 if bits < 8 {
                     let mask = if bits == 0 { 0 } else { 0xffu8 << (8 - bits) };
                     tone::map(picture, |v| v & mask);
                 }
             }
             Self::Solarize => {
-                let threshold = 256.0 * level;
+                let threshold = 256.0 * if increasing { 1.0 - level } else { level };
                 tone::map(picture, |v| {
                     if f32::from(v) < threshold.floor() {
                         v
@@ -171,13 +198,28 @@ mod tests {
     use rand::SeedableRng;
 
     fn run(operation: Operation, magnitude: f32, pixels: &[u8]) -> Vec<u8> {
+        arithmetic(operation, magnitude, false, pixels)
+    }
+
+    fn arithmetic(
+        operation: Operation,
+        magnitude: f32,
+        increasing: bool,
+        pixels: &[u8],
+    ) -> Vec<u8> {
         let mut p = Picture {
             h: 1,
             w: pixels.len(),
             c: 1,
             pixels: pixels.to_vec(),
         };
-        operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(1));
+        operation.apply(
+            &mut p,
+            magnitude,
+            increasing,
+            128,
+            &mut ChaCha8Rng::seed_from_u64(1),
+        );
         p.pixels
     }
 
@@ -204,6 +246,37 @@ mod tests {
     }
 
     #[test]
+    fn increasing_magnitudes_are_increasing_changes() {
+        let ramp: Vec<u8> = (0..=255).collect();
+        for operation in OPERATIONS {
+            let change = |magnitude| -> u32 {
+                let changed = arithmetic(operation, magnitude, true, &ramp);
+                let pairs = changed.iter().zip(&ramp);
+                pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+            };
+            // Those that need rows have none here; the position of a blank square is drawn.
+            if matches!(operation, Operation::Cutout | Operation::Equalize) {
+                continue;
+            }
+            let changes = [0.0, 2.0, 5.0, 10.0].map(change);
+            assert!(changes.is_sorted(), "{operation:?}: {changes:?}");
+            assert!(changes[0] < 256, "{operation:?}: {changes:?}");
+        }
+        assert_eq!(
+            arithmetic(Operation::Posterize, 5.0, true, &[0x7f, 0xff]),
+            [0x7c, 0xfc]
+        );
+        assert_eq!(
+            arithmetic(Operation::Solarize, 5.0, true, &[127, 128]),
+            [127, 127]
+        );
+        assert_eq!(
+            arithmetic(Operation::Invert, 5.0, true, &[3, 200]),
+            [3, 200]
+        );
+    }
+
+    #[test]
     fn every_operation_runs_on_one_pixel_and_on_color() {
         for operation in OPERATIONS {
             for (h, w, c) in [(1, 1, 1), (5, 3, 3), (2, 9, 1)] {
@@ -214,7 +287,10 @@ mod tests {
                         c,
                         pixels: vec![77; h * w * c],
                     };
-                    operation.apply(&mut p, magnitude, 128, &mut ChaCha8Rng::seed_from_u64(2));
+                    for increasing in [false, true] {
+                        let rng = &mut ChaCha8Rng::seed_from_u64(2);
+                        operation.apply(&mut p, magnitude, increasing, 128, rng);
+                    }
                     assert_eq!(p.pixels.len(), h * w * c, "{operation:?}");
                 }
             }

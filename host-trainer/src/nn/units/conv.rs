@@ -11,8 +11,7 @@ use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::kernels::function::with_function;
-use crate::nn::kernels::gram::gram;
-use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};
+use crate::nn::kernels::matmul::{Panels, gram, matmul};
 use crate::nn::kernels::normalize::{
     Backward, Forward, Runs, Sums, apply, blend, moments, through,
 };
@@ -131,13 +130,7 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
 pub fn evaluate(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>, running: &Running) -> Vec<f32> {
     let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
     let norm = running.norm(w);
-    let folded: Vec<f32> = w
-        .weight
-        .chunks_exact(out_ch)
-        .flat_map(|row| row.iter().zip(&norm.a).map(|(w, a)| w * a))
-        .collect();
-    let panels = Panels::new(&folded, shape.taps(), out_ch);
-    let bias = Panels::bias(&norm.b);
+    let panels = Panels::new(w.weight, shape.taps(), out_ch);
     let out = if shape.pool { out_ch } else { pixels * out_ch };
     let per = part(shape.n);
     let mut y = vec![0.0; shape.output_len()];
@@ -145,14 +138,15 @@ pub fn evaluate(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>, running: &Runnin
         .enumerate()
         .for_each(|(index, y)| {
             let mut scratch = shape.scratch(1);
+            let mut raw = Buffer::take(pixels * out_ch);
             let mut map = Buffer::take(if shape.pool { pixels * out_ch } else { 0 });
             let runs = Runs::whole(pixels * out_ch);
             for (s, y) in y.chunks_exact_mut(out).enumerate() {
-                let to = if shape.pool { &mut map[..] } else { &mut *y };
                 shape.with_rows(x, (index * per + s, 1), &mut scratch, |rows| {
-                    with_function!(shape.act, F =>
-                        matmul_activated::<F>(rows, &panels, &bias, to, runs));
+                    matmul(rows, &panels, &mut raw);
                 });
+                let to = if shape.pool { &mut map[..] } else { &mut *y };
+                with_function!(shape.act, F => apply::<F>(&raw, &norm.a, &norm.b, to, runs));
                 if shape.pool {
                     pooling::mean(&map, y);
                 }

@@ -13,8 +13,8 @@ use super::forward::Excite;
 use super::{Parameters, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::with_function;
-use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};
-use crate::nn::kernels::normalize::Runs;
+use crate::nn::kernels::matmul::{Panels, matmul};
+use crate::nn::kernels::normalize::{Forward, Runs, apply};
 use crate::nn::kernels::{depthwise, pooling};
 use crate::nn::units::{Running, part};
 
@@ -49,21 +49,24 @@ pub fn evaluate(
 }
 
 /// A block's weights as its kernels read them.
-///
-/// Weights have their normalization's factor in them; what it adds is a bias.
 struct Block<'a> {
     shape: &'a Shape,
-    expand: Option<(Panels, Buffer)>,
-    depthwise: Buffer,
-    depthwise_bias: Vec<f32>,
+    expand: Option<(Panels, Forward)>,
+    depthwise: &'a [f32],
+    depthwise_norm: Forward,
     excite: Option<Excite<'a>>,
+    /// With the normalization's factor in it.
     project: Panels,
     project_bias: Vec<f32>,
 }
 
 /// Working memory for one sample.
 struct Maps {
+    /// A band of the expanded map before its normalization.
+    expanded: Buffer,
     padded: Buffer,
+    /// A band of the depthwise convolution before its normalization.
+    filtered: Buffer,
     /// What the projection reads: the whole map with squeeze-and-excitation, or a band.
     map: Buffer,
     squeezed: Vec<f32>,
@@ -74,23 +77,23 @@ struct Maps {
 impl Maps {
     fn new(shape: &Shape) -> Self {
         let (mid, window) = (shape.mid(), &shape.window);
-        let band = band(window.output.1) * window.output.1 * mid;
+        let filtered = band(window.output.1) * window.output.1 * mid;
+        let expanded = band(window.input.1) * window.input.1 * mid;
         let with_gate = shape.squeezed_ch > 0;
         Self {
+            expanded: Buffer::take(if shape.expand { expanded } else { 0 }),
             padded: Buffer::zeros(window.padded_len()),
-            map: Buffer::take(if with_gate { window.output_len() } else { band }),
+            filtered: Buffer::take(filtered),
+            map: Buffer::take(if with_gate {
+                window.output_len()
+            } else {
+                filtered
+            }),
             squeezed: vec![0.0; if with_gate { mid } else { 0 }],
             hidden: vec![0.0; shape.squeezed_ch],
             gates: vec![0.0; if with_gate { mid } else { 0 }],
         }
     }
-}
-
-/// `w [rows, a.len()]` times `a`, column by column.
-fn scaled(w: &[f32], a: &[f32]) -> Vec<f32> {
-    w.chunks_exact(a.len())
-        .flat_map(|row| row.iter().zip(a).map(|(w, a)| w * a))
-        .collect()
 }
 
 /// Rows of a band of a map of `width`.
@@ -101,25 +104,24 @@ fn band(width: usize) -> usize {
 impl<'a> Block<'a> {
     fn new(shape: &'a Shape, w: &Parameters<&'a [f32]>, running: &[Running; 3]) -> Self {
         let (in_ch, mid, out_ch) = (shape.in_ch, shape.mid(), shape.out_ch);
-        let [expand, depthwise, project] = [
-            (&running[0], &w.expand),
-            (&running[1], &w.depthwise),
-            (&running[2], &w.project),
-        ]
-        .map(|(running, w)| (w.weight, running.norm(w)));
-        let mut folded = Buffer::take(depthwise.0.len());
-        folded.copy_from_slice(&scaled(depthwise.0, &depthwise.1.a));
+        let project_norm = running[2].norm(&w.project);
+        let folded: Vec<f32> = w
+            .project
+            .weight
+            .chunks_exact(out_ch)
+            .flat_map(|row| row.iter().zip(&project_norm.a).map(|(w, a)| w * a))
+            .collect();
         Self {
             shape,
             expand: shape.expand.then(|| {
-                let panels = Panels::new(&scaled(expand.0, &expand.1.a), in_ch, mid);
-                (panels, Panels::bias(&expand.1.b))
+                let panels = Panels::new(w.expand.weight, in_ch, mid);
+                (panels, running[0].norm(&w.expand))
             }),
-            depthwise: folded,
-            depthwise_bias: depthwise.1.b,
+            depthwise: w.depthwise.weight,
+            depthwise_norm: running[1].norm(&w.depthwise),
             excite: (shape.squeezed_ch > 0).then(|| Excite::new(shape, w)),
-            project: Panels::new(&scaled(project.0, &project.1.a), mid, out_ch),
-            project_bias: project.1.b,
+            project: Panels::new(&folded, mid, out_ch),
+            project_bias: project_norm.b,
         }
     }
 
@@ -127,6 +129,7 @@ impl<'a> Block<'a> {
     fn run(&self, x: &[f32], y: &mut [f32], maps: &mut Maps) {
         let (shape, window, mid) = (self.shape, &self.shape.window, self.shape.mid());
         let ((out_h, out_w), row) = (window.output, window.padded().1 * mid);
+        let norm = &self.depthwise_norm;
         let rows = band(out_w);
         let mut ready = 0;
         maps.squeezed.fill(0.0);
@@ -135,14 +138,15 @@ impl<'a> Block<'a> {
             let needed = last * window.stride + window.kernel - window.before.0.min(window.kernel);
             ready = self.expand(x, ready..needed.min(window.input.0), maps);
             let (from, len) = (first * out_w * mid, (last + 1 - first) * out_w * mid);
+            let filtered = &mut maps.filtered[..len];
             let padded = &maps.padded[first * window.stride * row..];
+            depthwise::forward(window, padded, self.depthwise, filtered);
             let map = match &self.excite {
                 Some(_) => &mut maps.map[from..from + len],
                 None => &mut maps.map[..len],
             };
-            let (w, b) = (&self.depthwise, &self.depthwise_bias);
             with_function!(shape.act, F =>
-                depthwise::forward_activated::<F>(window, padded, w, b, map));
+                apply::<F>(filtered, &norm.a, &norm.b, map, Runs::whole(len)));
             match &self.excite {
                 Some(_) => pooling::accumulate(map, &mut maps.squeezed),
                 None => self.project(map, x, y, first * out_w),
@@ -158,7 +162,7 @@ impl<'a> Block<'a> {
 
     /// Writes rows of the depthwise convolution's input into the padded map; the next row to come.
     fn expand(&self, x: &[f32], rows: Range<usize>, maps: &mut Maps) -> usize {
-        let window = &self.shape.window;
+        let (window, mid) = (&self.shape.window, self.shape.mid());
         let (width, runs) = (window.input.1, window.padded_runs());
         let x_row = width * self.shape.in_ch;
         let end = rows.end.max(rows.start);
@@ -170,8 +174,12 @@ impl<'a> Block<'a> {
             };
             let x = &x[first * x_row..last * x_row];
             match &self.expand {
-                Some((panels, bias)) => with_function!(self.shape.act, F =>
-                    matmul_activated::<F>(x, panels, bias, &mut maps.padded, runs)),
+                Some((panels, norm)) => {
+                    let e = &mut maps.expanded[..(last - first) * width * mid];
+                    matmul(x, panels, e);
+                    with_function!(self.shape.act, F =>
+                        apply::<F>(e, &norm.a, &norm.b, &mut maps.padded, runs));
+                }
                 None => runs.copy_in(x, &mut maps.padded),
             }
         }
