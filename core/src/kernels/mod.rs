@@ -268,9 +268,10 @@ pub fn run(
     run_linked::<Every>(operator, input, second, output, scratch);
 }
 
-/// [`run`] in a program that links the operators `O` only; others leave the output unchanged.
+/// [`run`] in a program that links the operators `O` only. Of this crate alone: `O` has what the
+/// operator takes ([`OperatorSet::of`]), as the interpreter has seen to.
 #[inline(never)]
-pub fn run_linked<O: Operators>(
+pub(crate) fn run_linked<O: Operators>(
     operator: &Operator<'_>,
     input: &[i8],
     second: &[i8],
@@ -338,9 +339,9 @@ pub fn run_in_place(
     run_in_place_linked::<Every>(operator, replaced, map, other, scratch);
 }
 
-/// [`run_in_place`] in a program that links the operators `O` only.
+/// [`run_in_place`] in a program that links the operators `O` only; as [`run_linked`].
 #[inline(never)]
-pub fn run_in_place_linked<O: Operators>(
+pub(crate) fn run_in_place_linked<O: Operators>(
     operator: &Operator<'_>,
     replaced: usize,
     map: &mut [i8],

@@ -35,8 +35,15 @@ pub fn is_candidate(operator: &Operator<'_>) -> bool {
 /// pixels are whole words do not begin at a multiple of 4, or the kernel is not linked.
 ///
 /// Other inputs may begin anywhere: bands of a stream do, and so do their pixels.
+///
+/// `O` has all that the operator takes, rare shapes included: `Interpreter::with_operators` refuses
+/// models with others, and whoever calls without an interpreter links all. The kernels' `SAFETY:`
+/// arguments rest on it, because a way that is not linked would be replaced by one for other shapes.
 #[inline(never)]
-pub fn run<O: Operators>(operator: &Operator<'_>, places: &mut Places<'_>) -> bool {
+pub(in crate::kernels) fn run<O: Operators>(
+    operator: &Operator<'_>,
+    places: &mut Places<'_>,
+) -> bool {
     let (needs, gives, weights, ch) = match operator {
         Operator::Conv(f) | Operator::Depthwise(f) | Operator::Dense(f) => {
             if f.layout == Layout::Natural {

@@ -155,8 +155,9 @@ impl Row {
         let far = self.planned.abs_diff(answers[i].instructions) * 20 > answers[i].instructions;
         let [must, aim] = self.share;
         match self.share() {
+            _ if far => "missed",
             _ if must == 0.0 => "",
-            share if share > must || dear || far => "missed",
+            share if share > must || dear => "missed",
             share if share <= aim => "aim",
             _ => "must",
         }

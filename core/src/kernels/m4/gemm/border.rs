@@ -12,12 +12,22 @@
 
 use core::arch::global_asm;
 
+/// Taps of a column inside the image.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct Inside {
+    /// Where the first goes.
+    pub to: *mut i8,
+    /// Bytes of a row.
+    pub len: usize,
+}
+
 /// What the parts read; the frame's `destination` points to it.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(super) struct Border {
-    /// Where each column's first tap inside goes, and how many bytes of a row follow.
-    pub columns: [(*mut i8, usize); 2],
+    /// Of each column.
+    pub columns: [Inside; 2],
     /// Bytes from a row of the image to the next.
     pub pitch: usize,
     /// Bytes from a row's place to the next one's.

@@ -3,7 +3,7 @@
 
 use core::marker::PhantomData;
 
-use super::border::Border;
+use super::border::{Border, Inside};
 use super::frame::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
 use crate::kernels::m4::run::Places;
 use crate::kernels::pairs::padded;
@@ -224,7 +224,10 @@ impl<'a> Gemm<'a> {
         }
         let place = |i: usize| {
             let at = bytes * sides[i].tap + i * column;
-            (to.cast::<i8>().wrapping_add(at), sides[i].len)
+            Inside {
+                to: to.cast::<i8>().wrapping_add(at),
+                len: sides[i].len,
+            }
         };
         let mut border = Border {
             columns: [place(0), place(1)],
