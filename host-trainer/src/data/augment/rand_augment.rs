@@ -4,8 +4,7 @@
 //! `operations` draws with replacement from sixteen; a magnitude M gives the level L = M / 10.
 //! In the reference arithmetic magnitudes above 10 would push posterize and solarize out of range:
 //! there they do nothing. Below, they change an image the more the smaller M is, and every
-//! enhancement darkens or blurs below M = 5: nets that see few labeled images learn more from
-//! [`RandAugment::increasing`].
+//! enhancement darkens or blurs below M = 5. [`RandAugment::increasing`] has neither.
 
 use core::f32::consts::PI;
 
