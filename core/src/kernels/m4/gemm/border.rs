@@ -82,30 +82,25 @@ global_asm!(
     adds \\to, \\to, r7
     .endm
 
-    .section .text.pupil_m4_gemm_border_words, \"ax\", %progbits
-    .global pupil_m4_gemm_border_words
+    @ Both columns' taps, row by row.
+    .macro B_PART name, taps, next
+    .section .text.pupil_m4_gemm_border_\\name, \"ax\", %progbits
+    .global pupil_m4_gemm_border_\\name
     .thumb_func
-    pupil_m4_gemm_border_words:
+    pupil_m4_gemm_border_\\name:
     ldm r2, {r2-r8}
-10: B_WORDS r0, r2, r3
-    B_WORDS r1, r4, r5
+10: \\taps r0, r2, r3
+    \\taps r1, r4, r5
     subs r8, #1
     bne 10b
-    b.w pupil_m4_gemm_columns
-
-    .section .text.pupil_m4_gemm_border_bytes, \"ax\", %progbits
-    .global pupil_m4_gemm_border_bytes
-    .thumb_func
-    pupil_m4_gemm_border_bytes:
-    ldm r2, {r2-r8}
-10: B_BYTES r0, r2, r3
-    B_BYTES r1, r4, r5
-    subs r8, #1
-    bne 10b
-    b.w pupil_m4_gemm_gathered
+    b.w \\next
+    .endm
+    B_PART words, B_WORDS, pupil_m4_gemm_columns
+    B_PART bytes, B_BYTES, pupil_m4_gemm_gathered
 
     .purgem B_WORDS
     .purgem B_BYTES
+    .purgem B_PART
     .text
     ",
     options(raw)
