@@ -47,7 +47,7 @@ fn comment(path: &str) -> &'static str {
             "What stage 1 learns from all images before it sees labels: \"none\", \"rotation\" or \"jigsaw\"."
         }
         "init" => {
-            "A run directory or checkpoint whose trunk stage 1 begins with, whatever its classes; \"\" for none."
+            "A run directory or checkpoint whose trunk stage 1 begins with, whatever its classes; \"\" for none. A teacher.fit.learning_rate of a tenth keeps more of it."
         }
         "transfer" => "What comes before the labels.",
         "transfer.head_only" => {

@@ -1,7 +1,9 @@
 //! FixMatch (arXiv 2001.07685, algorithm 1).
 //!
-//! ℓ = mean CE(y, p(weak x)) + λ (1/μB) Σ 1[max q ≥ τ] CE(arg max q, p(strong u)), q of the weak
-//! view without gradient. The pool of u holds the labeled images too.
+//! ℓ = mean CE(y, p(x)) + λ (1/μB) Σ 1[max q ≥ τ] CE(arg max q, p(strong u)), q of the weak
+//! view without gradient. The pool of u holds the labeled images too. The paper changes x weakly;
+//! here it is changed as the labeled images of every other method are, so that a comparison of
+//! methods compares nothing else.
 //!
 //! Trap: the mean is over all μB unlabeled images, not over those that are confident.
 

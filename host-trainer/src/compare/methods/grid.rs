@@ -113,12 +113,10 @@ pub fn run(
     let work: f64 = grid.learners.iter().map(|l| work(*l, settings, data)).sum();
     let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
     let mut cells = Vec::new();
-    for ((_, kept, _), count) in parts.iter().zip(grid.labels) {
+    for (place, count) in grid.labels.iter().enumerate() {
         let folder = folder(dir, *count);
         kept::folder(&folder)?;
-        dir.write_json(&folder.join("labels.json"), kept)?;
-    }
-    for (place, count) in grid.labels.iter().enumerate() {
+        dir.write_json(&folder.join("labels.json"), &parts[place].1)?;
         for learner in grid.learners {
             for number in 0..grid.seeds {
                 let cell = Cell {
