@@ -56,13 +56,14 @@ pub fn finish(output: Output) -> (i32, String, String) {
     )
 }
 
-/// A configuration of a few seconds: small nets, few steps.
+/// A configuration of a few seconds: small nets, few steps at a rate that suits so few.
 pub const SHORT: &str = r#"
 data = "bundled"
 [teacher.net]
 width = 0.5
 [teacher.fit]
 steps = 200
+learning_rate = 4e-3
 batch = 32
 [pseudo_labels]
 threshold = 0.05
@@ -70,16 +71,19 @@ threshold = 0.05
 width = 0.5
 [student.fit]
 steps = 200
+learning_rate = 4e-3
 batch = 48
 ema = 0.9
 [distill.net]
 width = 0.5
 [distill.fit]
 steps = 200
+learning_rate = 4e-3
 batch = 32
 ema = 0.9
 [distill.labels_only]
 steps = 200
+learning_rate = 4e-3
 batch = 32
 ema = 0.9
 [quantize]
