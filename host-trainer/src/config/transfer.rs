@@ -22,7 +22,10 @@ impl Default for TransferConfig {
     fn default() -> Self {
         Self {
             head_only: false,
+            // Of its own: the teacher's steps and rate were chosen for few labels.
             fit: FitConfig {
+                steps: 1500,
+                learning_rate: 4e-3,
                 dropout: 0.0,
                 label_smoothing: 0.0,
                 ..FIT
