@@ -7,9 +7,11 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use pupil::nn::kernels::buffers::Buffer;
 use pupil::nn::kernels::depthwise::{self, Window};
 use pupil::nn::kernels::function::{Relu, Silu};
-use pupil::nn::kernels::matmul::{Panels, gram, matmul};
+use pupil::nn::kernels::gram::gram;
+use pupil::nn::kernels::matmul::{Panels, matmul};
 use pupil::nn::kernels::normalize::{Runs, Sums, apply, apply_both, moments};
 
 /// Multiply-accumulates or numbers of one turn.
@@ -88,8 +90,12 @@ fn main() {
     }
 }
 
-fn filled(len: usize) -> Vec<f32> {
-    (0..len).map(|i| (i % 13) as f32 / 13.0 - 0.4).collect()
+fn filled(len: usize) -> Buffer {
+    let mut buffer = Buffer::take(len);
+    for (i, v) in buffer.iter_mut().enumerate() {
+        *v = (i % 13) as f32 / 13.0 - 0.4;
+    }
+    buffer
 }
 
 /// `work` a nanosecond.

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::scaling::CompoundScaling;
 use crate::nn::activation::Activation;
-use crate::nn::conv::{ConvBnAct, Pointwise};
+use crate::nn::conv::{ConvBnAct, Pointwise, evaluated};
 use crate::nn::init::Init;
 use crate::nn::mbconv::{MbConv, MbConvConfig};
 use crate::nn::noise::Pass;
+use crate::nn::ops::is_fused;
+use crate::nn::units::frozen::Chain;
 
 /// A whole net, resolved to channel counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,11 +167,28 @@ impl EfficientNet {
 
     /// Images `[n, h, w, c]` to what the classifier sees, `[n, head_ch]`: the trunk.
     pub fn features(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
+        if matches!(pass, Pass::Evaluate) && is_fused(&x.device()) {
+            return self.evaluate(x);
+        }
         let mut x = self.stem.forward(x, pass);
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, pass, i, self.blocks.len());
         }
         self.head.forward_pooled(x, pass)
+    }
+
+    /// The trunk by running statistics: each image through all of it while its maps are in the
+    /// cache.
+    fn evaluate(&self, x: Tensor<4>) -> Tensor<2> {
+        let [n, h, w, _] = x.dims();
+        let mut chain = Chain::with_capacity(self.blocks.len() + 2);
+        let mut size = self.stem.freeze_onto(&mut chain, (h, w));
+        for block in &self.blocks {
+            size = block.freeze_onto(&mut chain, size);
+        }
+        self.head.freeze_pooled_onto(&mut chain, size);
+        let head_ch = self.head.weight.dims()[1];
+        evaluated(&chain, x, [n, head_ch])
     }
 
     /// Features `[n, head_ch]` to logits `[n, classes]`.
@@ -266,5 +285,31 @@ mod tests {
         let three = run(x.clone());
         assert_eq!(three, run(x.clone()));
         assert_eq!(three[..10], run(x.narrow(0, 0, 1))[..]);
+    }
+
+    #[test]
+    fn evaluation_in_one_go_is_that_of_one_unit_after_the_other() {
+        let config = tiny([15, 13, 3], 1.4);
+        let mut rng = stream(0, "test", 0);
+        let device = Device::flex();
+        let net = config.init(&mut Init {
+            device: &device,
+            rng: &mut rng,
+        });
+        let values = crate::nn::kernels::testing::numbers(5 * 15 * 13 * 3, 1);
+        let x = Tensor::from_data(
+            burn::tensor::TensorData::new(values, [5, 15, 13, 3]),
+            &device,
+        );
+        let mut pass = Pass::Evaluate;
+        let mut map = net.stem.forward(x.clone(), &pass);
+        for (i, block) in net.blocks.iter().enumerate() {
+            map = block.forward(map, &mut pass, i, net.blocks.len());
+        }
+        let steps = net.head.forward_pooled(map, &pass);
+        let numbers = |t: Tensor<2>| -> Vec<f32> { t.into_data().try_to_vec().unwrap() };
+        let at_once = net.features(x, &mut pass);
+        assert_eq!(at_once.dims(), [5, config.head_ch]);
+        assert_eq!(numbers(at_once), numbers(steps));
     }
 }

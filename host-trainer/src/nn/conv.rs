@@ -13,6 +13,7 @@ use super::ops::{
     batch_norm_act, conv_unit, convolution, depthwise, global_pool, is_fused, scale_shift_act,
     stock,
 };
+use super::units::frozen::{Chain, Frozen, evaluate};
 use super::units::{ConvNorm, Running, conv};
 use super::values::numbers;
 
@@ -166,14 +167,7 @@ fn unit(
             y
         };
     }
-    let [n, h, w, in_ch] = x.dims();
-    let shape = conv::Shape {
-        n,
-        window: Window::same((h, w), in_ch, kernel, stride),
-        out_ch: weight.dims()[1],
-        act: norm.act,
-        pool,
-    };
+    let shape = shape(weight, norm, x.dims(), (kernel, stride), pool);
     match pass {
         Pass::Train(noise) => {
             let slot = Slot::new();
@@ -184,18 +178,49 @@ fn unit(
             y
         }
         Pass::Evaluate => {
-            let device = x.device();
-            let w = frozen(weight, norm);
-            let w = ConvNorm {
-                weight: &w.weight[..],
-                gamma: &w.gamma,
-                beta: &w.beta,
-            };
-            let y = conv::evaluate(&shape, &numbers(x), &w, &norm.running());
             let (h, w) = if pool { (1, 1) } else { shape.window.output };
-            Tensor::from_data(TensorData::new(y, [n, h, w, shape.out_ch]), &device)
+            let dims = [shape.n, h, w, shape.out_ch];
+            evaluated(&[freeze(weight, norm, shape)], x, dims)
         }
     }
+}
+
+fn shape(
+    weight: &Param<Tensor<2>>,
+    norm: &BatchNormAct,
+    [n, h, w, in_ch]: [usize; 4],
+    (kernel, stride): (usize, usize),
+    pool: bool,
+) -> conv::Shape {
+    conv::Shape {
+        n,
+        window: Window::same((h, w), in_ch, kernel, stride),
+        out_ch: weight.dims()[1],
+        act: norm.act,
+        pool,
+    }
+}
+
+/// The unit by running statistics.
+fn freeze(weight: &Param<Tensor<2>>, norm: &BatchNormAct, shape: conv::Shape) -> Box<dyn Frozen> {
+    let w = frozen(weight, norm);
+    let w = ConvNorm {
+        weight: &w.weight[..],
+        gamma: &w.gamma,
+        beta: &w.beta,
+    };
+    Box::new(conv::Frozen::new(shape, &w, &norm.running()))
+}
+
+/// `x [n, ..]` through a chain of frozen units; the output has dimensions `dims`.
+pub fn evaluated<const D: usize>(
+    units: &[Box<dyn Frozen>],
+    x: Tensor<4>,
+    dims: [usize; D],
+) -> Tensor<D> {
+    let (n, device) = (x.dims()[0], x.device());
+    let y = evaluate(units, n, &numbers(x));
+    Tensor::from_data(TensorData::new(y, dims), &device)
 }
 
 /// The unit without pooling as a composition of small operators.
@@ -249,6 +274,18 @@ impl ConvBnAct {
         unit(x, (&self.weight, &self.norm), (kernel, stride), false, pass)
     }
 
+    /// Adds the unit for images of height and width `size` to a chain of frozen units; the
+    /// output's height and width.
+    pub fn freeze_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
+        let (kernel, stride) = (self.kernel, self.stride);
+        let in_ch = self.weight.dims()[0] / (kernel * kernel);
+        let dims = [1, size.0, size.1, in_ch];
+        let shape = shape(&self.weight, &self.norm, dims, (kernel, stride), false);
+        let output = shape.window.output;
+        chain.push(freeze(&self.weight, &self.norm, shape));
+        output
+    }
+
     /// The same as a composition of small operators.
     pub fn compose(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         let (kernel, stride) = (self.kernel, self.stride);
@@ -284,6 +321,14 @@ impl Pointwise {
         let y = unit(x, (&self.weight, &self.norm), (1, 1), true, pass);
         let [n, _, _, c] = y.dims();
         y.reshape([n, c])
+    }
+
+    /// Adds [`Self::forward_pooled`] for maps of height and width `size` to a chain of frozen
+    /// units.
+    pub fn freeze_pooled_onto(&self, chain: &mut Chain, size: (usize, usize)) {
+        let dims = [1, size.0, size.1, self.weight.dims()[0]];
+        let shape = shape(&self.weight, &self.norm, dims, (1, 1), true);
+        chain.push(freeze(&self.weight, &self.norm, shape));
     }
 
     /// [`Self::forward`] as a composition of small operators.

@@ -8,13 +8,14 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
-use super::conv::{Depthwise, Pointwise, frozen, fused};
+use super::conv::{Depthwise, Pointwise, evaluated, frozen, fused};
 use super::init::Init;
 use super::kernels::depthwise::Window;
 use super::noise::Pass;
 use super::ops::slot::Slot;
 use super::ops::{is_fused, mbconv_block};
 use super::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
+use super::units::frozen::{Chain, Frozen};
 use super::units::mbconv::{Parameters, Shape};
 use super::units::{self, ConvNorm};
 use super::values::numbers;
@@ -102,7 +103,9 @@ impl MbConv {
         }
         let shape = self.shape(x.dims());
         if let Pass::Evaluate = pass {
-            return self.evaluate(x, &shape);
+            let (h, w) = shape.window.output;
+            let dims = [shape.n, h, w, shape.out_ch];
+            return evaluated(&[self.freeze(shape)], x, dims);
         }
         let keep = if self.residual {
             pass.drop_path(shape.n, index, blocks)
@@ -177,8 +180,8 @@ impl MbConv {
         y + x
     }
 
-    fn evaluate(&self, x: Tensor<4>, shape: &Shape) -> Tensor<4> {
-        let device = x.device();
+    /// The block by running statistics.
+    fn freeze(&self, shape: Shape) -> Box<dyn Frozen> {
         let (expand, first) = match &self.expand {
             Some(expand) => (frozen(&expand.weight, &expand.norm), expand.norm.running()),
             None => Default::default(),
@@ -208,12 +211,20 @@ impl MbConv {
             self.depthwise.norm.running(),
             self.project.norm.running(),
         ];
-        let y = units::mbconv::evaluate(shape, &numbers(x), &w, &running);
-        let (h, width) = shape.window.output;
-        Tensor::from_data(
-            TensorData::new(y, [shape.n, h, width, shape.out_ch]),
-            &device,
-        )
+        Box::new(units::mbconv::Frozen::new(shape, &w, &running))
+    }
+
+    /// Adds the block for maps of height and width `size` to a chain of frozen units; the
+    /// output's height and width.
+    pub fn freeze_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
+        let in_ch = match &self.expand {
+            Some(expand) => expand.weight.dims()[0],
+            None => self.depthwise.weight.dims()[1],
+        };
+        let shape = self.shape([1, size.0, size.1, in_ch]);
+        let output = shape.window.output;
+        chain.push(self.freeze(shape));
+        output
     }
 
     /// The block's shapes for a batch of maps `[n, h, w, in_ch]`.

@@ -1,24 +1,34 @@
-//! The two matrix products of a layer whose rows are pixels.
+//! The matrix product y = x w of a layer whose rows are pixels.
 //!
-//! [`matmul`] is y = x w: a 6 x 2-vector tile of y stays in registers over the whole inner
-//! dimension (12 accumulators, 2 vectors of w, 1 of x: 15 of AVX2's 16 registers). [`gram`] is
-//! dw += xᵀ dy with a tile of dw in registers over all rows. Both are bound by the multiply-add
-//! units, not by loads: 8 loads for 12 of them.
+//! A 6 x 2-vector tile of y stays in registers over the whole inner dimension (12 accumulators,
+//! 2 vectors of w, 1 of x: 15 of AVX2's 16 registers; AVX-512 has 32 for tiles of 12 rows). It is
+//! bound by the multiply-add units, not by loads: 8 loads for 12 of them.
 
-use super::simd::{Simd, lanes, load, simd_fn, store};
+use core::marker::PhantomData;
 
-/// Rows of a tile.
-const ROWS: usize = 6;
+use super::buffers::Buffer;
+use super::function::Function;
+use super::normalize::Runs;
+use super::simd::{Simd, lanes, simd_fn, store};
+
+/// Rows of a tile with 16 registers.
+pub(super) const ROWS: usize = 6;
+/// Rows of a tile with 32.
+pub(super) const MORE_ROWS: usize = 12;
 /// Vectors of a tile's row.
-const VECTORS: usize = 2;
-/// Rows of x and dy that [`gram`] goes over before it moves on, so that they stay in cache.
-const BLOCK: usize = 256;
+pub(super) const VECTORS: usize = 2;
 /// Columns of a panel: a multiple of the tile's, whatever the machine's vector.
-const PANEL: usize = 16;
+const PANEL: usize = 32;
 
-/// A matrix `[k, n]` cut into panels of 16 columns, filled up with zeros.
+/// Whether the machine has the registers for tiles of twelve rows.
+#[inline(always)]
+pub(super) fn has_more<S: Simd>() -> bool {
+    lanes::<S>() == 16
+}
+
+/// A matrix `[k, n]` cut into panels of 32 columns, filled up with zeros.
 pub struct Panels {
-    values: Vec<f32>,
+    values: Buffer,
     k: usize,
     n: usize,
 }
@@ -34,8 +44,15 @@ impl Panels {
         Self::gather(k, n, |i, j| w[j * k + i])
     }
 
+    /// `b [n]` with zeros for the columns that fill up the last panel.
+    pub fn bias(b: &[f32]) -> Buffer {
+        let mut all = Buffer::zeros(b.len().div_ceil(PANEL) * PANEL);
+        all[..b.len()].copy_from_slice(b);
+        all
+    }
+
     fn gather(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Self {
-        let mut values = vec![0.0; n.div_ceil(PANEL) * PANEL * k];
+        let mut values = Buffer::zeros(n.div_ceil(PANEL) * PANEL * k);
         for (start, panel) in (0..n)
             .step_by(PANEL)
             .zip(values.chunks_exact_mut(PANEL * k.max(1)))
@@ -53,33 +70,148 @@ impl Panels {
 simd_fn! {
     /// `y [rows, n] = x [rows, k] w [k, n]`; y is overwritten.
     pub fn matmul<'a>(simd: S, x: &'a [f32], w: &'a Panels, y: &'a mut [f32]) {
-        let (k, n) = (w.k, w.n);
-        let (mut x, mut y) = (x, y);
-        while n > 0 && y.len() >= n {
-            // Tiles of one or two rows would wait for the multiply-add units' latency.
-            let rows = match y.len() / n {
-                left @ ..=ROWS => left,
-                left if left < 2 * ROWS => left.div_ceil(2),
-                _ => ROWS,
-            };
-            let (here, rest) = y.split_at_mut(rows * n);
-            let (from, after) = x.split_at(rows * k);
-            match rows {
-                1 => tile_row::<S, 1>(simd, from, w, here),
-                2 => tile_row::<S, 2>(simd, from, w, here),
-                3 => tile_row::<S, 3>(simd, from, w, here),
-                4 => tile_row::<S, 4>(simd, from, w, here),
-                5 => tile_row::<S, 5>(simd, from, w, here),
-                _ => tile_row::<S, ROWS>(simd, from, w, here),
-            }
-            (x, y) = (after, rest);
+        if let Some(total) = y.len().checked_div(w.n) {
+            product(simd, x, w, y, total, Plain { n: w.n });
         }
     }
 }
 
-/// M rows of the product.
+simd_fn! {
+    /// Rows f(x w + b) for `x [rows, k]`, `w [k, n]` and `b [n]`, filled up to the panels' columns
+    /// ([`Panels::bias`]); they lie in `runs` of y.
+    pub fn matmul_activated<'a, F: Function>(
+        simd: S, x: &'a [f32], w: &'a Panels, b: &'a [f32], y: &'a mut [f32], runs: Runs,
+    ) {
+        let (n, per_run) = (w.n, runs.len / w.n.max(1));
+        if n > 0 && w.k > 0 && per_run > 0 {
+            let total = x.len() / w.k;
+            product(simd, x, w, y, total, Activated::<F> { n, per_run, runs, b, f: PhantomData });
+        }
+    }
+}
+
+/// What a product begins with, what becomes of it, and where it goes.
+trait Finish: Copy {
+    /// Whether few heights of tiles are enough.
+    const FEW: bool;
+    /// The sums of a vector of columns from `at` on before the first product.
+    fn first<S: Simd>(&self, simd: S, at: usize) -> S::f32s;
+    /// The output for a vector of sums.
+    fn value<S: Simd>(&self, simd: S, sum: S::f32s) -> S::f32s;
+    /// Where a row of the output begins.
+    fn start(&self, row: usize) -> usize;
+}
+
+/// The product itself, row after row.
+#[derive(Clone, Copy)]
+struct Plain {
+    n: usize,
+}
+
+impl Finish for Plain {
+    const FEW: bool = false;
+    #[inline(always)]
+    fn first<S: Simd>(&self, simd: S, _: usize) -> S::f32s {
+        simd.splat_f32s(0.0)
+    }
+    #[inline(always)]
+    fn value<S: Simd>(&self, _: S, sum: S::f32s) -> S::f32s {
+        sum
+    }
+    #[inline(always)]
+    fn start(&self, row: usize) -> usize {
+        row * self.n
+    }
+}
+
+/// f(product + b) in runs.
+struct Activated<'a, F> {
+    n: usize,
+    per_run: usize,
+    runs: Runs,
+    b: &'a [f32],
+    f: PhantomData<F>,
+}
+
+impl<F> Clone for Activated<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for Activated<'_, F> {}
+
+impl<F: Function> Finish for Activated<'_, F> {
+    // Each height is compiled for each non-linearity.
+    const FEW: bool = true;
+    #[inline(always)]
+    fn first<S: Simd>(&self, _: S, at: usize) -> S::f32s {
+        S::as_simd_f32s(&self.b[at..]).0[0]
+    }
+    #[inline(always)]
+    fn value<S: Simd>(&self, simd: S, sum: S::f32s) -> S::f32s {
+        F::value(simd, sum)
+    }
+    #[inline(always)]
+    fn start(&self, row: usize) -> usize {
+        self.runs.start + row / self.per_run * self.runs.stride + row % self.per_run * self.n
+    }
+}
+
+/// Rows of the next tile where `left` are left.
 #[inline(always)]
-fn tile_row<S: Simd, const M: usize>(simd: S, x: &[f32], w: &Panels, y: &mut [f32]) {
+fn height<S: Simd, E: Finish>(left: usize) -> usize {
+    let most = if has_more::<S>() { MORE_ROWS } else { ROWS };
+    if left >= most && (E::FEW || left == most || left >= 2 * most) {
+        return most;
+    }
+    if E::FEW {
+        return match left {
+            8.. if has_more::<S>() => 8,
+            4.. => 4,
+            2.. => 2,
+            _ => 1,
+        };
+    }
+    // Tiles of one or two rows would wait for the multiply-add units' latency.
+    if left > most { left.div_ceil(2) } else { left }
+}
+
+/// All rows.
+#[inline(always)]
+fn product<S: Simd, E: Finish>(simd: S, x: &[f32], w: &Panels, y: &mut [f32], total: usize, e: E) {
+    let mut row = 0;
+    while row < total {
+        let rows = height::<S, E>(total - row);
+        match rows {
+            1 => tile_row::<S, E, 1>(simd, x, w, y, row, e),
+            2 => tile_row::<S, E, 2>(simd, x, w, y, row, e),
+            3 if !E::FEW => tile_row::<S, E, 3>(simd, x, w, y, row, e),
+            4 => tile_row::<S, E, 4>(simd, x, w, y, row, e),
+            5 if !E::FEW => tile_row::<S, E, 5>(simd, x, w, y, row, e),
+            ROWS if !E::FEW || !has_more::<S>() => tile_row::<S, E, ROWS>(simd, x, w, y, row, e),
+            7 if !E::FEW && has_more::<S>() => tile_row::<S, E, 7>(simd, x, w, y, row, e),
+            8 if has_more::<S>() => tile_row::<S, E, 8>(simd, x, w, y, row, e),
+            9 if !E::FEW && has_more::<S>() => tile_row::<S, E, 9>(simd, x, w, y, row, e),
+            10 if !E::FEW && has_more::<S>() => tile_row::<S, E, 10>(simd, x, w, y, row, e),
+            11 if !E::FEW && has_more::<S>() => tile_row::<S, E, 11>(simd, x, w, y, row, e),
+            _ if has_more::<S>() => tile_row::<S, E, MORE_ROWS>(simd, x, w, y, row, e),
+            _ => return,
+        }
+        row += rows;
+    }
+}
+
+/// M rows of the product, from `row` on.
+#[inline(always)]
+fn tile_row<S: Simd, E: Finish, const M: usize>(
+    simd: S,
+    x: &[f32],
+    w: &Panels,
+    y: &mut [f32],
+    row: usize,
+    e: E,
+) {
     let width = VECTORS * lanes::<S>();
     for (start, panel) in (0..w.n)
         .step_by(PANEL)
@@ -91,32 +223,41 @@ fn tile_row<S: Simd, const M: usize>(simd: S, x: &[f32], w: &Panels, y: &mut [f3
             let at = start + inside;
             let first = inside / lanes::<S>();
             if w.n - at > lanes::<S>() {
-                tile::<S, M, VECTORS>(simd, x, panel, first, w, at, y);
+                tile::<S, E, M, VECTORS>(simd, x, (panel, first), w, (row, at), y, e);
             } else {
-                tile::<S, M, 1>(simd, x, panel, first, w, at, y);
+                tile::<S, E, M, 1>(simd, x, (panel, first), w, (row, at), y, e);
             }
             inside += width;
         }
     }
 }
 
-/// M rows by V vectors of the product, from column `at`, which is vector `first` of the panel.
+/// M rows by V vectors of the product, from row and column on; the column is vector `first` of the
+/// panel.
 #[inline(always)]
-fn tile<S: Simd, const M: usize, const V: usize>(
+fn tile<S: Simd, E: Finish, const M: usize, const V: usize>(
     simd: S,
     x: &[f32],
-    panel: &[S::f32s],
-    first: usize,
+    (panel, first): (&[S::f32s], usize),
     w: &Panels,
-    at: usize,
+    (row, at): (usize, usize),
     y: &mut [f32],
+    e: E,
 ) {
     let (k, n) = (w.k, w.n);
     let stride = PANEL / lanes::<S>();
-    let mut acc = [[simd.splat_f32s(0.0); V]; M];
-    let x: [&[f32]; M] = core::array::from_fn(|i| &x[i * k..][..k]);
-    for (p, w) in (0..k).zip(panel.chunks_exact(stride)) {
-        let w: [S::f32s; V] = core::array::from_fn(|v| w[first + v]);
+    // Loops, not closures: what a closure calls need not be compiled with the chosen instructions.
+    let mut begin = [simd.splat_f32s(0.0); V];
+    for (v, begin) in begin.iter_mut().enumerate() {
+        *begin = e.first(simd, at + v * lanes::<S>());
+    }
+    let mut acc = [begin; M];
+    let x: [&[f32]; M] = core::array::from_fn(|i| &x[(row + i) * k..][..k]);
+    for (p, row) in (0..k).zip(panel.chunks_exact(stride)) {
+        let mut w = begin;
+        for (w, value) in w.iter_mut().zip(&row[first..]) {
+            *w = *value;
+        }
         for i in 0..M {
             let value = simd.splat_f32s(x[i][p]);
             for v in 0..V {
@@ -125,156 +266,97 @@ fn tile<S: Simd, const M: usize, const V: usize>(
         }
     }
     let width = (n - at).min(V * lanes::<S>());
-    for (i, acc) in acc.iter().enumerate() {
-        let row = &mut y[i * n + at..][..width];
+    for (i, values) in acc.iter_mut().enumerate() {
+        for value in values.iter_mut() {
+            *value = e.value(simd, *value);
+        }
+        let out = &mut y[e.start(row + i) + at..][..width];
         if width == V * lanes::<S>() {
-            for (out, value) in S::as_mut_simd_f32s(row).0.iter_mut().zip(acc) {
+            for (out, value) in S::as_mut_simd_f32s(out).0.iter_mut().zip(&*values) {
                 *out = *value;
             }
         } else {
-            for (out, value) in row.chunks_mut(lanes::<S>()).zip(acc) {
+            for (out, value) in out.chunks_mut(lanes::<S>()).zip(&*values) {
                 store::<S, false>(simd, out, *value);
             }
         }
     }
 }
 
-simd_fn! {
-    /// `dw [k, n] += xᵀ dy` for `x [rows, k]` and `dy [rows, n]`.
-    pub fn gram<'a>(simd: S, x: &'a [f32], dy: &'a [f32], k: usize, n: usize, dw: &'a mut [f32]) {
-        let lanes = lanes::<S>();
-        for (x, dy) in x.chunks(BLOCK * k).zip(dy.chunks(BLOCK * n)) {
-            let mut j = 0;
-            while j < n {
-                if n - j >= VECTORS * lanes {
-                    columns::<S, VECTORS, true>(simd, (x, dy), (k, n), j, VECTORS * lanes, dw);
-                    j += VECTORS * lanes;
-                } else if n - j >= lanes {
-                    columns::<S, 1, true>(simd, (x, dy), (k, n), j, lanes, dw);
-                    j += lanes;
-                } else {
-                    columns::<S, 1, false>(simd, (x, dy), (k, n), j, n - j, dw);
-                    j = n;
-                }
-            }
-        }
-    }
-}
-
-/// All rows of dw for `width` columns from `j`.
-#[inline(always)]
-fn columns<S: Simd, const V: usize, const FULL: bool>(
-    simd: S,
-    (x, dy): (&[f32], &[f32]),
-    (k, n): (usize, usize),
-    j: usize,
-    width: usize,
-    dw: &mut [f32],
-) {
-    let mut i = 0;
-    while i + ROWS <= k {
-        strip::<S, ROWS, V, FULL>(simd, (x, dy), (k, n), (i, j), width, dw);
-        i += ROWS;
-    }
-    while i + 2 <= k {
-        strip::<S, 2, V, FULL>(simd, (x, dy), (k, n), (i, j), width, dw);
-        i += 2;
-    }
-    if i < k {
-        strip::<S, 1, V, FULL>(simd, (x, dy), (k, n), (i, j), width, dw);
-    }
-}
-
-/// M rows by V vectors of dw.
-#[inline(always)]
-fn strip<S: Simd, const M: usize, const V: usize, const FULL: bool>(
-    simd: S,
-    (x, dy): (&[f32], &[f32]),
-    (k, n): (usize, usize),
-    (i, j): (usize, usize),
-    width: usize,
-    dw: &mut [f32],
-) {
-    let lanes = lanes::<S>();
-    let mut acc = [[simd.splat_f32s(0.0); V]; M];
-    for (x, dy) in x.chunks_exact(k).zip(dy.chunks_exact(n)) {
-        let (x, dy) = (&x[i..i + M], &dy[j..j + width]);
-        let d: [S::f32s; V] = if FULL {
-            let d = S::as_simd_f32s(dy).0;
-            core::array::from_fn(|v| d[v])
-        } else {
-            [simd.partial_load_f32s(dy); V]
-        };
-        for m in 0..M {
-            let value = simd.splat_f32s(x[m]);
-            for v in 0..V {
-                acc[m][v] = simd.mul_add_e_f32s(value, d[v], acc[m][v]);
-            }
-        }
-    }
-    for (m, acc) in acc.iter().enumerate() {
-        let row = &mut dw[(i + m) * n + j..][..width];
-        for (out, value) in row.chunks_mut(lanes).zip(acc) {
-            let sum = simd.add_f32s(load::<S, FULL>(simd, out), *value);
-            store::<S, FULL>(simd, out, sum);
-        }
-    }
-}
+/// Rows, inner and outer dimension of the tests' products.
+#[cfg(test)]
+pub(super) const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 1),
+    (7, 3, 5),
+    (13, 16, 8),
+    (12, 17, 24),
+    (300, 20, 12),
+    (5, 64, 33),
+    (18, 9, 16),
+    (600, 4, 31),
+    (6, 160, 10),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::kernels::testing::numbers;
-
-    const SHAPES: [(usize, usize, usize); 9] = [
-        (1, 1, 1),
-        (7, 3, 5),
-        (13, 16, 8),
-        (12, 17, 24),
-        (300, 20, 12),
-        (5, 64, 33),
-        (18, 9, 16),
-        (600, 4, 31),
-        (6, 160, 10),
-    ];
+    use crate::nn::kernels::function::Relu;
+    use crate::nn::kernels::testing::{numbers, with_every_vector};
 
     #[test]
     fn products_match_sums_in_f64() {
-        for (rows, k, n) in SHAPES {
-            let (x, w) = (numbers(rows * k, 1), numbers(k * n, 2));
-            let mut y = vec![f32::NAN; rows * n];
-            matmul(&x, &Panels::new(&w, k, n), &mut y);
-            let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
-            let mut again = vec![f32::NAN; rows * n];
-            matmul(&x, &Panels::transposed(&turned, k, n), &mut again);
-            assert_eq!(y, again);
-            for r in 0..rows {
-                for j in 0..n {
-                    let exact: f64 = (0..k)
-                        .map(|p| f64::from(x[r * k + p]) * f64::from(w[p * n + j]))
-                        .sum();
-                    let got = f64::from(y[r * n + j]);
-                    assert!((got - exact).abs() < 2e-5, "{rows} {k} {n}: {got} {exact}");
+        with_every_vector(|| {
+            for (rows, k, n) in SHAPES {
+                let (x, w) = (numbers(rows * k, 1), numbers(k * n, 2));
+                let mut y = vec![f32::NAN; rows * n];
+                matmul(&x, &Panels::new(&w, k, n), &mut y);
+                let turned: Vec<f32> = (0..n * k).map(|i| w[i % k * n + i / k]).collect();
+                let mut again = vec![f32::NAN; rows * n];
+                matmul(&x, &Panels::transposed(&turned, k, n), &mut again);
+                assert_eq!(y, again);
+                for r in 0..rows {
+                    for j in 0..n {
+                        let exact: f64 = (0..k)
+                            .map(|p| f64::from(x[r * k + p]) * f64::from(w[p * n + j]))
+                            .sum();
+                        let got = f64::from(y[r * n + j]);
+                        assert!((got - exact).abs() < 2e-5, "{rows} {k} {n}: {got} {exact}");
+                    }
                 }
             }
-        }
+        });
     }
 
     #[test]
-    fn weight_gradients_match_sums_in_f64_and_are_added() {
-        for (rows, k, n) in SHAPES {
-            let (x, dy) = (numbers(rows * k, 3), numbers(rows * n, 4));
-            let mut dw = vec![0.5; k * n];
-            gram(&x, &dy, k, n, &mut dw);
-            for i in 0..k {
-                for j in 0..n {
-                    let exact: f64 = (0..rows)
-                        .map(|r| f64::from(x[r * k + i]) * f64::from(dy[r * n + j]))
-                        .sum();
-                    let got = f64::from(dw[i * n + j]) - 0.5;
-                    assert!((got - exact).abs() < 1e-4, "{rows} {k} {n}: {got} {exact}");
+    fn activated_products_are_products_with_a_bias_and_a_non_linearity_in_their_places() {
+        with_every_vector(|| {
+            for (rows, k, n) in SHAPES {
+                let (x, w, b) = (numbers(rows * k, 1), numbers(k * n, 2), numbers(n, 3));
+                let panels = Panels::new(&w, k, n);
+                let mut product = vec![f32::NAN; rows * n];
+                matmul(&x, &panels, &mut product);
+                let per_run = if rows % 3 == 0 { 3 } else { rows };
+                let runs = Runs {
+                    len: per_run * n,
+                    stride: (per_run + 2) * n,
+                    start: n,
+                };
+                let mut y = vec![7.0; rows / per_run * runs.stride];
+                matmul_activated::<Relu>(&x, &panels, &Panels::bias(&b), &mut y, runs);
+                let mut plain = vec![f32::NAN; rows * n];
+                for (run, plain) in y.chunks(runs.stride).zip(plain.chunks_mut(runs.len)) {
+                    plain.copy_from_slice(&run[n..][..runs.len]);
+                    assert!(run[..n].iter().all(|v| *v == 7.0));
+                    assert!(run[n + runs.len..].iter().all(|v| *v == 7.0));
+                }
+                for (i, (got, product)) in plain.iter().zip(&product).enumerate() {
+                    let wanted = (product + b[i % n]).max(0.0);
+                    assert!(
+                        (got - wanted).abs() < 2e-5,
+                        "{rows} {k} {n}: {got} {wanted}"
+                    );
                 }
             }
-        }
+        });
     }
 }

@@ -6,6 +6,7 @@
 pub mod buffers;
 pub mod depthwise;
 pub mod function;
+pub mod gram;
 pub mod matmul;
 pub mod normalize;
 pub mod patches;

@@ -8,7 +8,7 @@
 //! call are added in f32, calls in f64.
 
 use super::function::Function;
-use super::simd::{Simd, lanes, simd_fn};
+use super::simd::{Simd, lanes, load, simd_fn, store};
 
 /// ε of EfficientNet's batch norm.
 pub const EPSILON: f64 = 1e-3;
@@ -257,8 +257,8 @@ simd_fn! {
                     *y = F::value(simd, simd.mul_add_e_f32s(*x, *a, *b));
                 }
                 if !x_rest.is_empty() {
-                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| simd.partial_load_f32s(r));
-                    simd.partial_store_f32s(y_rest, F::value(simd, simd.mul_add_e_f32s(x, a, b)));
+                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| load::<S, false>(simd, r));
+                    store::<S, false>(simd, y_rest, F::value(simd, simd.mul_add_e_f32s(x, a, b)));
                 }
             }
         }
@@ -289,10 +289,10 @@ simd_fn! {
                     (*y, *slope) = F::both(simd, simd.mul_add_e_f32s(*x, *a, *b));
                 }
                 if !x_rest.is_empty() {
-                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| simd.partial_load_f32s(r));
+                    let [x, a, b] = [x_rest, a_rest, b_rest].map(|r| load::<S, false>(simd, r));
                     let (value, d) = F::both(simd, simd.mul_add_e_f32s(x, a, b));
-                    simd.partial_store_f32s(y_rest, value);
-                    simd.partial_store_f32s(slope_rest, d);
+                    store::<S, false>(simd, y_rest, value);
+                    store::<S, false>(simd, slope_rest, d);
                 }
             }
         }
@@ -393,9 +393,9 @@ simd_fn! {
                 }
                 if !g_rest.is_empty() {
                     let [g, x, k0, k1, k2] = [g_rest, x_rest, rest0, rest1, rest2]
-                        .map(|r| simd.partial_load_f32s(r));
+                        .map(|r| load::<S, false>(simd, r));
                     let line = simd.mul_add_e_f32s(k1, x, k2);
-                    simd.partial_store_f32s(dx_rest, simd.mul_add_e_f32s(k0, g, line));
+                    store::<S, false>(simd, dx_rest, simd.mul_add_e_f32s(k0, g, line));
                 }
             }
         }
@@ -409,7 +409,7 @@ fn wide<S: Simd, const V: usize, const FULL: bool>(simd: S, slice: &[f32]) -> [S
         let vectors = S::as_simd_f32s(slice).0;
         core::array::from_fn(|v| vectors[v])
     } else {
-        [simd.partial_load_f32s(slice); V]
+        [load::<S, false>(simd, slice); V]
     }
 }
 
@@ -430,7 +430,7 @@ fn put<S: Simd, const V: usize, const FULL: bool>(
             vectors[v] = values[v];
         }
     } else {
-        simd.partial_store_f32s(slice, values[0]);
+        store::<S, false>(simd, slice, values[0]);
     }
 }
 
@@ -439,7 +439,7 @@ fn put<S: Simd, const V: usize, const FULL: bool>(
 fn deposit<S: Simd, const V: usize>(simd: S, values: &[S::f32s; V], sums: &mut [f64]) {
     let mut plain = [0.0f32; 32];
     for (part, value) in plain.chunks_mut(lanes::<S>()).zip(values) {
-        simd.partial_store_f32s(part, *value);
+        store::<S, false>(simd, part, *value);
     }
     for (sum, value) in sums.iter_mut().zip(plain) {
         *sum += f64::from(value);

@@ -106,7 +106,7 @@ fn combine<S: Simd>(simd: S, x: &mut [f32], y: &[f32], f: impl Fn(S::f32s, S::f3
         *x = f(*x, *y);
     }
     if !x_rest.is_empty() {
-        let [before, y] = [&*x_rest, y_rest].map(|r| simd.partial_load_f32s(r));
-        simd.partial_store_f32s(x_rest, f(before, y));
+        let [before, y] = [&*x_rest, y_rest].map(|r| load::<S, false>(simd, r));
+        store::<S, false>(simd, x_rest, f(before, y));
     }
 }

@@ -1,4 +1,39 @@
-//! Numbers for tests.
+//! Numbers for tests, and other machines' vectors.
+
+use std::cell::Cell;
+
+use super::simd::Arch;
+
+thread_local! {
+    static ARCH: Cell<Option<Arch>> = const { Cell::new(None) };
+}
+
+/// Calls `f` with every kind of vectors that this machine has, plain numbers first; only kernels
+/// that `f` calls on its own thread follow.
+pub fn with_every_vector(f: impl Fn()) {
+    for arch in kinds() {
+        ARCH.set(Some(arch));
+        f();
+    }
+    ARCH.set(None);
+}
+
+/// The vectors that a test has chosen for this thread.
+pub fn chosen() -> Option<Arch> {
+    ARCH.get()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn kinds() -> Vec<Arch> {
+    let v3 = pulp::x86::V3::try_new().map(Arch::V3);
+    let v4 = pulp::x86::V4::try_new().map(Arch::V4);
+    [Some(Arch::Scalar), v3, v4].into_iter().flatten().collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn kinds() -> Vec<Arch> {
+    vec![Arch::Scalar, Arch::new()]
+}
 
 /// `count` numbers in (-1, 1) that `seed` fixes.
 pub fn numbers(count: usize, seed: u32) -> Vec<f32> {

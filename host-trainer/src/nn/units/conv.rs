@@ -6,12 +6,14 @@
 
 use rayon::prelude::*;
 
+use super::frozen::{self, Pool, scaled};
 use super::{ConvNorm, Running, group, part, sum, total};
 use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::depthwise::Window;
 use crate::nn::kernels::function::with_function;
-use crate::nn::kernels::matmul::{Panels, gram, matmul};
+use crate::nn::kernels::gram::gram;
+use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};
 use crate::nn::kernels::normalize::{
     Backward, Forward, Runs, Sums, apply, blend, moments, through,
 };
@@ -126,33 +128,55 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
     (y, Saved { raw, norm })
 }
 
-/// Output by running statistics.
-pub fn evaluate(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>, running: &Running) -> Vec<f32> {
-    let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
-    let norm = running.norm(w);
-    let panels = Panels::new(w.weight, shape.taps(), out_ch);
-    let out = if shape.pool { out_ch } else { pixels * out_ch };
-    let per = part(shape.n);
-    let mut y = vec![0.0; shape.output_len()];
-    y.par_chunks_mut(per * out)
-        .enumerate()
-        .for_each(|(index, y)| {
-            let mut scratch = shape.scratch(1);
-            let mut raw = Buffer::take(pixels * out_ch);
-            let mut map = Buffer::take(if shape.pool { pixels * out_ch } else { 0 });
-            let runs = Runs::whole(pixels * out_ch);
-            for (s, y) in y.chunks_exact_mut(out).enumerate() {
-                shape.with_rows(x, (index * per + s, 1), &mut scratch, |rows| {
-                    matmul(rows, &panels, &mut raw);
-                });
-                let to = if shape.pool { &mut map[..] } else { &mut *y };
-                with_function!(shape.act, F => apply::<F>(&raw, &norm.a, &norm.b, to, runs));
-                if shape.pool {
-                    pooling::mean(&map, y);
-                }
+/// The unit with running statistics, normalization folded into its weights.
+pub struct Frozen {
+    shape: Shape,
+    weights: Panels,
+    bias: Buffer,
+    pool: Pool<(Patches, Buffer)>,
+}
+
+impl Frozen {
+    /// From parameters and running statistics; memory: that of the weights, and for each thread a
+    /// sample's patches.
+    pub fn new(shape: Shape, w: &ConvNorm<&[f32]>, running: &Running) -> Self {
+        let norm = running.norm(w);
+        Self {
+            weights: Panels::new(&scaled(w.weight, &norm.a), shape.taps(), shape.out_ch),
+            bias: Panels::bias(&norm.b),
+            shape,
+            pool: Pool::default(),
+        }
+    }
+}
+
+impl frozen::Frozen for Frozen {
+    fn output_len(&self) -> usize {
+        self.shape.out_ch
+            * if self.shape.pool {
+                1
+            } else {
+                self.shape.pixels()
+            }
+    }
+
+    fn run(&self, x: &[f32], y: &mut [f32]) {
+        let (shape, len) = (&self.shape, self.shape.pixels() * self.shape.out_ch);
+        let new = || {
+            let map = Buffer::take(if shape.pool { len } else { 0 });
+            (shape.scratch(1), map)
+        };
+        self.pool.with(new, |(scratch, map)| {
+            let to = if shape.pool { &mut map[..] } else { &mut *y };
+            shape.with_rows(x, (0, 1), scratch, |rows| {
+                with_function!(shape.act, F =>
+                    matmul_activated::<F>(rows, &self.weights, &self.bias, to, Runs::whole(len)));
+            });
+            if shape.pool {
+                pooling::mean(map, y);
             }
         });
-    y
+    }
 }
 
 /// The map before normalization, normalized, activated and maybe pooled.

@@ -11,6 +11,7 @@
 
 pub mod conv;
 pub mod depthwise;
+pub mod frozen;
 pub mod mbconv;
 pub mod norm;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // reads that one assertion covers
 
 use super::Window;
-use super::correlate::{any, correlate};
+use super::correlate::{Sums, any, correlate};
 use super::read::{load_at, put};
 use crate::nn::kernels::simd::{Simd, for_vectors, load, simd_fn, store};
 
@@ -26,10 +26,10 @@ simd_fn! {
             let skip = |before: usize| zeros + before + 1 - g.kernel;
             let dy = &dy[skip(g.before.0) * row + skip(g.before.1) * g.c..];
             return match g.kernel {
-                3 => correlate::<S, 3, 1, 4>(simd, (dy, row), g.c, w, dx, g.input.1),
-                5 => correlate::<S, 5, 1, 2>(simd, (dy, row), g.c, w, dx, g.input.1),
-                7 => correlate::<S, 7, 1, 2>(simd, (dy, row), g.c, w, dx, g.input.1),
-                k => any(simd, (dy, row), g.c, (w, k, 1), dx, g.input.1),
+                3 => correlate::<S, Sums, 3, 1, 4>(simd, (dy, row), g.c, w, dx, g.input.1, Sums),
+                5 => correlate::<S, Sums, 5, 1, 2>(simd, (dy, row), g.c, w, dx, g.input.1, Sums),
+                7 => correlate::<S, Sums, 7, 1, 2>(simd, (dy, row), g.c, w, dx, g.input.1, Sums),
+                k => any(simd, (dy, row), g.c, (w, k, 1), dx, g.input.1, Sums),
             };
         }
         for (iy, dx) in dx.chunks_exact_mut(g.input.1 * g.c).enumerate() {

@@ -13,7 +13,7 @@ mod tests;
 mod weight_gradient;
 mod window;
 
-pub use correlate::forward;
+pub use correlate::{forward, forward_activated};
 pub use input_gradient::{input_gradient, turned};
 pub use weight_gradient::weight_gradient;
 pub use window::Window;

@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)] // the callers' assertions cover the reads
 
-use crate::nn::kernels::simd::{Simd, store};
+use crate::nn::kernels::simd::{Simd, load, store};
 
 /// Writes N vectors, `stride` numbers apart.
 #[inline(always)]
@@ -38,6 +38,6 @@ pub(super) unsafe fn load_at<S: Simd, const FULL: bool>(
         unsafe { x.as_ptr().add(at).cast::<S::f32s>().read_unaligned() }
     } else {
         // SAFETY: the caller promises that the range lies within x.
-        simd.partial_load_f32s(unsafe { x.get_unchecked(at..at + lanes) })
+        load::<S, false>(simd, unsafe { x.get_unchecked(at..at + lanes) })
     }
 }

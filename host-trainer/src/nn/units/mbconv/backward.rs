@@ -6,7 +6,8 @@ use super::forward::Filtered;
 use super::{Parameters, Saved, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, with_function};
-use crate::nn::kernels::matmul::{Panels, gram, matmul};
+use crate::nn::kernels::gram::gram;
+use crate::nn::kernels::matmul::{Panels, matmul};
 use crate::nn::kernels::normalize::{
     Backward, Runs, Sums, apply_both, blend, through, through_slope,
 };

@@ -7,66 +7,36 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::forward::Excite;
 use super::{Parameters, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::with_function;
-use crate::nn::kernels::matmul::{Panels, matmul};
-use crate::nn::kernels::normalize::{Forward, Runs, apply};
+use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};
+use crate::nn::kernels::normalize::Runs;
 use crate::nn::kernels::{depthwise, pooling};
-use crate::nn::units::{Running, part};
+use crate::nn::units::Running;
+use crate::nn::units::frozen::{self, Pool, scaled};
 
 /// Pixels of a band of rows: enough rows of the matrix product for whole tiles, few enough that a
 /// band of 100 channels stays in the first-level cache.
 const BAND_PIXELS: usize = 32;
 
-/// Output by running statistics, without noise; these come in the order expand, depthwise,
-/// project. Memory: the padded and the filtered map of one sample for each thread.
-pub fn evaluate(
-    shape: &Shape,
-    x: &[f32],
-    w: &Parameters<&[f32]>,
-    running: &[Running; 3],
-) -> Vec<f32> {
-    let block = Block::new(shape, w, running);
-    let (inside, outside) = (
-        shape.in_pixels() * shape.in_ch,
-        shape.out_pixels() * shape.out_ch,
-    );
-    let per = part(shape.n);
-    let mut y = vec![0.0; shape.n * outside];
-    y.par_chunks_mut(per * outside)
-        .zip(x.par_chunks(per * inside))
-        .for_each(|(y, x)| {
-            let mut maps = Maps::new(shape);
-            for (y, x) in y.chunks_exact_mut(outside).zip(x.chunks_exact(inside)) {
-                block.run(x, y, &mut maps);
-            }
-        });
-    y
-}
-
-/// A block's weights as its kernels read them.
-struct Block<'a> {
-    shape: &'a Shape,
-    expand: Option<(Panels, Forward)>,
-    depthwise: &'a [f32],
-    depthwise_norm: Forward,
-    excite: Option<Excite<'a>>,
-    /// With the normalization's factor in it.
+/// A block with running statistics: its weights have their normalization's factor in them, and
+/// what it adds is a bias.
+pub struct Frozen {
+    shape: Shape,
+    expand: Option<(Panels, Buffer)>,
+    depthwise: Buffer,
+    depthwise_bias: Vec<f32>,
+    excite: Option<Excite>,
     project: Panels,
     project_bias: Vec<f32>,
+    pool: Pool<Maps>,
 }
 
 /// Working memory for one sample.
 struct Maps {
-    /// A band of the expanded map before its normalization.
-    expanded: Buffer,
     padded: Buffer,
-    /// A band of the depthwise convolution before its normalization.
-    filtered: Buffer,
     /// What the projection reads: the whole map with squeeze-and-excitation, or a band.
     map: Buffer,
     squeezed: Vec<f32>,
@@ -77,18 +47,11 @@ struct Maps {
 impl Maps {
     fn new(shape: &Shape) -> Self {
         let (mid, window) = (shape.mid(), &shape.window);
-        let filtered = band(window.output.1) * window.output.1 * mid;
-        let expanded = band(window.input.1) * window.input.1 * mid;
+        let band = band(window.output.1) * window.output.1 * mid;
         let with_gate = shape.squeezed_ch > 0;
         Self {
-            expanded: Buffer::take(if shape.expand { expanded } else { 0 }),
             padded: Buffer::zeros(window.padded_len()),
-            filtered: Buffer::take(filtered),
-            map: Buffer::take(if with_gate {
-                window.output_len()
-            } else {
-                filtered
-            }),
+            map: Buffer::take(if with_gate { window.output_len() } else { band }),
             squeezed: vec![0.0; if with_gate { mid } else { 0 }],
             hidden: vec![0.0; shape.squeezed_ch],
             gates: vec![0.0; if with_gate { mid } else { 0 }],
@@ -101,35 +64,38 @@ fn band(width: usize) -> usize {
     (BAND_PIXELS / width.max(1)).max(1)
 }
 
-impl<'a> Block<'a> {
-    fn new(shape: &'a Shape, w: &Parameters<&'a [f32]>, running: &[Running; 3]) -> Self {
+impl Frozen {
+    /// From parameters and running statistics in the order expand, depthwise, project. Memory:
+    /// that of the weights, and for each thread the padded and the filtered map of a sample.
+    pub fn new(shape: Shape, w: &Parameters<&[f32]>, running: &[Running; 3]) -> Self {
         let (in_ch, mid, out_ch) = (shape.in_ch, shape.mid(), shape.out_ch);
-        let project_norm = running[2].norm(&w.project);
-        let folded: Vec<f32> = w
-            .project
-            .weight
-            .chunks_exact(out_ch)
-            .flat_map(|row| row.iter().zip(&project_norm.a).map(|(w, a)| w * a))
-            .collect();
+        let [expand, depthwise, project] = [
+            (&running[0], &w.expand),
+            (&running[1], &w.depthwise),
+            (&running[2], &w.project),
+        ]
+        .map(|(running, w)| (w.weight, running.norm(w)));
+        let mut folded = Buffer::take(depthwise.0.len());
+        folded.copy_from_slice(&scaled(depthwise.0, &depthwise.1.a));
         Self {
-            shape,
             expand: shape.expand.then(|| {
-                let panels = Panels::new(w.expand.weight, in_ch, mid);
-                (panels, running[0].norm(&w.expand))
+                let panels = Panels::new(&scaled(expand.0, &expand.1.a), in_ch, mid);
+                (panels, Panels::bias(&expand.1.b))
             }),
-            depthwise: w.depthwise.weight,
-            depthwise_norm: running[1].norm(&w.depthwise),
-            excite: (shape.squeezed_ch > 0).then(|| Excite::new(shape, w)),
-            project: Panels::new(&folded, mid, out_ch),
-            project_bias: project_norm.b,
+            depthwise: folded,
+            depthwise_bias: depthwise.1.b,
+            excite: (shape.squeezed_ch > 0).then(|| Excite::new(&shape, w)),
+            project: Panels::new(&scaled(project.0, &project.1.a), mid, out_ch),
+            project_bias: project.1.b,
+            pool: Pool::default(),
+            shape,
         }
     }
 
-    /// One sample.
-    fn run(&self, x: &[f32], y: &mut [f32], maps: &mut Maps) {
-        let (shape, window, mid) = (self.shape, &self.shape.window, self.shape.mid());
+    /// Band after band of rows.
+    fn bands(&self, x: &[f32], y: &mut [f32], maps: &mut Maps) {
+        let (shape, window, mid) = (&self.shape, &self.shape.window, self.shape.mid());
         let ((out_h, out_w), row) = (window.output, window.padded().1 * mid);
-        let norm = &self.depthwise_norm;
         let rows = band(out_w);
         let mut ready = 0;
         maps.squeezed.fill(0.0);
@@ -138,15 +104,14 @@ impl<'a> Block<'a> {
             let needed = last * window.stride + window.kernel - window.before.0.min(window.kernel);
             ready = self.expand(x, ready..needed.min(window.input.0), maps);
             let (from, len) = (first * out_w * mid, (last + 1 - first) * out_w * mid);
-            let filtered = &mut maps.filtered[..len];
             let padded = &maps.padded[first * window.stride * row..];
-            depthwise::forward(window, padded, self.depthwise, filtered);
             let map = match &self.excite {
                 Some(_) => &mut maps.map[from..from + len],
                 None => &mut maps.map[..len],
             };
+            let (w, b) = (&self.depthwise, &self.depthwise_bias);
             with_function!(shape.act, F =>
-                apply::<F>(filtered, &norm.a, &norm.b, map, Runs::whole(len)));
+                depthwise::forward_activated::<F>(window, padded, w, b, map));
             match &self.excite {
                 Some(_) => pooling::accumulate(map, &mut maps.squeezed),
                 None => self.project(map, x, y, first * out_w),
@@ -162,7 +127,7 @@ impl<'a> Block<'a> {
 
     /// Writes rows of the depthwise convolution's input into the padded map; the next row to come.
     fn expand(&self, x: &[f32], rows: Range<usize>, maps: &mut Maps) -> usize {
-        let (window, mid) = (&self.shape.window, self.shape.mid());
+        let window = &self.shape.window;
         let (width, runs) = (window.input.1, window.padded_runs());
         let x_row = width * self.shape.in_ch;
         let end = rows.end.max(rows.start);
@@ -174,12 +139,8 @@ impl<'a> Block<'a> {
             };
             let x = &x[first * x_row..last * x_row];
             match &self.expand {
-                Some((panels, norm)) => {
-                    let e = &mut maps.expanded[..(last - first) * width * mid];
-                    matmul(x, panels, e);
-                    with_function!(self.shape.act, F =>
-                        apply::<F>(e, &norm.a, &norm.b, &mut maps.padded, runs));
-                }
+                Some((panels, bias)) => with_function!(self.shape.act, F =>
+                    matmul_activated::<F>(x, panels, bias, &mut maps.padded, runs)),
                 None => runs.copy_in(x, &mut maps.padded),
             }
         }
@@ -196,5 +157,16 @@ impl<'a> Block<'a> {
         if self.shape.residual {
             pooling::add(y, &x[range]);
         }
+    }
+}
+
+impl frozen::Frozen for Frozen {
+    fn output_len(&self) -> usize {
+        self.shape.out_pixels() * self.shape.out_ch
+    }
+
+    fn run(&self, x: &[f32], y: &mut [f32]) {
+        let new = || Maps::new(&self.shape);
+        self.pool.with(new, |maps| self.bands(x, y, maps));
     }
 }

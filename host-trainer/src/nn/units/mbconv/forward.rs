@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Parameters, Saved, Shape};
+use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, Sigmoid, with_function};
 use crate::nn::kernels::matmul::{Panels, matmul};
@@ -189,25 +190,29 @@ impl Filtered<'_> {
 }
 
 /// The excitation: two dense layers on the means of a map.
-pub(super) struct Excite<'a> {
-    shape: &'a Shape,
+pub(super) struct Excite {
+    mid: usize,
+    squeezed_ch: usize,
+    act: Activation,
     reduce: Panels,
-    reduce_bias: &'a [f32],
+    reduce_bias: Vec<f32>,
     excite: Panels,
-    excite_bias: &'a [f32],
+    excite_bias: Vec<f32>,
     ones: Vec<f32>,
 }
 
-impl<'a> Excite<'a> {
-    pub fn new(shape: &'a Shape, w: &Parameters<&'a [f32]>) -> Self {
+impl Excite {
+    pub fn new(shape: &Shape, w: &Parameters<&[f32]>) -> Self {
         let (mid, squeezed_ch) = (shape.mid(), shape.squeezed_ch);
         let outer = if squeezed_ch > 0 { mid } else { 0 };
         Self {
-            shape,
+            mid,
+            squeezed_ch,
+            act: shape.act,
             reduce: Panels::new(w.reduce, outer, squeezed_ch),
-            reduce_bias: w.reduce_bias,
+            reduce_bias: w.reduce_bias.to_vec(),
             excite: Panels::new(w.excite, squeezed_ch, outer),
-            excite_bias: w.excite_bias,
+            excite_bias: w.excite_bias.to_vec(),
             ones: vec![1.0; mid],
         }
     }
@@ -221,7 +226,7 @@ impl<'a> Excite<'a> {
         hidden: &mut [f32],
         gates: &mut [f32],
     ) {
-        let mid = self.shape.mid();
+        let mid = self.mid;
         for (map, mean) in map
             .chunks_exact(pixels * mid)
             .zip(squeezed.chunks_exact_mut(mid))
@@ -241,15 +246,15 @@ impl<'a> Excite<'a> {
     pub fn gates(&self, squeezed: &[f32], hidden: &mut [f32], gates: &mut [f32]) {
         matmul(squeezed, &self.reduce, hidden);
         let mut active = vec![0.0; hidden.len()];
-        let ones = &self.ones[..self.shape.squeezed_ch];
-        with_function!(self.shape.act, F =>
-            apply::<F>(hidden, ones, self.reduce_bias, &mut active, Runs::whole(hidden.len())));
+        let ones = &self.ones[..self.squeezed_ch];
+        with_function!(self.act, F =>
+            apply::<F>(hidden, ones, &self.reduce_bias, &mut active, Runs::whole(hidden.len())));
         let mut raw = vec![0.0; gates.len()];
         matmul(&active, &self.excite, &mut raw);
         apply::<Sigmoid>(
             &raw,
             &self.ones,
-            self.excite_bias,
+            &self.excite_bias,
             gates,
             Runs::whole(raw.len()),
         );

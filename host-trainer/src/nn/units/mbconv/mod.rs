@@ -9,7 +9,7 @@ mod evaluate;
 mod forward;
 
 pub use backward::backward;
-pub use evaluate::evaluate;
+pub use evaluate::Frozen;
 pub use forward::forward;
 
 use crate::nn::activation::Activation;
