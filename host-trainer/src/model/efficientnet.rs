@@ -14,7 +14,7 @@ use crate::nn::init::Init;
 use crate::nn::mbconv::{MbConv, MbConvConfig};
 use crate::nn::noise::Pass;
 use crate::nn::ops::is_fused;
-use crate::nn::units::frozen::Chain;
+use crate::nn::units::folded::Chain;
 
 /// A whole net, resolved to channel counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -180,13 +180,13 @@ impl EfficientNet {
     /// The trunk by running statistics: each image through all of it while its maps are in the
     /// cache.
     fn evaluate(&self, x: Tensor<4>) -> Tensor<2> {
-        let [n, h, w, _] = x.dims();
+        let [n, h, w, c] = x.dims();
         let mut chain = Chain::with_capacity(self.blocks.len() + 2);
-        let mut size = self.stem.freeze_onto(&mut chain, (h, w));
+        let mut size = self.stem.fold_onto(&mut chain, [h, w, c]);
         for block in &self.blocks {
-            size = block.freeze_onto(&mut chain, size);
+            size = block.fold_onto(&mut chain, size);
         }
-        self.head.freeze_pooled_onto(&mut chain, size);
+        self.head.fold_pooled_onto(&mut chain, size);
         let head_ch = self.head.weight.dims()[1];
         evaluated(&chain, x, [n, head_ch])
     }

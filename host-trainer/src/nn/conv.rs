@@ -13,7 +13,7 @@ use super::ops::{
     batch_norm_act, conv_unit, convolution, depthwise, global_pool, is_fused, scale_shift_act,
     stock,
 };
-use super::units::frozen::{Chain, Frozen, evaluate};
+use super::units::folded::{Chain, Folded, evaluate};
 use super::units::{ConvNorm, Running, conv};
 use super::values::numbers;
 
@@ -180,7 +180,7 @@ fn unit(
         Pass::Evaluate => {
             let (h, w) = if pool { (1, 1) } else { shape.window.output };
             let dims = [shape.n, h, w, shape.out_ch];
-            evaluated(&[freeze(weight, norm, shape)], x, dims)
+            evaluated(&[fold(weight, norm, shape)], x, dims)
         }
     }
 }
@@ -202,19 +202,19 @@ fn shape(
 }
 
 /// The unit by running statistics.
-fn freeze(weight: &Param<Tensor<2>>, norm: &BatchNormAct, shape: conv::Shape) -> Box<dyn Frozen> {
+fn fold(weight: &Param<Tensor<2>>, norm: &BatchNormAct, shape: conv::Shape) -> Box<dyn Folded> {
     let w = frozen(weight, norm);
     let w = ConvNorm {
         weight: &w.weight[..],
         gamma: &w.gamma,
         beta: &w.beta,
     };
-    Box::new(conv::Frozen::new(shape, &w, &norm.running()))
+    Box::new(conv::Folded::new(shape, &w, &norm.running()))
 }
 
-/// `x [n, ..]` through a chain of frozen units; the output has dimensions `dims`.
+/// `x [n, ..]` through a chain of units with folded batch norm; the output has dimensions `dims`.
 pub fn evaluated<const D: usize>(
-    units: &[Box<dyn Frozen>],
+    units: &[Box<dyn Folded>],
     x: Tensor<4>,
     dims: [usize; D],
 ) -> Tensor<D> {
@@ -274,15 +274,14 @@ impl ConvBnAct {
         unit(x, (&self.weight, &self.norm), (kernel, stride), false, pass)
     }
 
-    /// Adds the unit for images of height and width `size` to a chain of frozen units; the
+    /// Adds the unit for images `[h, w, in_ch]` to a chain of units with folded batch norm; the
     /// output's height and width.
-    pub fn freeze_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
+    pub fn fold_onto(&self, chain: &mut Chain, [h, w, in_ch]: [usize; 3]) -> (usize, usize) {
         let (kernel, stride) = (self.kernel, self.stride);
-        let in_ch = self.weight.dims()[0] / (kernel * kernel);
-        let dims = [1, size.0, size.1, in_ch];
+        let dims = [1, h, w, in_ch];
         let shape = shape(&self.weight, &self.norm, dims, (kernel, stride), false);
         let output = shape.window.output;
-        chain.push(freeze(&self.weight, &self.norm, shape));
+        chain.push(fold(&self.weight, &self.norm, shape));
         output
     }
 
@@ -323,12 +322,12 @@ impl Pointwise {
         y.reshape([n, c])
     }
 
-    /// Adds [`Self::forward_pooled`] for maps of height and width `size` to a chain of frozen
-    /// units.
-    pub fn freeze_pooled_onto(&self, chain: &mut Chain, size: (usize, usize)) {
+    /// Adds [`Self::forward_pooled`] for maps of height and width `size` to a chain of units
+    /// with folded batch norm.
+    pub fn fold_pooled_onto(&self, chain: &mut Chain, size: (usize, usize)) {
         let dims = [1, size.0, size.1, self.weight.dims()[0]];
         let shape = shape(&self.weight, &self.norm, dims, (1, 1), true);
-        chain.push(freeze(&self.weight, &self.norm, shape));
+        chain.push(fold(&self.weight, &self.norm, shape));
     }
 
     /// [`Self::forward`] as a composition of small operators.

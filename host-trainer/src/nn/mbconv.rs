@@ -15,7 +15,7 @@ use super::noise::Pass;
 use super::ops::slot::Slot;
 use super::ops::{is_fused, mbconv_block};
 use super::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
-use super::units::frozen::{Chain, Frozen};
+use super::units::folded::{Chain, Folded};
 use super::units::mbconv::{Parameters, Shape};
 use super::units::{self, ConvNorm};
 use super::values::numbers;
@@ -105,7 +105,7 @@ impl MbConv {
         if let Pass::Evaluate = pass {
             let (h, w) = shape.window.output;
             let dims = [shape.n, h, w, shape.out_ch];
-            return evaluated(&[self.freeze(shape)], x, dims);
+            return evaluated(&[self.fold(shape)], x, dims);
         }
         let keep = if self.residual {
             pass.drop_path(shape.n, index, blocks)
@@ -181,7 +181,7 @@ impl MbConv {
     }
 
     /// The block by running statistics.
-    fn freeze(&self, shape: Shape) -> Box<dyn Frozen> {
+    fn fold(&self, shape: Shape) -> Box<dyn Folded> {
         let (expand, first) = match &self.expand {
             Some(expand) => (frozen(&expand.weight, &expand.norm), expand.norm.running()),
             None => Default::default(),
@@ -211,19 +211,19 @@ impl MbConv {
             self.depthwise.norm.running(),
             self.project.norm.running(),
         ];
-        Box::new(units::mbconv::Frozen::new(shape, &w, &running))
+        Box::new(units::mbconv::Folded::new(shape, &w, &running))
     }
 
-    /// Adds the block for maps of height and width `size` to a chain of frozen units; the
+    /// Adds the block for maps of height and width `size` to a chain of units with folded batch norm; the
     /// output's height and width.
-    pub fn freeze_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
+    pub fn fold_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
         let in_ch = match &self.expand {
             Some(expand) => expand.weight.dims()[0],
             None => self.depthwise.weight.dims()[1],
         };
         let shape = self.shape([1, size.0, size.1, in_ch]);
         let output = shape.window.output;
-        chain.push(self.freeze(shape));
+        chain.push(self.fold(shape));
         output
     }
 

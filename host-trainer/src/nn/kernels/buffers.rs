@@ -22,7 +22,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// `len` numbers of any value; memory: 4 `len` bytes, shared with later buffers.
+    /// `len` numbers of any value; memory: 4 `len` + 64 bytes, shared with later buffers.
     pub fn take(len: usize) -> Self {
         let whole = len + LINE / size_of::<f32>();
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! The matrix product y = x w of a layer whose rows are pixels.
 //!
 //! A 6 x 2-vector tile of y stays in registers over the whole inner dimension (12 accumulators,
-//! 2 vectors of w, 1 of x: 15 of AVX2's 16 registers; AVX-512 has 32 for tiles of 12 rows). It is
+//! 2 vectors of w, 1 of x: 15 of AVX2's 16 registers; with AVX-512 there are 32, for tiles of 12 rows). It is
 //! bound by the multiply-add units, not by loads: 8 loads for 12 of them.
 
 use core::marker::PhantomData;
@@ -20,13 +20,14 @@ pub(super) const VECTORS: usize = 2;
 /// Columns of a panel: a multiple of the tile's, whatever the machine's vector.
 const PANEL: usize = 32;
 
-/// Whether the machine has the registers for tiles of twelve rows.
+/// Whether vectors are AVX-512's, whose registers are enough for tiles of twelve rows.
 #[inline(always)]
 pub(super) fn has_more<S: Simd>() -> bool {
     lanes::<S>() == 16
 }
 
-/// A matrix `[k, n]` cut into panels of 32 columns, filled up with zeros.
+/// A matrix `[k, n]` cut into panels of 32 columns, filled up with zeros. Memory: 4 k n bytes, n
+/// rounded up to a multiple of 32.
 pub struct Panels {
     values: Buffer,
     k: usize,

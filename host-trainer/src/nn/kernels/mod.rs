@@ -14,3 +14,5 @@ pub mod pooling;
 pub(crate) mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

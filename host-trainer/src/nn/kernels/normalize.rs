@@ -4,8 +4,8 @@
 //! dγ = Σ g x̂, dβ = Σ g, dx = a (g − dβ/m − x̂ dγ/m), x̂ = (x − μ)/√(σ² + ε), over m rows.
 //! As a line through x: dx = k0 g + k1 x + k2 ([`Backward`]).
 //!
-//! Sums over rows run down 16 channels at a time, so that they stay in registers; the rows of one
-//! call are added in f32, calls in f64.
+//! Sums over rows run down two vectors of channels at a time, so that they stay in registers; the
+//! rows of one call are added in f32, calls in f64.
 
 use super::function::Function;
 use super::simd::{Simd, lanes, load, simd_fn, store};

@@ -3,7 +3,8 @@
 //!
 //! [`simd_fn`] compiles a function once for each of them and chooses at run time; everything that
 //! it calls is `#[inline(always)]`, so that it is compiled with the chosen instructions too. The
-//! choice decides the last bits of a result (fused multiply-add rounds once), nothing else does.
+//! choice decides the last bits of a result (fused multiply-add rounds once; AVX-512's first guess of a
+//! reciprocal is the CPU maker's), nothing else does.
 
 #![allow(unsafe_code)] // the first numbers of a vector, by a mask
 
@@ -112,7 +113,7 @@ macro_rules! for_vectors {
 }
 pub(crate) use for_vectors;
 
-/// Of a degree-5 minimax polynomial of 2^t within half a unit, the highest power first.
+/// Coefficients of a degree-5 minimax polynomial of 2^t within half a unit, the highest power first.
 const EXP2: [f32; 6] = [
     1.327_647_2e-3,
     9.675_541e-3,

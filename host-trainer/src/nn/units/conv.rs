@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::frozen::{self, Pool, scaled};
+use super::folded::{self, Pool, scaled};
 use super::{ConvNorm, Running, group, part, sum, total};
 use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
@@ -129,16 +129,16 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
 }
 
 /// The unit with running statistics, normalization folded into its weights.
-pub struct Frozen {
+pub struct Folded {
     shape: Shape,
     weights: Panels,
     bias: Buffer,
     pool: Pool<(Patches, Buffer)>,
 }
 
-impl Frozen {
+impl Folded {
     /// From parameters and running statistics; memory: that of the weights, and for each thread a
-    /// sample's patches.
+    /// sample's patches and, before pooling, its map.
     pub fn new(shape: Shape, w: &ConvNorm<&[f32]>, running: &Running) -> Self {
         let norm = running.norm(w);
         Self {
@@ -150,7 +150,7 @@ impl Frozen {
     }
 }
 
-impl frozen::Frozen for Frozen {
+impl folded::Folded for Folded {
     fn output_len(&self) -> usize {
         self.shape.out_ch
             * if self.shape.pool {

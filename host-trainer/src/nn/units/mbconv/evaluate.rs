@@ -15,7 +15,7 @@ use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};
 use crate::nn::kernels::normalize::Runs;
 use crate::nn::kernels::{depthwise, pooling};
 use crate::nn::units::Running;
-use crate::nn::units::frozen::{self, Pool, scaled};
+use crate::nn::units::folded::{self, Pool, scaled};
 
 /// Pixels of a band of rows: enough rows of the matrix product for whole tiles, few enough that a
 /// band of 100 channels stays in the first-level cache.
@@ -23,7 +23,7 @@ const BAND_PIXELS: usize = 32;
 
 /// A block with running statistics: its weights have their normalization's factor in them, and
 /// what it adds is a bias.
-pub struct Frozen {
+pub struct Folded {
     shape: Shape,
     expand: Option<(Panels, Buffer)>,
     depthwise: Buffer,
@@ -64,9 +64,10 @@ fn band(width: usize) -> usize {
     (BAND_PIXELS / width.max(1)).max(1)
 }
 
-impl Frozen {
+impl Folded {
     /// From parameters and running statistics in the order expand, depthwise, project. Memory:
-    /// that of the weights, and for each thread the padded and the filtered map of a sample.
+    /// that of the weights, and for each thread the padded map of a sample and, of the filtered one, all
+    /// with squeeze-and-excitation or a band without.
     pub fn new(shape: Shape, w: &Parameters<&[f32]>, running: &[Running; 3]) -> Self {
         let (in_ch, mid, out_ch) = (shape.in_ch, shape.mid(), shape.out_ch);
         let [expand, depthwise, project] = [
@@ -160,7 +161,7 @@ impl Frozen {
     }
 }
 
-impl frozen::Frozen for Frozen {
+impl folded::Folded for Folded {
     fn output_len(&self) -> usize {
         self.shape.out_pixels() * self.shape.out_ch
     }

@@ -9,7 +9,7 @@ mod evaluate;
 mod forward;
 
 pub use backward::backward;
-pub use evaluate::Frozen;
+pub use evaluate::Folded;
 pub use forward::forward;
 
 use crate::nn::activation::Activation;

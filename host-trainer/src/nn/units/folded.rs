@@ -9,23 +9,24 @@ use rayon::prelude::*;
 
 use crate::nn::kernels::buffers::Buffer;
 
-/// A unit that is not trained any more.
-pub trait Frozen: Send + Sync {
+/// A unit whose running statistics are part of its weights.
+pub trait Folded: Send + Sync {
     /// Numbers of a sample's output.
     fn output_len(&self) -> usize;
 
-    /// Output `y` of one sample.
+    /// Output `y [output_len]`, overwritten, of one sample `x`.
     fn run(&self, x: &[f32], y: &mut [f32]);
 }
 
 /// Units one behind another.
-pub type Chain = Vec<Box<dyn Frozen>>;
+pub type Chain = Vec<Box<dyn Folded>>;
 
-/// Output of `n` samples that go through `units` one after another; `x` itself without units.
+/// Output `[n, output_len of the last]` of `x [n, ..]`, whose samples go through `units` one after
+/// another; `x` itself without units.
 ///
 /// Memory beside the output: for each thread two of the largest maps between units, and the
 /// units' own working memory.
-pub fn evaluate(units: &[Box<dyn Frozen>], n: usize, x: &[f32]) -> Vec<f32> {
+pub fn evaluate(units: &[Box<dyn Folded>], n: usize, x: &[f32]) -> Vec<f32> {
     let Some((last, first)) = units.split_last() else {
         return x.to_vec();
     };
@@ -57,7 +58,8 @@ pub fn evaluate(units: &[Box<dyn Frozen>], n: usize, x: &[f32]) -> Vec<f32> {
     y
 }
 
-/// Working memory that threads take in turn.
+/// Working memory that threads take in turn; as many pieces as were ever in use at once, until the
+/// unit is dropped.
 pub(super) struct Pool<T>(Mutex<Vec<T>>);
 
 impl<T> Default for Pool<T> {
