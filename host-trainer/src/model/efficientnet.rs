@@ -201,9 +201,10 @@ impl EfficientNet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nn::values;
     use crate::random::stream;
     use burn::module::Module;
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     fn tiny(input: [usize; 3], width: f64) -> EfficientNetConfig {
         let scaling = CompoundScaling {
@@ -296,20 +297,16 @@ mod tests {
             device: &device,
             rng: &mut rng,
         });
-        let values = crate::nn::kernels::testing::numbers(5 * 15 * 13 * 3, 1);
-        let x = Tensor::from_data(
-            burn::tensor::TensorData::new(values, [5, 15, 13, 3]),
-            &device,
-        );
+        let pixels = crate::nn::kernels::testing::numbers(5 * 15 * 13 * 3, 1);
+        let x = Tensor::from_data(TensorData::new(pixels, [5, 15, 13, 3]), &device);
         let mut pass = Pass::Evaluate;
         let mut map = net.stem.forward(x.clone(), &pass);
         for (i, block) in net.blocks.iter().enumerate() {
             map = block.forward(map, &mut pass, i, net.blocks.len());
         }
         let steps = net.head.forward_pooled(map, &pass);
-        let numbers = |t: Tensor<2>| -> Vec<f32> { t.into_data().try_to_vec().unwrap() };
         let at_once = net.features(x, &mut pass);
         assert_eq!(at_once.dims(), [5, config.head_ch]);
-        assert_eq!(numbers(at_once), numbers(steps));
+        assert_eq!(values::numbers(at_once), values::numbers(steps));
     }
 }

@@ -214,8 +214,8 @@ impl MbConv {
         Box::new(units::mbconv::Folded::new(shape, &w, &running))
     }
 
-    /// Adds the block for maps of height and width `size` to a chain of units with folded batch norm; the
-    /// output's height and width.
+    /// Adds the block for maps of height and width `size` to a chain of units with folded batch
+    /// norm; the output's height and width.
     pub fn fold_onto(&self, chain: &mut Chain, size: (usize, usize)) -> (usize, usize) {
         let in_ch = match &self.expand {
             Some(expand) => expand.weight.dims()[0],

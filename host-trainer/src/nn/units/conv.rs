@@ -59,7 +59,12 @@ impl Shape {
 
     /// Numbers of the output.
     pub fn output_len(&self) -> usize {
-        self.n * self.out_ch * if self.pool { 1 } else { self.pixels() }
+        self.n * self.sample_len()
+    }
+
+    /// Numbers of one sample's output.
+    fn sample_len(&self) -> usize {
+        self.out_ch * if self.pool { 1 } else { self.pixels() }
     }
 
     /// Calls `f` with the rows that meet the weights, for samples `first ..` of `count`.
@@ -152,12 +157,7 @@ impl Folded {
 
 impl folded::Folded for Folded {
     fn output_len(&self) -> usize {
-        self.shape.out_ch
-            * if self.shape.pool {
-                1
-            } else {
-                self.shape.pixels()
-            }
+        self.shape.sample_len()
     }
 
     fn run(&self, x: &[f32], y: &mut [f32]) {
@@ -182,7 +182,7 @@ impl folded::Folded for Folded {
 /// The map before normalization, normalized, activated and maybe pooled.
 fn activate(shape: &Shape, raw: &[f32], norm: &Forward) -> Vec<f32> {
     let len = shape.pixels() * shape.out_ch;
-    let out = if shape.pool { shape.out_ch } else { len };
+    let out = shape.sample_len();
     let per = part(shape.n);
     let mut y = vec![0.0; shape.output_len()];
     y.par_chunks_mut(per * out)
@@ -214,7 +214,7 @@ pub fn backward(
 ) -> (Option<Vec<f32>>, ConvNorm<Vec<f32>>) {
     let (pixels, out_ch, taps) = (shape.pixels(), shape.out_ch, shape.taps());
     let len = pixels * out_ch;
-    let out = if shape.pool { out_ch } else { len };
+    let out = shape.sample_len();
     let per = part(shape.n);
     let samples = group(pixels);
 

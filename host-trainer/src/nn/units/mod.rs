@@ -2,9 +2,10 @@
 //!
 //! [`conv`] is convolution, batch norm and activation; [`mbconv`] is a whole MBConv block;
 //! [`depthwise`] and [`norm`] are their parts for nets of another build. The statistics of batch norm
-//! cut each into phases: a phase takes a few samples at a time through everything that they allow before the next sum over the batch, while they are in the cache.
-//! Kept for the backward pass are the maps before each normalization; what follows them is
-//! computed again, which is cheaper than writing and reading it.
+//! cut each into phases: a phase takes a few samples at a time through everything that they allow
+//! before the next sum over the batch, while they are in the cache. Kept for the backward pass are
+//! the maps before each normalization; what follows them is computed again, which is cheaper than
+//! writing and reading it.
 //!
 //! In training, the batch is cut into [`CHUNKS`] parts, whatever the number of threads, and the parts'
 //! sums are added in order, so that results do not depend on it. [`folded`] is evaluation, where a

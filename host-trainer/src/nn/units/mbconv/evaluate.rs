@@ -66,8 +66,8 @@ fn band(width: usize) -> usize {
 
 impl Folded {
     /// From parameters and running statistics in the order expand, depthwise, project. Memory:
-    /// that of the weights, and for each thread the padded map of a sample and, of the filtered one, all
-    /// with squeeze-and-excitation or a band without.
+    /// that of the weights, and for each thread the padded map of a sample and, of the filtered
+    /// one, all with squeeze-and-excitation or a band without.
     pub fn new(shape: Shape, w: &Parameters<&[f32]>, running: &[Running; 3]) -> Self {
         let (in_ch, mid, out_ch) = (shape.in_ch, shape.mid(), shape.out_ch);
         let [expand, depthwise, project] = [
