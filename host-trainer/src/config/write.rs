@@ -175,7 +175,7 @@ fn comment(path: &str) -> &'static str {
         }
         "align" => "Whether predictions are aligned with the labels' distribution.",
         "target_pass" => {
-            "Targets by \"batch\" statistics under noise, as the papers' code, or by \"running\" ones: a third of the work."
+            "Targets by \"batch\" statistics under noise, as the papers' code, by \"running\" ones, a third of the work, or by the moving \"average\" of the weights."
         }
         "momentum" => "Momentum of sgd and rmsprop.",
         "weight_decay" => "AdamW's decoupled weight decay, an L2 penalty of the others.",

@@ -7,7 +7,7 @@ use super::consistency::{Alignment, Rule, TargetPass, Watched, answers, consiste
 use super::two_sets::{Setup, TwoSets};
 use crate::model::Classifier;
 use crate::nn::noise::Pass;
-use crate::nn::values::Named;
+use crate::nn::values::{Named, assign};
 use crate::train::fit::Objective;
 
 /// What tells one such method from another.
@@ -31,6 +31,8 @@ pub struct Agreement<'a> {
     terms: Terms,
     steps: u64,
     alignment: Option<Alignment>,
+    /// The weights' moving average, where targets are its answers.
+    average: Vec<Named>,
     watched: Watched,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Agreement<'a> {
             terms,
             steps: setup.fit.steps,
             alignment,
+            average: Vec::new(),
             watched: Watched::default(),
         }
     }
@@ -61,10 +64,23 @@ impl<N: Classifier> Objective<N> for Agreement<'_> {
             return annealed(logits, images.targets, &images.classes, threshold);
         }
         let views = (images.views.remove(0), images.views.remove(0));
-        let answers = answers(net, images.labeled, views, terms.target_pass, pass);
+        let teacher = match terms.target_pass {
+            TargetPass::Batch => None,
+            TargetPass::Running => Some(net.valid()),
+            TargetPass::Average => {
+                Some(assign(net.valid(), &self.average).expect("the average has the net's entries"))
+            }
+        };
+        let answers = answers(net, images.labeled, views, teacher.as_ref(), pass);
         let alignment = self.alignment.as_mut();
         let agree = consistency(&answers, terms.rule, alignment, &mut self.watched);
         annealed(answers.labeled, images.targets, &images.classes, threshold) + agree * terms.weight
+    }
+
+    fn averaged(&mut self, average: &[Named]) {
+        if self.terms.target_pass == TargetPass::Average {
+            average.clone_into(&mut self.average);
+        }
     }
 
     fn images(&self) -> Vec<String> {

@@ -93,7 +93,7 @@ impl Method {
         let unlabeled = batch - labeled;
         let weak = |pass: TargetPass| match pass {
             TargetPass::Batch => 3.0 * unlabeled,
-            TargetPass::Running => 0.5 * unlabeled,
+            TargetPass::Running | TargetPass::Average => 0.5 * unlabeled,
         };
         let images = match self {
             Self::Supervised | Self::PseudoLabel | Self::NoisyStudent => 3.0 * batch,

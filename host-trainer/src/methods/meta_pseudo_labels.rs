@@ -21,7 +21,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-use super::consistency::{TargetPass, Watched, answers, consistency};
+use super::consistency::{Watched, answers, consistency};
 use super::two_sets::{Mean, Setup, TwoSets, softened};
 use super::uda::UdaConfig;
 use crate::model::Classifier;
@@ -298,7 +298,7 @@ impl<N: Classifier> Objective<N> for MetaPseudoLabels<'_, N> {
             teacher,
             images.labeled.clone(),
             (weak, strong.clone()),
-            TargetPass::Batch,
+            None,
             &mut Pass::Train(&mut noise),
         );
         let ramp = (step as f64 / (self.config.uda_ramp * self.fit.steps as f64).max(1.0)).min(1.0);

@@ -93,6 +93,10 @@ pub trait Objective<N> {
     /// Follows the update of step `step`; `net` is the new one.
     fn updated(&mut self, _net: &N, _step: u64) {}
 
+    /// Gets the moving average of weights and running statistics, before the first step and after
+    /// each.
+    fn averaged(&mut self, _average: &[Named]) {}
+
     /// Names of the last step's images.
     fn images(&self) -> Vec<String>;
 
@@ -267,6 +271,7 @@ pub fn fit<N: Classifier>(
         (first, epochs, before) = (snapshot.step, snapshot.epochs, snapshot.seconds);
     }
     let every = epoch_steps(config.steps);
+    objective.averaged(ema.values());
     let (mut sum, mut count) = (0.0, 0u32);
     for step in first..config.steps {
         let rate = config.rate(step);
@@ -289,6 +294,7 @@ pub fn fit<N: Classifier>(
         }
         net = optimizer.step(net, &loss.backward(), rate, Some(&mut ema));
         objective.updated(&net, step);
+        objective.averaged(ema.values());
         (sum, count) = (sum + f64::from(value), count + 1);
         let done = step + 1;
         if done % every != 0 && done != config.steps {
