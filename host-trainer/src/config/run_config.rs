@@ -248,6 +248,9 @@ pub struct DistillConfig {
     pub augment: Augment,
     /// Softens both answers (arXiv 1503.02531).
     pub temperature: f32,
+    /// Views of each image whose mean answer is taught; 0 for the student's answer to the very
+    /// image that the small net sees.
+    pub views: usize,
     /// Training of the same net on the labels alone, the baseline of the final table.
     pub labels_only: FitConfig,
     /// Changes to the baseline's images.
@@ -450,6 +453,7 @@ impl Default for DistillConfig {
             fit,
             augment: WEAK,
             temperature: 2.0,
+            views: 0,
             labels_only: FitConfig { steps: 1700, ..FIT },
             labels_only_augment: STRONG,
         }

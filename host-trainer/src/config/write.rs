@@ -120,6 +120,9 @@ fn comment(path: &str) -> &'static str {
         "student.unlabeled_ratio" => "Unlabeled images of a batch for each labeled one.",
         "distill" => "Stage 4: the net for the chip, taught by the student on all images.",
         "distill.temperature" => "Softens both answers.",
+        "distill.views" => {
+            "Views of each image whose mean answer is taught; 0: the answer to the very image that the small net sees."
+        }
         "distill.labels_only" => {
             "The same net on the labels alone: the baseline of the final table."
         }

@@ -24,7 +24,7 @@ pub mod pretext;
 pub mod pseudo_label;
 pub mod supervised;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod two_sets;

@@ -1,5 +1,5 @@
 //! Stage 4: the net for the chip learns the student's answers on all images (Hinton et al.,
-//! arXiv 1503.02531); the student sees the same changed image as the small net.
+//! arXiv 1503.02531), to the same changed image or, as a mean over views, to each image.
 //!
 //! Beside it the same net is trained on the labels alone, strongly augmented, for as many steps:
 //! the baseline of the final table.
@@ -26,14 +26,28 @@ pub struct Summary {
 fn work_per_image(config: &RunConfig, data: &Dataset) -> (f64, f64) {
     let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
     let small = training_work(&resolve(&config.distill.net));
-    (small, resolve(&config.student.net).macs() as f64)
+    let asked = if config.distill.views == 0 {
+        resolve(&config.student.net).macs() as f64
+    } else {
+        0.0
+    };
+    (small, asked)
+}
+
+/// Work of the answers that are kept.
+fn answers_work(config: &RunConfig, data: &Dataset) -> f64 {
+    let net = config.student.net.resolve(data.dims(), data.classes.len());
+    let images = data.labeled.labels.len() + data.unlabeled.len();
+    (net.macs() * images * config.distill.views) as f64
 }
 
 /// Work of the whole stage.
 pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let (small, student) = work_per_image(config, data);
     let images = |fit: &crate::train::FitConfig| fit.batch as f64 * fit.steps as f64;
-    (small + student) * images(&config.distill.fit) + small * images(&config.distill.labels_only)
+    (small + student) * images(&config.distill.fit)
+        + small * images(&config.distill.labels_only)
+        + answers_work(config, data)
 }
 
 /// Trains the net for the chip and its baseline.
@@ -59,12 +73,13 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let mut objective = Distillation::new(
         pool,
         &student,
-        config.temperature,
+        (config.temperature, config.views),
         (config.augment, ctx.normalization),
         &config.fit,
         (ctx.seed("distill"), start.step()),
         &ctx.device(),
     );
+    ctx.progress.advance(answers_work(ctx.config, ctx.data));
     let (small, student_work) = work_per_image(ctx.config, ctx.data);
     let (_, distilled) = ctx.train(
         Stage::Distill,

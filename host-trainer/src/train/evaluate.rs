@@ -19,25 +19,72 @@ pub fn probabilities(
     images: &Images,
     normalization: &Normalization,
 ) -> Vec<f32> {
+    let unchanged = AugmentStream { seed: 0, step: 0 };
+    view(net, images, normalization, (&Augment::None, unchanged), 1.0)
+}
+
+/// Views of each image, of which the mean answer is taken (test-time augmentation).
+#[derive(Clone, Copy, Debug)]
+pub struct Views {
+    /// How many, the unchanged image among them.
+    pub count: usize,
+    /// Changes to the others.
+    pub augment: Augment,
+    /// Fixes the changes.
+    pub seed: u64,
+}
+
+/// Mean over `views` of softmax(z / `temperature`) for each image, row-major `[len, classes]`.
+pub fn mean_probabilities(
+    net: &impl Classifier,
+    images: &Images,
+    normalization: &Normalization,
+    views: Views,
+    temperature: f32,
+) -> Vec<f32> {
+    let mut sum: Vec<f32> = Vec::new();
+    for step in 0..views.count.max(1) as u64 {
+        let seed = views.seed;
+        let augment = match step {
+            0 => Augment::None,
+            _ => views.augment,
+        };
+        let changes = (&augment, AugmentStream { seed, step });
+        let p = view(net, images, normalization, changes, temperature);
+        if sum.is_empty() {
+            sum = p;
+        } else {
+            sum.iter_mut().zip(p).for_each(|(s, p)| *s += p);
+        }
+    }
+    let share = 1.0 / views.count.max(1) as f32;
+    sum.iter_mut().for_each(|p| *p *= share);
+    sum
+}
+
+/// softmax(z / `temperature`) of one view of each image.
+fn view(
+    net: &impl Classifier,
+    images: &Images,
+    normalization: &Normalization,
+    (augment, from): (&Augment, AugmentStream),
+    temperature: f32,
+) -> Vec<f32> {
     let net = net.valid();
     let device = net
         .devices()
         .first()
         .map_or_else(Device::flex, Clone::clone);
     let device = device.inner();
-    let nowhere = AugmentStream { seed: 0, step: 0 };
     let mut all = Vec::new();
     let indices: Vec<usize> = (0..images.len()).collect();
-    for chunk in indices.chunks(BATCH) {
-        let x = batch(
-            images,
-            chunk,
-            &Augment::None,
-            normalization,
-            nowhere,
-            &device,
-        );
-        let p = softmax(net.forward(x, &mut Pass::Evaluate), 1);
+    for (i, chunk) in (0u64..).zip(indices.chunks(BATCH)) {
+        let from = AugmentStream {
+            seed: from.seed ^ (i << 32),
+            ..from
+        };
+        let x = batch(images, chunk, augment, normalization, from, &device);
+        let p = softmax(net.forward(x, &mut Pass::Evaluate) / temperature, 1);
         all.extend(
             p.into_data()
                 .try_to_vec::<f32>()
@@ -76,4 +123,56 @@ pub fn share_right(probabilities: &[f32], labels: &[u8]) -> f64 {
         .filter(|(row, label)| argmax(row) == usize::from(**label))
         .count();
     right as f64 / labels.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::testing::{Linear, data};
+
+    #[test]
+    fn the_mean_over_views_is_of_probabilities() {
+        let (net, data, norm) = (Linear::new(16, 3, 1), data(), Normalization::around(90));
+        let of = |count, augment| {
+            let views = Views {
+                count,
+                augment,
+                seed: 5,
+            };
+            mean_probabilities(&net, &data.unlabeled, &norm, views, 1.0)
+        };
+        let plain = probabilities(&net, &data.unlabeled, &norm);
+        let flips = Augment::Weak {
+            shift: 0,
+            flip: true,
+        };
+        assert_eq!(of(1, flips), plain);
+        for (a, b) in of(3, Augment::None).iter().zip(&plain) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+        // Each view is the image or its mirror image: of four, 1 to 4 are the image.
+        let mirrored = {
+            let mut images = data.unlabeled.clone();
+            let mut pixels: Vec<u8> = Vec::new();
+            for i in 0..images.len() {
+                for row in images.get(i).chunks(4) {
+                    pixels.extend(row.iter().rev());
+                }
+            }
+            images = Images::new([4, 4, 1], pixels);
+            probabilities(&net, &images, &norm)
+        };
+        let four = of(4, flips);
+        assert_eq!(four, of(4, flips));
+        for (row, (plain, mirrored)) in four.chunks(3).zip(plain.chunks(3).zip(mirrored.chunks(3)))
+        {
+            let matches = (1..=4).any(|k| {
+                let share = k as f32 / 4.0;
+                row.iter()
+                    .zip(plain.iter().zip(mirrored))
+                    .all(|(m, (a, b))| (m - share * a - (1.0 - share) * b).abs() < 1e-5)
+            });
+            assert!(matches, "{row:?} {plain:?} {mirrored:?}");
+        }
+    }
 }

@@ -19,6 +19,12 @@ pub fn distillation(student: Tensor<2>, teacher: Tensor<2>, temperature: f32) ->
     (target * difference).sum() * (t * t / n)
 }
 
+/// [`distillation`] from `target`, rows of probabilities at the same temperature, less their
+/// entropy, which has no gradient.
+pub fn distillation_from(student: Tensor<2>, target: Tensor<2>, temperature: f32) -> Tensor<1> {
+    soft_cross_entropy(student / temperature, target) * (temperature * temperature)
+}
+
 /// One-hot rows `[n, classes]` mixed with the uniform distribution: 1 − ε + ε/K at the label,
 /// ε/K elsewhere.
 pub fn smoothed(labels: &[u8], classes: usize, smoothing: f32) -> Vec<f32> {
@@ -88,6 +94,26 @@ mod tests {
         let z = [1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0];
         assert!(scalar(distillation(logits(&z), logits(&z), 4.0)).abs() < 1e-6);
         assert!(scalar(distillation(logits(&[0.0; 6]), logits(&z), 2.0)) > 0.1);
+    }
+
+    #[test]
+    fn kept_answers_teach_what_answers_of_the_moment_do() {
+        let device = Device::flex().autodiff();
+        let (z, t) = ([1.0f32, 2.0, 0.5, -1.0, 0.0, 3.0], logits(&[0.3; 6]));
+        let gradient = |kept: bool| {
+            let student: Tensor<2> =
+                Tensor::from_data(TensorData::new(z.to_vec(), [2, 3]), &device).require_grad();
+            let loss = if kept {
+                let target = softmax(t.clone() / 2.0, 1);
+                distillation_from(student.clone(), Tensor::from_inner(target), 2.0)
+            } else {
+                distillation(student.clone(), Tensor::from_inner(t.clone()), 2.0)
+            };
+            crate::nn::values::numbers(student.grad(&loss.backward()).unwrap())
+        };
+        for (a, b) in gradient(true).iter().zip(gradient(false)) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
     }
 
     #[test]

@@ -143,6 +143,12 @@ pub fn check(config: &RunConfig) -> Vec<(String, String)> {
         temperature.to_string(),
         "must be above 0 and at most 100",
     );
+    need(
+        config.distill.views <= 1000,
+        "distill.views",
+        config.distill.views.to_string(),
+        "must be at most 1000",
+    );
     let quantize = &config.quantize;
     need(
         quantize.calibration_images > 0,
