@@ -110,3 +110,57 @@ fn noisy_student_is_taken_apart() {
     assert!(!table.contains("int8"), "{table}");
     assert!(all["rows"][0]["int8"].is_null(), "not asked for");
 }
+
+#[test]
+fn recipes_are_run_whole_once_a_seed_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("recipes");
+    let file = folder.path().join("short.toml");
+    let recipe = "\
+        [teacher.fit]\nsteps = 20\n[student.fit]\nsteps = 5\n[distill]\nviews = 2\n\
+        [distill.fit]\nsteps = 20\n[distill.labels_only]\nsteps = 5\n";
+    std::fs::write(&file, recipe).unwrap();
+    let (file, place) = (file.display().to_string(), dir.display().to_string());
+    let arguments = [
+        "compare",
+        "--recipes",
+        &file,
+        "--seeds",
+        "2",
+        "--data",
+        "bundled",
+        "--quiet",
+        "--run-dir",
+        &place,
+    ];
+    let (code, table, error) = run(&arguments);
+    assert_eq!(code, 0, "{error}");
+    assert!(
+        table.contains("short   0 min") && table.contains("over labels only"),
+        "{table}"
+    );
+    let read = || -> Value {
+        serde_json::from_str(&std::fs::read_to_string(dir.join("compare.json")).unwrap()).unwrap()
+    };
+    let first = read();
+    let students = first["recipes"][0]["students"].as_array().unwrap();
+    assert_ne!(students[0], students[1], "two seeds, two students");
+    let packed = std::fs::read(dir.join("short-1/6-pack/student.pupil")).unwrap();
+    assert_eq!(
+        pupil_core::model::Model::parse(&packed)
+            .unwrap()
+            .class_count(),
+        10
+    );
+    // Finished runs are not needed any more.
+    std::fs::remove_dir_all(dir.join("short-0")).unwrap();
+    let (code, again, error) = run(&arguments);
+    assert_eq!((code, again), (0, table), "{error}");
+    assert_eq!(read(), first);
+    // They are runs of these settings, and of no others.
+    let changed = [&arguments[..], &["--set", "distill.views=3"]].concat();
+    let (code, _, error) = run(&changed);
+    assert!(code != 0 && error.contains("short.toml"), "{error}");
+    let (code, _, error) = run(&[&arguments[..], &["--labels", "100"]].concat());
+    assert!(code != 0 && error.contains("--labels"), "{error}");
+}

@@ -69,6 +69,8 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Compare(options)) => {
             let text = if options.se {
                 commands::zoo::compare(options)?
+            } else if !options.recipes.is_empty() {
+                commands::recipes::compare(options)?
             } else {
                 commands::methods::compare(options)?
             };

@@ -6,5 +6,6 @@ pub mod methods;
 pub mod new;
 pub mod pages;
 pub mod predict;
+pub mod recipes;
 pub mod student;
 pub mod zoo;

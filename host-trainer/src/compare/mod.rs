@@ -1,9 +1,10 @@
-//! Comparisons on one budget, several seeds each, resumable: nets of the zoo with and without
-//! squeeze-and-excitation, and [`methods`] of learning.
+//! Comparisons, several seeds each, resumable: nets of the zoo with and without
+//! squeeze-and-excitation and [`methods`] of learning on one budget, and whole [`recipes`].
 
 pub mod kept;
 pub mod methods;
 pub mod packed;
+pub mod recipes;
 pub mod result;
 pub mod run;
 pub mod train;
