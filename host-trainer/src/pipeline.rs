@@ -281,7 +281,7 @@ fn keep_settings(
         SETTINGS.iter().try_for_each(|name| dir.remove(name))?;
     }
     dir.keep(provenance_name, &provenance, "run")?;
-    let Err(mut error) = dir.keep(settings_name, &settings, "run") else {
+    let Err(mut error) = dir.keep_settings(settings_name, (&settings, config), "run") else {
         return Ok(());
     };
     let path = dir.root().join(settings_name);

@@ -246,6 +246,25 @@ impl RunDir {
         }
     }
 
+    /// [`Self::keep`] for `text`, which is `value` in TOML. What an older version wrote is the same
+    /// where it reads as the same value: keys that it did not know have their defaults.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub fn keep_settings<T: DeserializeOwned + PartialEq>(
+        &self,
+        name: &str,
+        (text, value): (&str, &T),
+        what: &'static str,
+    ) -> Result<(), RunDirError> {
+        let old = std::fs::read_to_string(self.root.join(name)).ok();
+        let old: Option<T> = old.and_then(|old| toml::from_str(&old).ok());
+        if old.as_ref() == Some(value) {
+            return Ok(());
+        }
+        self.keep(name, text, what)
+    }
+
     /// SHA-256 of what [`Self::keep`] has put into `names`: all that a training depends on.
     ///
     /// # Errors
@@ -374,6 +393,30 @@ mod tests {
         std::fs::write(&done, b"[").unwrap();
         let text = dir.summary::<u8>(Stage::Teacher).unwrap_err().to_string();
         assert!(text.contains("damaged") && text.contains("do:"), "{text}");
+    }
+
+    #[test]
+    fn settings_of_an_older_version_are_the_same_where_they_read_so() {
+        #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+        struct Settings {
+            steps: u32,
+            #[serde(default)]
+            newer: bool,
+        }
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(root.path(), false).unwrap();
+        let keep = |steps, newer| {
+            let settings = Settings { steps, newer };
+            let text = toml::to_string_pretty(&settings).unwrap();
+            dir.keep_settings("settings.toml", (&text, &settings), "test")
+        };
+        let file = root.path().join("settings.toml");
+        std::fs::write(&file, "steps = 3\n").unwrap();
+        keep(3, false).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "steps = 3\n");
+        for other in [keep(3, true), keep(4, false)] {
+            assert!(matches!(other, Err(RunDirError::OtherSettings { .. })));
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             dir.remove(&settings)?;
         }
         let text = toml::to_string_pretty(&config).context("run.toml can't be written")?;
-        dir.keep(&settings, &text, "comparison")?;
+        dir.keep_settings(&settings, (&text, &config), "comparison")?;
         let mut runs = Vec::new();
         for seed in 0..u64::from(options.seeds) {
             let folder = root.join(format!("{name}-{seed}"));

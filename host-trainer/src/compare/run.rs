@@ -97,7 +97,7 @@ pub fn run(
         forget(dir)?;
     }
     let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
-    dir.keep(SETTINGS, &text, "comparison")?;
+    dir.keep_settings(SETTINGS, (&text, settings), "comparison")?;
     let total: f64 = jobs
         .iter()
         .flat_map(|(_, nets)| nets.iter().map(|net| work(net, &settings.fit)))

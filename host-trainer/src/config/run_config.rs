@@ -348,6 +348,7 @@ const STRONG: Augment = Augment::Strong {
         operations: 2,
         magnitude: (1.0, 10.0),
         increasing: true,
+        bilinear: false,
     },
     cutout: 8,
 };
@@ -428,6 +429,7 @@ impl Default for StudentConfig {
                     operations: 1,
                     magnitude: (1.0, 10.0),
                     increasing: true,
+                    bilinear: false,
                 },
                 cutout: 0,
             },

@@ -198,6 +198,9 @@ fn comment(path: &str) -> &'static str {
         "increasing" => {
             "Whether a greater strength is always a greater change; false: the reference code."
         }
+        "bilinear" => {
+            "Whether turned and shifted images are blended from four pixels; false: the nearest one."
+        }
         _ => "",
     }
 }

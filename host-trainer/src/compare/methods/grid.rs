@@ -109,7 +109,7 @@ pub fn run(
         dir.remove(SETTINGS)?;
     }
     let text = toml::to_string_pretty(settings).context("compare.toml can't be written")?;
-    dir.keep(SETTINGS, &text, "comparison")?;
+    dir.keep_settings(SETTINGS, (&text, settings), "comparison")?;
     let work: f64 = grid.learners.iter().map(|l| work(*l, settings, data)).sum();
     let progress = Progress::new(work * (grid.labels.len() * grid.seeds) as f64, quiet);
     let mut cells = Vec::new();

@@ -125,6 +125,7 @@ mod tests {
                 operations: 2,
                 magnitude: (1.0, 10.0),
                 increasing: false,
+                bilinear: true,
             },
             cutout: 4,
         };

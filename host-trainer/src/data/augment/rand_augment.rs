@@ -27,6 +27,10 @@ pub struct RandAugment {
     /// 1 ± 0.9 L, and no image is inverted as a whole.
     #[serde(default)]
     pub increasing: bool,
+    /// Whether rotation, shear and translation blend the four pixels around a place; otherwise, as
+    /// in the reference code, they take the nearest one.
+    #[serde(default)]
+    pub bilinear: bool,
 }
 
 /// One of RandAugment's operations.
@@ -94,22 +98,24 @@ impl RandAugment {
             let (least, greatest) = self.magnitude;
             let uniform = (rng.next_u32() >> 8) as f32 / (1u32 << 24) as f32;
             let magnitude = least + (greatest - least) * uniform;
-            operation.apply(picture, magnitude, self.increasing, fill, rng);
+            operation.apply(picture, magnitude, self, fill, rng);
         }
     }
 }
 
 impl Operation {
-    /// Applies the operation at `magnitude`; directions are drawn from `rng`.
+    /// Applies the operation at `magnitude` by the arithmetic of `rules`; directions are drawn
+    /// from `rng`.
     pub fn apply(
         self,
         picture: &mut Picture,
         magnitude: f32,
-        increasing: bool,
+        rules: &RandAugment,
         fill: u8,
         rng: &mut ChaCha8Rng,
     ) {
         let level = magnitude / 10.0;
+        let (increasing, bilinear) = (rules.increasing, rules.bilinear);
         let mut signed = |x: f32| if rng.next_u32() & 1 == 1 { -x } else { x };
         let factor = match self {
             Self::Color | Self::Contrast | Self::Brightness | Self::Sharpness if increasing => {
@@ -125,7 +131,13 @@ impl Operation {
             Self::Invert => tone::map(picture, |v| 255 - v),
             Self::Rotate => {
                 let (sin, cos) = signed(30.0 * level * PI / 180.0).sin_cos();
-                geometry::affine(picture, Matrix2::new(cos, -sin, sin, cos), still, fill);
+                geometry::affine(
+                    picture,
+                    Matrix2::new(cos, -sin, sin, cos),
+                    still,
+                    bilinear,
+                    fill,
+                );
             }
             Self::Posterize => {
                 let bits = if increasing {
@@ -167,19 +179,19 @@ impl Operation {
             Self::Sharpness => filter::sharpness(picture, factor),
             Self::ShearX => {
                 let shear = Matrix2::new(1.0, signed(0.3 * level), 0.0, 1.0);
-                geometry::affine(picture, shear, still, fill);
+                geometry::affine(picture, shear, still, bilinear, fill);
             }
             Self::ShearY => {
                 let shear = Matrix2::new(1.0, 0.0, signed(0.3 * level), 1.0);
-                geometry::affine(picture, shear, still, fill);
+                geometry::affine(picture, shear, still, bilinear, fill);
             }
             Self::TranslateX => {
                 let by = Vector2::new(signed(level * picture.w as f32 / 8.0), 0.0);
-                geometry::affine(picture, Matrix2::identity(), by, fill);
+                geometry::affine(picture, Matrix2::identity(), by, bilinear, fill);
             }
             Self::TranslateY => {
                 let by = Vector2::new(0.0, signed(level * picture.h as f32 / 8.0));
-                geometry::affine(picture, Matrix2::identity(), by, fill);
+                geometry::affine(picture, Matrix2::identity(), by, bilinear, fill);
             }
             Self::Cutout => {
                 let side = 2 * (level * picture.w as f32 / 8.0) as usize;
@@ -195,6 +207,15 @@ impl Operation {
 mod tests {
     use super::*;
     use rand::SeedableRng;
+
+    fn rules(increasing: bool) -> RandAugment {
+        RandAugment {
+            operations: 1,
+            magnitude: (1.0, 10.0),
+            increasing,
+            bilinear: increasing,
+        }
+    }
 
     fn run(operation: Operation, magnitude: f32, pixels: &[u8]) -> Vec<u8> {
         arithmetic(operation, magnitude, false, pixels)
@@ -215,7 +236,7 @@ mod tests {
         operation.apply(
             &mut p,
             magnitude,
-            increasing,
+            &rules(increasing),
             128,
             &mut ChaCha8Rng::seed_from_u64(1),
         );
@@ -288,7 +309,7 @@ mod tests {
                     };
                     for increasing in [false, true] {
                         let rng = &mut ChaCha8Rng::seed_from_u64(2);
-                        operation.apply(&mut p, magnitude, increasing, 128, rng);
+                        operation.apply(&mut p, magnitude, &rules(increasing), 128, rng);
                     }
                     assert_eq!(p.pixels.len(), h * w * c, "{operation:?}");
                 }
