@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::{Ablation, CompareOptions, RunOptions};
 use crate::compare::methods::grid::Grid;
 use crate::compare::methods::{GridSettings, Learner, run, table};
+use crate::compare::report;
 use crate::pipeline::{configuration, load_data};
 use crate::run_dir::RunDir;
 use crate::train::FitConfig;
@@ -82,13 +83,12 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     let rows = run(&dir, options.fresh, &settings, &data, &grid, options.quiet)?;
     let test_images = data.test.labels.len();
     let json = table::json(&rows, &settings, test_images);
-    dir.write_json(&root.join("compare.json"), &json)?;
-    dir.write(&root.join("compare.svg"), table::chart(&rows).as_bytes())?;
-    let page = table::page(&rows, &settings, seeds, test_images);
-    dir.write(&root.join("compare.html"), page.as_bytes())?;
+    let chart = table::chart(&rows);
+    let table = table::table(&rows, &settings, seeds, test_images);
+    report::write(&dir, &json, "Methods compared", &chart, &table)?;
     Ok(if options.json {
         format!("{json}\n")
     } else {
-        table::table(&rows, &settings, seeds, test_images)
+        table
     })
 }

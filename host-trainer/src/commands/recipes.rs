@@ -7,7 +7,8 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::cli::{CompareOptions, RunOptions};
 use crate::compare::kept;
-use crate::compare::recipes::{Finished, Recipe, chart, json, page, table};
+use crate::compare::recipes::{Finished, Recipe, chart, json, table};
+use crate::compare::report;
 use crate::pipeline::{self, Which, configuration};
 use crate::run_dir::RunDir;
 
@@ -28,7 +29,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         run_dir: Some(folder),
         data: options.data.clone(),
         set: options.set.clone(),
-        seed: Some(options.seed + seed),
+        seed: Some(options.seed.wrapping_add(seed)),
         fresh: options.fresh,
         quiet: options.quiet,
         ..RunOptions::default()
@@ -69,13 +70,12 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         });
     }
     let object = json(&recipes);
-    dir.write_json(&root.join("compare.json"), &object)?;
-    dir.write(&root.join("compare.svg"), chart(&recipes).as_bytes())?;
-    dir.write(&root.join("compare.html"), page(&recipes).as_bytes())?;
+    let table = table(&recipes);
+    report::write(&dir, &object, "Recipes compared", &chart(&recipes), &table)?;
     Ok(if options.json {
         format!("{object}\n")
     } else {
-        table(&recipes)
+        table
     })
 }
 
@@ -100,12 +100,13 @@ fn names(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for file in files {
         let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        if names.contains(&name.clone().into_owned()) {
+        let name = name.into_owned();
+        if names.contains(&name) {
             bail!(
                 "two recipes are called {name}\n  why:   their runs would lie in the same folders\n  do:    give one of the files another name"
             );
         }
-        names.push(name.into_owned());
+        names.push(name);
     }
     Ok(names)
 }

@@ -5,6 +5,7 @@ pub mod kept;
 pub mod methods;
 pub mod packed;
 pub mod recipes;
+pub mod report;
 pub mod result;
 pub mod run;
 pub mod train;

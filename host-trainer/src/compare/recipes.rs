@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Spread;
+use super::report::heading;
 use crate::config::RunConfig;
-use crate::report::svg::{Bar, escape, intervals};
-use crate::stages::context::thousands;
+use crate::report::svg::{Bar, intervals};
 use crate::stages::pack::{INT8, LABELS_ONLY, Summary};
 
 /// What is kept of one finished run.
@@ -83,13 +83,8 @@ pub fn table(recipes: &[Recipe]) -> String {
         return text;
     };
     let seeds = first.runs.len();
-    let plural = if seeds == 1 { "seed" } else { "seeds" };
     let images = first.runs.first().map_or(0, |r| r.summary.test_images);
-    let _ = writeln!(
-        text,
-        "% right of {} test images, mean ± standard deviation of {seeds} {plural}",
-        thousands(images)
-    );
+    let _ = writeln!(text, "{}", heading(seeds, images));
     for recipe in recipes {
         let threads = recipe.runs.first().map_or(0, |r| r.threads);
         let _ = writeln!(
@@ -159,17 +154,6 @@ pub fn chart(recipes: &[Recipe]) -> String {
     intervals(
         "% right of the test images: mean, least and greatest",
         &bars,
-    )
-}
-
-/// A page that needs nothing else.
-pub fn page(recipes: &[Recipe]) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Recipes compared</title>\
-         <style>body{{font:15px sans-serif;max-width:52em;margin:2em auto}}pre{{font-size:13px}}</style>\
-         <h1>Recipes compared</h1>{}<pre>{}</pre></html>\n",
-        chart(recipes),
-        escape(&table(recipes))
     )
 }
 

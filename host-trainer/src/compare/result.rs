@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::report::heading;
 use crate::model::zoo::Family;
 use crate::stages::context::thousands;
 
@@ -93,12 +94,7 @@ impl Comparison {
 pub fn table(comparisons: &[Comparison], seeds: usize, test_images: usize) -> String {
     let mut text = String::new();
     let int8 = comparisons.iter().any(|c| c.int8(0).is_some());
-    let plural = if seeds == 1 { "seed" } else { "seeds" };
-    let _ = writeln!(
-        text,
-        "% right of {} test images, mean ± standard deviation of {seeds} {plural}\n",
-        thousands(test_images)
-    );
+    let _ = writeln!(text, "{}\n", heading(seeds, test_images));
     let _ = write!(
         text,
         "{:<13} {:<15} {:<15} {:<15} {:>10} {:>9} {:>10} {:>9}",

@@ -12,19 +12,22 @@ pub fn soft_cross_entropy(logits: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
 /// T² · mean KL(softmax(teacher/T) ‖ softmax(student/T)) (Hinton et al., arXiv 1503.02531); the
 /// factor keeps the gradient's scale at any temperature.
 pub fn distillation(student: Tensor<2>, teacher: Tensor<2>, temperature: f32) -> Tensor<1> {
-    let n = student.dims()[0] as f32;
-    let t = temperature;
-    let target = softmax(teacher.clone() / t, 1);
-    let difference = log_softmax(teacher / t, 1) - log_softmax(student / t, 1);
-    (target * difference).sum() * (t * t / n)
+    let target = softmax(teacher.clone() / temperature, 1);
+    let log_target = log_softmax(teacher / temperature, 1);
+    divergence(student, target, log_target, temperature)
 }
 
 /// [`distillation`] from `target`, rows of probabilities at the same temperature.
 pub fn distillation_from(student: Tensor<2>, target: Tensor<2>, temperature: f32) -> Tensor<1> {
-    let n = student.dims()[0] as f32;
-    let t = temperature;
     // Far below any probability that counts, and no logarithm of 0.
-    let difference = (target.clone() + 1e-12).log() - log_softmax(student / t, 1);
+    let log_target = (target.clone() + 1e-12).log();
+    divergence(student, target, log_target, temperature)
+}
+
+/// T² · mean KL(target ‖ softmax(student/T)).
+fn divergence(student: Tensor<2>, target: Tensor<2>, log_target: Tensor<2>, t: f32) -> Tensor<1> {
+    let n = student.dims()[0] as f32;
+    let difference = log_target - log_softmax(student / t, 1);
     (target * difference).sum() * (t * t / n)
 }
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::grid::{GridSettings, Row};
 use super::learner::Learner;
 use crate::compare::Spread;
+use crate::compare::report::heading;
 use crate::methods::Method;
-use crate::report::svg::{Series, escape, lines};
+use crate::report::svg::{Series, lines};
 use crate::stages::context::thousands;
 
 /// What every method has to beat.
@@ -50,11 +51,10 @@ fn threads(rows: &[Row]) -> String {
 /// The table.
 pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
     let mut text = String::new();
-    let plural = if seeds == 1 { "seed" } else { "seeds" };
     let _ = writeln!(
         text,
-        "% right of {} test images, mean ± standard deviation of {seeds} {plural}; {} steps of {} images each{}\n",
-        thousands(test_images),
+        "{}; {} steps of {} images each{}\n",
+        heading(seeds, test_images),
         thousands(settings.fit.steps as usize),
         settings.fit.batch,
         threads(rows)
@@ -125,15 +125,4 @@ pub fn chart(rows: &[Row]) -> String {
         }
     }
     lines("% right of the test images", "labels", &series)
-}
-
-/// A page that needs nothing else.
-pub fn page(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Methods compared</title>\
-         <style>body{{font:15px sans-serif;max-width:52em;margin:2em auto}}pre{{font-size:13px}}</style>\
-         <h1>Methods compared</h1>{}<pre>{}</pre></html>\n",
-        chart(rows),
-        escape(&table(rows, settings, seeds, test_images))
-    )
 }
