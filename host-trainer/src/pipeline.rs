@@ -317,6 +317,7 @@ fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
         (
             Stage::Teacher,
             old.teacher == new.teacher
+                && old.ensemble == new.ensemble
                 && (old.pretext, &old.init, &old.transfer)
                     == (new.pretext, &new.init, &new.transfer),
         ),

@@ -26,6 +26,8 @@ pub struct RunConfig {
     pub pretext: PretextTask,
     /// A run directory or checkpoint whose trunk stage 1 begins with; empty for none.
     pub init: String,
+    /// Teachers, and students of each round, whose mean answer is learned from.
+    pub ensemble: usize,
     /// How the user's own images are read.
     pub images: ImagesConfig,
     /// What comes before the labels.
@@ -361,6 +363,7 @@ impl Default for RunConfig {
             method: Method::Uda,
             pretext: PretextTask::None,
             init: String::new(),
+            ensemble: 1,
             images: ImagesConfig::default(),
             transfer: TransferConfig::default(),
             teacher: TeacherConfig::default(),

@@ -49,6 +49,9 @@ fn comment(path: &str) -> &'static str {
         "init" => {
             "A run directory or checkpoint whose trunk stage 1 begins with, whatever its classes; \"\" for none. A teacher.fit.learning_rate of a tenth keeps more of it."
         }
+        "ensemble" => {
+            "Nets of stages 1 and 3, each with its own random choices; the net for the chip learns their mean answer."
+        }
         "transfer" => "What comes before the labels.",
         "transfer.head_only" => {
             "Whether stage 1 trains the classifier alone and leaves the trunk as it is."

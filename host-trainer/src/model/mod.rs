@@ -4,6 +4,7 @@
 pub mod blueprint;
 pub mod classifier;
 pub mod efficientnet;
+pub mod ensemble;
 pub mod net;
 pub mod scaling;
 pub mod variant;
@@ -12,6 +13,7 @@ pub mod zoo;
 pub use blueprint::{Blueprint, Part};
 pub use classifier::Classifier;
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
+pub use ensemble::Ensemble;
 pub use net::Net;
 pub use scaling::CompoundScaling;
 pub use variant::{ImageNet, Variant};

@@ -10,7 +10,7 @@ use crate::checkpoint::{self, CheckpointError};
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::data::batch::Normalization;
-use crate::model::{Classifier, EfficientNet, EfficientNetConfig};
+use crate::model::{Classifier, EfficientNet, EfficientNetConfig, Ensemble};
 use crate::nn::init::Init;
 use crate::progress::Progress;
 use crate::random::stream;
@@ -227,7 +227,8 @@ impl Context<'_> {
         self.train_part(stage, start, training, objective)
     }
 
-    /// Trains a net; writes `name.safetensors` and `name.metrics.jsonl` into the stage's folder.
+    /// Trains a net; writes `name.metrics.jsonl`, `name.json` and `name.safetensors` into the
+    /// stage's folder.
     ///
     /// # Errors
     /// A loss that is no number, an unwritable directory.
@@ -277,14 +278,17 @@ impl Context<'_> {
             &self.dir.file(stage, &format!("{name}.metrics.jsonl"))?,
             &lines,
         )?;
-        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
-        checkpoint::save(&path, net_config, &net)?;
         let trained = Trained {
             parameters: net_config.parameters(),
             macs: net_config.macs(),
             validation: epochs.last().map_or(0.0, |e| e.validation),
             seconds,
         };
+        let about = self.dir.file(stage, &format!("{name}.json"))?;
+        self.dir.write_json(&about, &trained)?;
+        // Last: a net that lies there has been trained to its end.
+        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
+        checkpoint::save(&path, net_config, &net)?;
         Ok((net, trained))
     }
 
@@ -294,6 +298,62 @@ impl Context<'_> {
         self.progress.say(&format!(
             "  {percent:.2} % of the time spent waiting for images"
         ));
+    }
+
+    /// The nets of a stage that are called `name`, one for each member of the ensemble: `train`
+    /// is asked, with its number and name, for each one that an earlier run has not ended; `work`
+    /// is the work of one. Returns the ensemble with the sums of their parameters and times, and
+    /// the validation accuracy of their mean answer.
+    ///
+    /// # Errors
+    /// Those of `train`; a damaged file.
+    pub fn train_members(
+        &self,
+        stage: Stage,
+        name: &str,
+        work: f64,
+        train: &mut dyn FnMut(usize, &str) -> Result<Trained, StageError>,
+    ) -> Result<(Ensemble, Trained), StageError> {
+        let mut members = Vec::new();
+        for i in 0..self.config.ensemble {
+            let name = member(name, i);
+            let about = self.dir.file(stage, &format!("{name}.json"))?;
+            let trained = if self.has(stage, &name)? && about.is_file() {
+                self.progress.skip(work);
+                self.progress.say(&format!("  {name} done before"));
+                self.dir.read_json(&about)?
+            } else {
+                train(i, &name)?
+            };
+            members.push(trained);
+        }
+        let nets = self.ensemble(stage, name)?;
+        let mut all = members[0].clone();
+        for one in &members[1..] {
+            all.parameters += one.parameters;
+            all.macs += one.macs;
+            all.seconds += one.seconds;
+        }
+        if members.len() > 1 {
+            all.validation = accuracy(&nets, &self.data.validation, &self.normalization);
+            self.progress.say(&format!(
+                "  mean answer of {} nets   validation {:.1} %",
+                members.len(),
+                100.0 * all.validation
+            ));
+        }
+        Ok((nets, all))
+    }
+
+    /// The nets of `stage` that are called `name`, one for each member of the ensemble.
+    ///
+    /// # Errors
+    /// A missing or damaged checkpoint.
+    pub fn ensemble(&self, stage: Stage, name: &str) -> Result<Ensemble, StageError> {
+        let nets = (0..self.config.ensemble)
+            .map(|i| Ok(self.load(stage, &member(name, i))?.1))
+            .collect::<Result<_, StageError>>()?;
+        Ok(Ensemble { nets })
     }
 
     /// Whether `stage` has saved the net called `name`.
@@ -316,6 +376,23 @@ impl Context<'_> {
     ) -> Result<(EfficientNetConfig, EfficientNet), StageError> {
         let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
         Ok(checkpoint::load(&path, &self.device())?)
+    }
+}
+
+/// What a member of an ensemble is called, from 0 on: the first one as if it were alone.
+pub fn member(name: &str, number: usize) -> String {
+    match number {
+        0 => name.to_owned(),
+        _ => format!("{name}-net-{}", number + 1),
+    }
+}
+
+/// "EfficientNet tiny, width 2, 163,962 parameters" of one net, or "2 nets, each an …".
+pub fn nets(config: &RunConfig, net: &crate::config::NetChoice, parameters: usize) -> String {
+    let one = format!("{}, {} parameters", net.title(), thousands(parameters));
+    match config.ensemble {
+        1 => one,
+        many => format!("{many} nets, each {one}"),
     }
 }
 

@@ -27,7 +27,7 @@ fn work_per_image(config: &RunConfig, data: &Dataset) -> (f64, f64) {
     let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
     let small = training_work(&resolve(&config.distill.net));
     let asked = if config.distill.views == 0 {
-        resolve(&config.student.net).macs() as f64
+        (resolve(&config.student.net).macs() * config.ensemble) as f64
     } else {
         0.0
     };
@@ -38,7 +38,7 @@ fn work_per_image(config: &RunConfig, data: &Dataset) -> (f64, f64) {
 fn answers_work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
     let images = data.labeled.labels.len() + data.unlabeled.len();
-    (net.macs() * images * config.distill.views) as f64
+    (net.macs() * images * config.distill.views * config.ensemble) as f64
 }
 
 /// Work of the whole stage.
@@ -68,7 +68,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
             thousands(pool.len())
         ),
     );
-    let (_, student) = ctx.load(Stage::Student, "student")?;
+    let student = ctx.ensemble(Stage::Student, "student")?;
     let start = ctx.start(Stage::Distill, "distilled")?;
     let mut objective = Distillation::new(
         pool,

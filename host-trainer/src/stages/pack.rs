@@ -8,6 +8,7 @@ use crate::config::RunConfig;
 use crate::data::{Dataset, Labeled};
 use crate::graph::fold::fold;
 use crate::graph::int8;
+use crate::model::Ensemble;
 use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
 use pupil_core::model::Model;
@@ -72,12 +73,12 @@ pub const INT8: &str = "distilled, int8 (host = chip)";
 /// The float net that was packed.
 pub const FLOAT: &str = "distilled, float";
 
-/// Work of the stage: five nets on the test images.
+/// Work of the stage: all nets on the test images.
 pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
     let wide = resolve(&config.teacher.net).macs() + resolve(&config.student.net).macs();
     let small = resolve(&config.distill.net).macs();
-    data.test.labels.len() as f64 * (wide + 6 * small) as f64
+    data.test.labels.len() as f64 * (config.ensemble * wide + 6 * small) as f64
 }
 
 /// Packs and measures.
@@ -106,33 +107,23 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let answers = int8::classes(&int8::scores(&model, &test.images), ctx.classes());
     let trained: distill::Summary = ctx.dir.summary(Stage::Distill)?;
     let mut rows = Vec::new();
-    for (name, stage, file, parameters) in [
-        (
-            LABELS_ONLY,
-            Stage::Distill,
-            "labels-only",
-            trained.labels_only.parameters,
-        ),
-        (
-            "teacher, labels only",
-            Stage::Teacher,
-            "teacher",
-            summary_of(ctx, Stage::Teacher)?,
-        ),
-        (
-            "student, with unlabeled",
-            Stage::Student,
-            "student",
-            summary_of(ctx, Stage::Student)?,
-        ),
-        (
-            FLOAT,
-            Stage::Distill,
-            "distilled",
-            trained.distilled.parameters,
-        ),
+    let one = |name| -> Result<_, StageError> {
+        let (_, net) = ctx.load(Stage::Distill, name)?;
+        Ok(Ensemble { nets: vec![net] })
+    };
+    let all = |stage, name| -> Result<_, StageError> {
+        let parameters = ctx.dir.summary::<Trained>(stage)?.parameters;
+        Ok((ctx.ensemble(stage, name)?, parameters))
+    };
+    let (teacher, teacher_parameters) = all(Stage::Teacher, "teacher")?;
+    let (student, student_parameters) = all(Stage::Student, "student")?;
+    let parameters = trained.distilled.parameters;
+    for (name, net, parameters) in [
+        (LABELS_ONLY, one("labels-only")?, parameters),
+        ("teacher, labels only", teacher, teacher_parameters),
+        ("student, with unlabeled", student, student_parameters),
+        (FLOAT, one("distilled")?, parameters),
     ] {
-        let (_, net) = ctx.load(stage, file)?;
         let p = probabilities(&net, &test.images, &ctx.normalization);
         let found: Vec<u8> = p
             .chunks_exact(ctx.classes())
@@ -140,12 +131,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
             .collect();
         rows.push(measured(name, &found, &test.labels, parameters));
     }
-    rows.push(measured(
-        INT8,
-        &answers,
-        &test.labels,
-        trained.distilled.parameters,
-    ));
+    rows.push(measured(INT8, &answers, &test.labels, parameters));
     let mut confusion = vec![vec![0; ctx.classes()]; ctx.classes()];
     for (truth, answer) in test.labels.iter().zip(&answers) {
         confusion[usize::from(*truth)][usize::from(*answer)] += 1;
@@ -183,10 +169,6 @@ pub fn firmware_images(test: &Labeled) -> Vec<u8> {
         bytes.extend_from_slice(&test.images.get(i));
     }
     bytes
-}
-
-fn summary_of(ctx: &Context<'_>, stage: Stage) -> Result<usize, StageError> {
-    Ok(ctx.dir.summary::<Trained>(stage)?.parameters)
 }
 
 fn measured(name: &str, found: &[u8], labels: &[u8], parameters: usize) -> Measured {

@@ -42,10 +42,10 @@ pub struct PseudoLabels {
     pub probabilities: Vec<f32>,
 }
 
-/// Work of the stage: one forward pass over the unlabeled images.
+/// Work of the stage: a forward pass of each teacher over the unlabeled images.
 pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
     let net = config.teacher.net.resolve(data.dims(), data.classes.len());
-    net.macs() as f64 * data.unlabeled.len() as f64
+    (net.macs() * data.unlabeled.len() * config.ensemble) as f64
 }
 
 /// Labels the unlabeled images.
@@ -60,7 +60,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
             super::context::thousands(ctx.data.unlabeled.len())
         ),
     );
-    let (_, teacher) = ctx.load(Stage::Teacher, "teacher")?;
+    let teacher = ctx.ensemble(Stage::Teacher, "teacher")?;
     let all = probabilities(&teacher, &ctx.data.unlabeled, &ctx.normalization);
     ctx.progress.advance(work(ctx.config, ctx.data));
     let (labels, summary) = labels(ctx, all)?;

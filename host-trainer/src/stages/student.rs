@@ -3,7 +3,7 @@
 //! By the method that the configuration names, from the teacher's weights on or anew; further rounds
 //! are Noisy Student's step 4 (arXiv 1911.04252): the student labels the images, and a new one learns.
 
-use super::context::{Context, StageError, Trained, thousands};
+use super::context::{Context, StageError, Trained, member, nets, thousands};
 use super::pseudo_labels::{self, PseudoLabels};
 use crate::config::RunConfig;
 use crate::data::Dataset;
@@ -19,11 +19,11 @@ use crate::train::evaluate::probabilities;
 pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
     (1..=config.student.rounds)
-        .map(|round| round_work(config, &net, round))
+        .map(|round| config.ensemble as f64 * round_work(config, &net, round))
         .sum()
 }
 
-/// Work of round `round`, counted from 1.
+/// Work of one net in round `round`, counted from 1.
 fn round_work(config: &RunConfig, net: &EfficientNetConfig, round: usize) -> f64 {
     let fit = fit_of(config, round);
     step_work(config, net, &fit, round) * fit.steps as f64
@@ -73,20 +73,17 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
             _ => format!("student-round-{round}"),
         };
         announce(ctx, &net_config, round, &pseudo);
-        if round < config.rounds && ctx.has(Stage::Student, &name)? {
-            ctx.progress
-                .skip(round_work(ctx.config, &net_config, round));
-            ctx.progress.say(&format!("  round {round} done before"));
-        } else {
-            last = Some(train_round(ctx, &net_config, round, &name, &pseudo)?);
-        }
+        let work = round_work(ctx.config, &net_config, round);
+        let train =
+            &mut |number, name: &str| train_one(ctx, &net_config, (round, number), name, &pseudo);
+        let (nets, trained) = ctx.train_members(Stage::Student, &name, work, train)?;
         if round < config.rounds {
-            let (_, net) = ctx.load(Stage::Student, &name)?;
-            let all = probabilities(&net, &ctx.data.unlabeled, &ctx.normalization);
+            let all = probabilities(&nets, &ctx.data.unlabeled, &ctx.normalization);
             pseudo = pseudo_labels::labels(ctx, all)?.0;
         }
+        last = Some(trained);
     }
-    let trained = last.expect("the last round is always trained");
+    let trained = last.expect("there is a round");
     ctx.dir.finish(Stage::Student, &trained)?;
     Ok(trained)
 }
@@ -105,21 +102,20 @@ fn announce(ctx: &Context<'_>, net: &EfficientNetConfig, round: usize, pseudo: &
             method.word()
         ),
     };
-    let (title, parameters) = (config.net.title(), thousands(net.parameters()));
+    let nets = nets(ctx.config, &config.net, net.parameters());
     let rounds = match config.rounds {
         1 => String::new(),
         rounds => format!("round {round} of {rounds}: "),
     };
-    ctx.progress.stage(
-        Stage::Student,
-        &format!("{rounds}{title}, {parameters} parameters, {what}"),
-    );
+    ctx.progress
+        .stage(Stage::Student, &format!("{rounds}{nets}, {what}"));
 }
 
-fn train_round(
+/// Trains member `number` of the round.
+fn train_one(
     ctx: &Context<'_>,
     net_config: &EfficientNetConfig,
-    round: usize,
+    (round, number): (usize, usize),
     name: &str,
     pseudo: &PseudoLabels,
 ) -> Result<Trained, StageError> {
@@ -138,11 +134,12 @@ fn train_round(
         device: ctx.device(),
     };
     let warm = config.warm_start && round == 1;
+    let teacher = member("teacher", number);
     let method = method_of(ctx.config, round);
     let mut objective = method.objective(&setup, &ctx.config.methods, pseudo, || {
         // With a warm start both nets go on from the weights of stage 1.
         if warm {
-            return Ok(ctx.load(Stage::Teacher, "teacher")?.1);
+            return Ok(ctx.load(Stage::Teacher, &teacher)?.1);
         }
         Ok::<EfficientNet, StageError>(net_config.init(&mut Init {
             device: &setup.device,
@@ -151,7 +148,7 @@ fn train_round(
     })?;
     // A first round may go on from the teacher's weights; later ones start anew, as the paper's.
     let from = if warm {
-        Some(ctx.load(Stage::Teacher, "teacher")?.1)
+        Some(ctx.load(Stage::Teacher, &teacher)?.1)
     } else {
         None
     };

@@ -1,7 +1,7 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
 use super::beginning;
-use super::context::{Context, StageError, Start, Trained, Training, thousands, training_work};
+use super::context::{Context, StageError, Start, Trained, Training, nets, training_work};
 use crate::data::{Augment, Dataset};
 use crate::methods::Supervised;
 use crate::methods::pretext::HeadOnly;
@@ -15,8 +15,13 @@ const NAME: &str = "teacher";
 /// Work of the whole stage.
 pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
     let net = config.teacher.net.resolve(data.dims(), data.classes.len());
+    beginning::work(config, data) + config.ensemble as f64 * member_work(config, &net)
+}
+
+/// Work of one net of the ensemble.
+fn member_work(config: &crate::config::RunConfig, net: &EfficientNetConfig) -> f64 {
     let fit = &config.teacher.fit;
-    beginning::work(config, data) + step_work(config, &net) * fit.batch as f64 * fit.steps as f64
+    step_work(config, net) * fit.batch as f64 * fit.steps as f64
 }
 
 /// Work of training the net on one image; a trunk that stays has a forward pass alone.
@@ -38,19 +43,23 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     ctx.progress.stage(
         Stage::Teacher,
         &format!(
-            "{}, {} parameters, on {} labeled images",
-            config.net.title(),
-            thousands(net.parameters()),
+            "{}, on {} labeled images",
+            nets(ctx.config, &config.net, net.parameters()),
             ctx.data.labeled.labels.len()
         ),
     );
     let from = beginning::net(ctx, &net)?;
-    let (_, trained) = if ctx.config.transfer.head_only {
-        head_only(ctx, &net, from)?
-    } else {
-        let (fit, augment) = (&config.fit, &config.augment);
-        supervised(ctx, Stage::Teacher, NAME, (&net, from), fit, augment)?
-    };
+    let work = member_work(ctx.config, &net);
+    let (_, trained) = ctx.train_members(Stage::Teacher, NAME, work, &mut |_, name| {
+        let from = from.clone();
+        let (_, trained) = if ctx.config.transfer.head_only {
+            head_only(ctx, name, &net, from)?
+        } else {
+            let (fit, augment) = (&config.fit, &config.augment);
+            supervised(ctx, Stage::Teacher, name, (&net, from), fit, augment)?
+        };
+        Ok(trained)
+    })?;
     ctx.dir.finish(Stage::Teacher, &trained)?;
     Ok(trained)
 }
@@ -58,15 +67,16 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
 /// Trains the classifier alone; the trunk is the one that it begins with.
 fn head_only(
     ctx: &Context<'_>,
+    name: &str,
     net: &EfficientNetConfig,
     from: Option<EfficientNet>,
 ) -> Result<(EfficientNet, Trained), StageError> {
     let config = &ctx.config.teacher;
-    let start = ctx.start(Stage::Teacher, NAME)?;
-    let mut objective = objective(ctx, NAME, &start, &config.fit, &config.augment);
+    let start = ctx.start(Stage::Teacher, name)?;
+    let mut objective = objective(ctx, name, &start, &config.fit, &config.augment);
     let training = Training {
         net: HeadOnly {
-            net: from.unwrap_or_else(|| ctx.new_net(net, NAME)),
+            net: from.unwrap_or_else(|| ctx.new_net(net, name)),
         },
         config: net,
         fit: &config.fit,
@@ -84,7 +94,7 @@ fn head_only(
 pub fn supervised(
     ctx: &Context<'_>,
     stage: Stage,
-    name: &'static str,
+    name: &str,
     (net, from): (&EfficientNetConfig, Option<EfficientNet>),
     fit: &FitConfig,
     augment: &Augment,

@@ -67,6 +67,18 @@ impl Snapshots {
         }
     }
 
+    /// The folder that they lie in.
+    pub fn folder(&self) -> &Path {
+        self.newest.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Deletes them: the training has ended.
+    pub fn remove(&self) {
+        for path in [self.newest.clone(), self.before()] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     fn before(&self) -> PathBuf {
         self.newest.with_extension("previous.safetensors")
     }

@@ -1,10 +1,13 @@
 //! One training of a comparison: a way of learning, a number of labels, a seed.
 
+use std::path::PathBuf;
+
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::grid::GridSettings;
 use super::learner::{Learner, Part};
+use super::unfinished::{Begun, Unfinished};
 use crate::compare::packed::{pack, packed_accuracy};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset};
@@ -17,7 +20,7 @@ use crate::random::stream;
 use crate::stages::distill::pool;
 use crate::stages::pseudo_labels::{PseudoLabels, select};
 use crate::train::evaluate::{argmax, probabilities};
-use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Watch, accuracy};
+use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Snapshot, Watch, accuracy};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +54,16 @@ struct Follow<'a> {
     normalization: Normalization,
     /// What validation images are asked; their classes without a task.
     task: Option<PretextTask>,
+    begun: Begun,
     tick: &'a mut dyn FnMut(),
 }
 
 impl<N: Classifier> Watch<N> for Follow<'_> {
+    fn start(&mut self) -> Option<Snapshot> {
+        (0..self.begun.step()).for_each(|_| (self.tick)());
+        self.begun.snapshot.take()
+    }
+
     fn validate(&mut self, net: &N) -> f64 {
         match self.task {
             None => accuracy(net, &self.data.validation, &self.normalization),
@@ -68,7 +77,18 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
     fn report(&mut self, _step: u64, _epoch: Option<&Epoch>) {
         (self.tick)();
     }
+
+    fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        self.begun.keep(snapshot)
+    }
 }
+
+/// Name of a training that has one part.
+pub const ALL: &str = "all";
+/// Name of the first of two parts.
+pub const FIRST: &str = "first";
+/// Name of the second of two parts.
+pub const SECOND: &str = "second";
 
 /// A training's parts that are the same for every way of learning.
 struct Bench<'a> {
@@ -78,6 +98,7 @@ struct Bench<'a> {
     net: EfficientNetConfig,
     seed: u64,
     device: Device,
+    unfinished: &'a Unfinished<'a>,
 }
 
 impl Bench<'_> {
@@ -88,16 +109,18 @@ impl Bench<'_> {
         })
     }
 
-    /// A net that has learned by `method` as `how` says, from `net` on.
+    /// A net that has learned by `method` as `how` says, from `net` on; `part` is what this part of
+    /// the training is called.
     fn learn(
         &self,
-        method: Method,
-        net: EfficientNet,
+        part: &str,
+        (method, net): (Method, EfficientNet),
         how: &How,
         pseudo: &PseudoLabels,
         tick: &mut dyn FnMut(),
     ) -> Result<Fitted<EfficientNet>, FitError> {
         let settings = self.settings;
+        let begun = self.unfinished.begun(part);
         let setup = Setup {
             data: self.data,
             normalization: self.normalization,
@@ -106,21 +129,27 @@ impl Bench<'_> {
             strong: how.augment,
             weak: settings.weak,
             seed: self.seed,
-            first: 0,
+            first: begun.step(),
             device: self.device.clone(),
         };
         let teacher = || Ok(self.net("the teacher's initial weights"));
         let mut objective = method.objective(&setup, &settings.methods, pseudo, teacher)?;
-        let mut follow = self.follow(None, tick);
+        let mut follow = self.follow(None, begun, tick);
         let noise = (self.seed, "noise");
         train::fit(net, &how.fit, noise, objective.as_mut(), &mut follow)
     }
 
-    fn follow<'b>(&'b self, task: Option<PretextTask>, tick: &'b mut dyn FnMut()) -> Follow<'b> {
+    fn follow<'b>(
+        &'b self,
+        task: Option<PretextTask>,
+        begun: Begun,
+        tick: &'b mut dyn FnMut(),
+    ) -> Follow<'b> {
         Follow {
             data: self.data,
             normalization: self.normalization,
             task,
+            begun,
             tick,
         }
     }
@@ -144,14 +173,15 @@ struct How {
 }
 
 /// Trains `cell` on `data`, which has its labels, and measures it; with the packed net where it is
-/// asked for. `tick` follows each step.
+/// asked for. `tick` follows each step, those that `unfinished` has kept of an earlier run too.
 ///
 /// # Errors
-/// A loss that is no number, or a net that can't be packed.
+/// A loss that is no number, a net that can't be packed, an unwritable directory.
 pub fn train(
     cell: Cell,
     settings: &GridSettings,
     data: &Dataset,
+    unfinished: &Unfinished<'_>,
     tick: &mut dyn FnMut(),
 ) -> anyhow::Result<(Outcome, Option<Vec<u8>>)> {
     use rand::Rng;
@@ -164,6 +194,7 @@ pub fn train(
         net: settings.net.resolve(data.dims(), data.classes.len()),
         seed,
         device: Device::flex().autodiff(),
+        unfinished,
     };
     let steps = settings.fit.steps;
     let mut how = bench.how(steps);
@@ -176,7 +207,8 @@ pub fn train(
                 how.augment = settings.weak;
             }
             let net = bench.net("initial weights");
-            bench.learn(learner.method(), net, &how, &PseudoLabels::default(), tick)
+            let method = learner.method();
+            bench.learn(ALL, (method, net), &how, &PseudoLabels::default(), tick)
         }
     }?;
     let packed = settings
@@ -204,8 +236,8 @@ fn noisy_student(
     let settings = bench.settings;
     let half = settings.fit.steps.div_ceil(2);
     let teacher = bench.learn(
-        Method::Supervised,
-        bench.net("initial weights"),
+        FIRST,
+        (Method::Supervised, bench.net("initial weights")),
         &bench.how(half),
         &PseudoLabels::default(),
         tick,
@@ -241,7 +273,7 @@ fn noisy_student(
         probabilities: all,
     };
     let net = bench.net("initial weights");
-    let student = bench.learn(Method::NoisyStudent, net, &how, &pseudo, tick)?;
+    let student = bench.learn(SECOND, (Method::NoisyStudent, net), &how, &pseudo, tick)?;
     Ok(both(half, (teacher.epochs, teacher.seconds), student))
 }
 
@@ -259,12 +291,13 @@ fn pretext(
         label_smoothing: 0.0,
         ..bench.how(half).fit
     };
+    let begun = bench.unfinished.begun(FIRST);
     let mut objective = Pretext::new(
         task,
         pool(bench.data),
         (settings.weak, bench.normalization),
         &fit,
-        (bench.seed, 0),
+        (bench.seed, begun.step()),
         &bench.device,
     );
     let config = settings
@@ -276,7 +309,7 @@ fn pretext(
         rng,
     };
     let noise = (bench.seed, "pretext noise");
-    let mut follow = bench.follow(Some(task), tick);
+    let mut follow = bench.follow(Some(task), begun, tick);
     let (trunk, epochs, seconds) = if task == PretextTask::Jigsaw {
         let net = JigsawNet::new(&config, init);
         let fitted = train::fit(net, &fit, noise, &mut objective, &mut follow)?;
@@ -289,8 +322,8 @@ fn pretext(
     let net = transfer(&trunk, bench.net("initial weights")).map_err(FitError::Foreign)?;
     let how = bench.how(settings.fit.steps - half);
     let fitted = bench.learn(
-        Method::Supervised,
-        net,
+        SECOND,
+        (Method::Supervised, net),
         &how,
         &PseudoLabels::default(),
         tick,

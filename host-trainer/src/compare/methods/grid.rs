@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Cell, Outcome, train};
 use super::labels::with_labels;
 use super::learner::Learner;
+use super::unfinished::Unfinished;
 use crate::compare::kept;
 use crate::config::{NetChoice, PseudoLabelsConfig};
 use crate::data::{Augment, Dataset};
@@ -193,7 +194,15 @@ fn once(
         return Ok(outcome);
     }
     let step_work = all / settings.fit.steps.max(1) as f64;
-    let trained = train(cell, settings, data, &mut || progress.advance(step_work));
+    let folder = folder(dir, cell.labels);
+    let unfinished = Unfinished {
+        folder: &folder,
+        name: &name,
+        key: &dir.identity(&[SETTINGS])?,
+        say: &|line| progress.say(line),
+    };
+    let tick = &mut || progress.advance(step_work);
+    let trained = train(cell, settings, data, &unfinished, tick);
     let (outcome, packed) = trained.map_err(|e| {
         let why = format!("{e:#}");
         anyhow!(
@@ -206,6 +215,7 @@ fn once(
         dir.write(&file.with_extension("pupil"), &packed)?;
     }
     let outcome: Outcome = kept::keep(dir, &file, &outcome)?;
+    unfinished.ended();
     let int8 = outcome
         .int8
         .map_or(String::new(), |a| format!("  int8 {:.2} %", 100.0 * a));

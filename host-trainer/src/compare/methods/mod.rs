@@ -9,6 +9,7 @@ pub mod grid;
 pub mod labels;
 pub mod learner;
 pub mod table;
+mod unfinished;
 
 pub use cell::{Cell, Outcome};
 pub use grid::{GridSettings, run};

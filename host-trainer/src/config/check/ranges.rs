@@ -100,6 +100,12 @@ pub fn check(config: &RunConfig) -> Vec<(String, String)> {
         ratio.to_string(),
         "must be at least 1, and below student.fit.batch: a batch has images of both kinds",
     );
+    need(
+        (1..=16).contains(&config.ensemble),
+        "ensemble",
+        config.ensemble.to_string(),
+        "must lie between 1 and 16",
+    );
     let rounds = config.student.rounds;
     need(
         (1..=20).contains(&rounds),

@@ -1,0 +1,159 @@
+//! What a comparison keeps of a training that has not ended: an interrupted one goes on, even of
+//! hours.
+
+use std::path::{Path, PathBuf};
+
+use crate::train::{FitError, Snapshot, Snapshots};
+
+/// Where a training keeps its state.
+pub struct Unfinished<'a> {
+    /// The folder of its outcome.
+    pub folder: &'a Path,
+    /// Its name there.
+    pub name: &'a str,
+    /// All that it depends on.
+    pub key: &'a str,
+    /// Is told of damaged files.
+    pub say: &'a (dyn Fn(&str) + Sync),
+}
+
+impl Unfinished<'_> {
+    fn snapshots(&self, part: &str) -> Snapshots {
+        let name = format!("{}-{part}", self.name);
+        Snapshots::new(self.folder, &name, format!("{} {name}", self.key))
+    }
+
+    /// The part called `part`: at its beginning, or where it was interrupted.
+    pub fn begun(&self, part: &str) -> Begun {
+        let snapshots = self.snapshots(part);
+        let found = snapshots.load();
+        for (path, why) in &found.damaged {
+            (self.say)(&format!(
+                "  {}: damaged ({why}); the state before it is used",
+                path.display()
+            ));
+        }
+        Begun {
+            snapshot: found.snapshot,
+            snapshots,
+        }
+    }
+
+    /// Forgets all parts: the outcome is kept.
+    pub fn ended(&self) {
+        for part in [super::cell::ALL, super::cell::FIRST, super::cell::SECOND] {
+            self.snapshots(part).remove();
+        }
+    }
+}
+
+/// A part of a training, maybe in the middle.
+pub struct Begun {
+    /// Where it goes on.
+    pub snapshot: Option<Snapshot>,
+    snapshots: Snapshots,
+}
+
+impl Begun {
+    /// The first step to do.
+    pub fn step(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |s| s.step)
+    }
+
+    /// Keeps the state in place of the one before.
+    ///
+    /// # Errors
+    /// An unwritable folder.
+    pub fn keep(&self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        let path = self.snapshots.folder().to_owned();
+        let kept = self.snapshots.save(snapshot);
+        kept.map(Some)
+            .map_err(|source| FitError::Keep { path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::compare::methods::cell::{Cell, train};
+    use crate::compare::methods::{GridSettings, Learner, Outcome};
+    use crate::config::RunConfig;
+    use crate::methods::Method;
+    use crate::methods::pretext::PretextTask;
+    use crate::methods::testing::data;
+    use crate::train::FitConfig;
+
+    fn settings() -> GridSettings {
+        let run = RunConfig::default();
+        let mut net = run.distill.net;
+        net.width = 0.25;
+        GridSettings {
+            version: String::new(),
+            data_sha256: String::new(),
+            seed: 3,
+            int8: false,
+            unlabeled_ratio: 1,
+            net,
+            fit: FitConfig {
+                steps: 12,
+                batch: 6,
+                ..run.student.fit
+            },
+            weak: run.student.weak,
+            strong: run.student.augment,
+            pseudo_labels: run.pseudo_labels,
+            methods: run.methods,
+        }
+    }
+
+    /// Trains in `folder` until step `end`.
+    fn until(end: usize, learner: Learner, folder: &Path) -> Option<Outcome> {
+        let cell = Cell {
+            learner,
+            labels: 6,
+            number: 0,
+        };
+        let unfinished = Unfinished {
+            folder,
+            name: "a",
+            key: "k",
+            say: &|line| panic!("{line}"),
+        };
+        let mut steps = 0;
+        let mut tick = || {
+            steps += 1;
+            assert!(steps < end, "interrupted");
+        };
+        let trained = catch_unwind(AssertUnwindSafe(|| {
+            train(cell, &settings(), &data(), &unfinished, &mut tick).unwrap()
+        }));
+        let (outcome, _) = trained.ok()?;
+        assert_eq!(steps, 12);
+        unfinished.ended();
+        Some(outcome)
+    }
+
+    #[test]
+    fn an_interrupted_training_ends_as_one_that_never_stopped() {
+        for learner in [
+            Learner::By(Method::Uda),
+            Learner::By(Method::MetaPseudoLabels),
+            Learner::By(Method::NoisyStudent),
+            Learner::Pretext(PretextTask::Rotation),
+        ] {
+            let [whole, broken] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+            let expected = until(100, learner, whole.path()).unwrap();
+            for end in [5, 11] {
+                assert_eq!(until(end, learner, broken.path()), None);
+            }
+            let kept = std::fs::read_dir(broken.path()).unwrap().count();
+            assert!(kept > 0, "{learner:?} kept nothing");
+            let outcome = until(100, learner, broken.path()).unwrap();
+            assert_eq!(outcome.epochs, expected.epochs, "{learner:?}");
+            assert_eq!(outcome.accuracy, expected.accuracy, "{learner:?}");
+            assert_eq!(std::fs::read_dir(broken.path()).unwrap().count(), 0);
+        }
+    }
+}
