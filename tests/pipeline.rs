@@ -258,6 +258,48 @@ fn stopped_runs_continue_and_end_in_the_same_bytes() {
 }
 
 #[test]
+fn an_ensemble_learns_side_by_side_and_goes_on_after_a_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path());
+    let [whole, stopped] = ["whole", "stopped"].map(|n| folder.path().join(n));
+    let names = [&whole, &stopped].map(|d| d.display().to_string());
+    let [words, again] = names
+        .each_ref()
+        .map(|dir| ["run", &config, "--run-dir", dir, "--set", "ensemble=2"]);
+    // One thread, so one net after the other.
+    let alone = pupil(&words).env("RAYON_NUM_THREADS", "1").output();
+    let (code, table, progress) = finish(alone.unwrap());
+    assert_eq!(code, 0, "{progress}");
+    assert!(progress.contains("2 nets, each"), "{progress}");
+    assert!(progress.contains("mean answer of 2 nets"), "{progress}");
+    for stage in ["1-teacher/teacher", "3-student/student"] {
+        let [one, two] = ["", "-net-2"]
+            .map(|n| std::fs::read(whole.join(format!("{stage}{n}.safetensors"))).unwrap());
+        assert!(one != two, "{stage}: both nets are the same");
+        let parameters = |name: &str| {
+            let text = std::fs::read_to_string(whole.join(name)).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            json["parameters"].as_u64().unwrap()
+        };
+        let folder = stage.split('/').next().unwrap();
+        let [one, all] =
+            [format!("{stage}.json"), format!("{folder}/done.json")].map(|n| parameters(&n));
+        assert_eq!(all, 2 * one, "{table}");
+    }
+
+    killed_at(
+        &stopped.join("3-student/student.resume.safetensors"),
+        &again,
+    );
+    let (code, _, progress) = run(&again);
+    assert_eq!(code, 0, "{progress}");
+    assert!(
+        packed(&stopped) == packed(&whole),
+        "a stopped ensemble packs other bytes"
+    );
+}
+
+#[test]
 fn a_damaged_state_falls_back_to_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let config = write_config(folder.path());

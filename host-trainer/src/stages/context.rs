@@ -12,9 +12,11 @@ use crate::data::Dataset;
 use crate::data::batch::Normalization;
 use crate::model::{Classifier, EfficientNet, EfficientNetConfig, Ensemble};
 use crate::nn::init::Init;
+use crate::nn::ops::is_fused;
 use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
+use crate::threads::side_by_side;
 use crate::train::{
     Epoch, FitConfig, FitError, Fitted, Objective, Snapshot, Snapshots, Watch, accuracy, fit,
 };
@@ -301,9 +303,9 @@ impl Context<'_> {
     }
 
     /// The nets of a stage that are called `name`, one for each member of the ensemble: `train`
-    /// is asked, with its number and name, for each one that an earlier run has not ended; `work`
-    /// is the work of one. Returns the ensemble with the sums of their parameters and times, and
-    /// the validation accuracy of their mean answer.
+    /// is asked, with its number and name, for each one that an earlier run has not ended, side by
+    /// side on a CPU; `work` is the work of one. Returns the ensemble with the sums of their
+    /// parameters and times, and the validation accuracy of their mean answer.
     ///
     /// # Errors
     /// Those of `train`; a damaged file.
@@ -312,21 +314,24 @@ impl Context<'_> {
         stage: Stage,
         name: &str,
         work: f64,
-        train: &mut dyn FnMut(usize, &str) -> Result<Trained, StageError>,
+        train: &(dyn Fn(usize, &str) -> Result<Trained, StageError> + Sync),
     ) -> Result<(Ensemble, Trained), StageError> {
-        let mut members = Vec::new();
-        for i in 0..self.config.ensemble {
+        // A GPU is one for all.
+        let jobs = if is_fused(&self.device) {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        let members = side_by_side(self.config.ensemble, jobs, |i| {
             let name = member(name, i);
             let about = self.dir.file(stage, &format!("{name}.json"))?;
-            let trained = if self.has(stage, &name)? && about.is_file() {
+            if self.has(stage, &name)? && about.is_file() {
                 self.progress.skip(work);
                 self.progress.say(&format!("  {name} done before"));
-                self.dir.read_json(&about)?
-            } else {
-                train(i, &name)?
-            };
-            members.push(trained);
-        }
+                return Ok(self.dir.read_json(&about)?);
+            }
+            train(i, &name)
+        })?;
         let nets = self.ensemble(stage, name)?;
         let mut all = members[0].clone();
         for one in &members[1..] {

@@ -1,5 +1,7 @@
 //! Stage 1: a net on the labeled images alone, strongly augmented (Noisy Student step 1).
 
+use std::sync::{Mutex, PoisonError};
+
 use super::beginning;
 use super::context::{Context, StageError, Start, Trained, Training, nets, training_work};
 use crate::data::{Augment, Dataset};
@@ -50,8 +52,10 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     );
     let from = beginning::net(ctx, &net)?;
     let work = member_work(ctx.config, &net);
-    let (_, trained) = ctx.train_members(Stage::Teacher, NAME, work, &mut |_, name| {
-        let from = from.clone();
+    // Shared by threads.
+    let from = Mutex::new(from);
+    let (_, trained) = ctx.train_members(Stage::Teacher, NAME, work, &|_, name| {
+        let from = from.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (_, trained) = if ctx.config.transfer.head_only {
             head_only(ctx, name, &net, from)?
         } else {

@@ -1,5 +1,7 @@
 //! What is said of wrong settings.
 
+use std::path::Path;
+
 use super::*;
 use crate::config::{DataSource, RunConfig};
 use crate::data::Augment;
@@ -194,4 +196,22 @@ fn paths_start_at_the_file_and_must_exist() {
         found[0].contains("line 1") && found[0].contains("images of your own"),
         "{found:?}"
     );
+}
+
+#[test]
+fn every_committed_configuration_reads_without_a_problem() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for folder in [root.join("presets"), root.join("../docs/results")] {
+        for file in std::fs::read_dir(&folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|e| e == "toml") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let read = parse(&path.display().to_string(), &text);
+                assert!(read.is_ok(), "{}", read.unwrap_err());
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 6, "{count}");
 }
