@@ -3,6 +3,7 @@
 pub mod beginning;
 pub mod context;
 pub mod distill;
+mod members;
 pub mod pack;
 pub mod pseudo_labels;
 pub mod quantize;

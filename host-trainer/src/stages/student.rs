@@ -3,7 +3,8 @@
 //! By the method that the configuration names, from the teacher's weights on or anew; further rounds
 //! are Noisy Student's step 4 (arXiv 1911.04252): the student labels the images, and a new one learns.
 
-use super::context::{Context, StageError, Trained, member, nets, thousands};
+use super::context::{Context, StageError, Trained, thousands};
+use super::members::{member, nets};
 use super::pseudo_labels::{self, PseudoLabels};
 use crate::config::RunConfig;
 use crate::data::Dataset;
@@ -75,7 +76,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         announce(ctx, &net_config, round, &pseudo);
         let work = round_work(ctx.config, &net_config, round);
         let train =
-            &mut |number, name: &str| train_one(ctx, &net_config, (round, number), name, &pseudo);
+            &|number, name: &str| train_one(ctx, &net_config, (round, number), name, &pseudo);
         let (nets, trained) = ctx.train_members(Stage::Student, &name, work, train)?;
         if round < config.rounds {
             let all = probabilities(&nets, &ctx.data.unlabeled, &ctx.normalization);

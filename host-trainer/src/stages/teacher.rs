@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::beginning;
-use super::context::{Context, StageError, Start, Trained, Training, nets, training_work};
+use super::context::{Context, StageError, Start, Trained, Training, training_work};
+use super::members::nets;
 use crate::data::{Augment, Dataset};
 use crate::methods::Supervised;
 use crate::methods::pretext::HeadOnly;

@@ -1,0 +1,87 @@
+//! A stage's nets: one, or the members of an ensemble, which are trained side by side.
+
+use super::context::{Context, StageError, Trained, thousands};
+use crate::config::{NetChoice, RunConfig};
+use crate::model::Ensemble;
+use crate::nn::ops::is_fused;
+use crate::run_dir::Stage;
+use crate::threads::side_by_side;
+use crate::train::accuracy;
+
+impl Context<'_> {
+    /// The nets of a stage that are called `name`, one for each member of the ensemble: `train`
+    /// is asked, with its number and name, for each one that an earlier run has not ended, side by
+    /// side on a CPU; `work` is the work of one. Returns the ensemble with the sums of their
+    /// parameters and times, and the validation accuracy of their mean answer.
+    ///
+    /// # Errors
+    /// Those of `train`; a damaged file.
+    pub fn train_members(
+        &self,
+        stage: Stage,
+        name: &str,
+        work: f64,
+        train: &(dyn Fn(usize, &str) -> Result<Trained, StageError> + Sync),
+    ) -> Result<(Ensemble, Trained), StageError> {
+        // A GPU is one for all.
+        let jobs = if is_fused(&self.device) {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        let members = side_by_side(self.config.ensemble, jobs, |i| {
+            let name = member(name, i);
+            let about = self.dir.file(stage, &format!("{name}.json"))?;
+            if self.has(stage, &name)? && about.is_file() {
+                self.progress.skip(work);
+                self.progress.say(&format!("  {name} done before"));
+                return Ok(self.dir.read_json(&about)?);
+            }
+            train(i, &name)
+        })?;
+        let nets = self.ensemble(stage, name)?;
+        let mut all = members[0].clone();
+        for one in &members[1..] {
+            all.parameters += one.parameters;
+            all.macs += one.macs;
+            all.seconds += one.seconds;
+        }
+        if members.len() > 1 {
+            all.validation = accuracy(&nets, &self.data.validation, &self.normalization);
+            self.progress.say(&format!(
+                "  mean answer of {} nets   validation {:.1} %",
+                members.len(),
+                100.0 * all.validation
+            ));
+        }
+        Ok((nets, all))
+    }
+
+    /// The nets of `stage` that are called `name`, one for each member of the ensemble.
+    ///
+    /// # Errors
+    /// A missing or damaged checkpoint.
+    pub fn ensemble(&self, stage: Stage, name: &str) -> Result<Ensemble, StageError> {
+        let nets = (0..self.config.ensemble)
+            .map(|i| Ok(self.load(stage, &member(name, i))?.1))
+            .collect::<Result<_, StageError>>()?;
+        Ok(Ensemble { nets })
+    }
+}
+
+/// What a member of an ensemble is called, from 0 on: the first one as if it were alone.
+pub fn member(name: &str, number: usize) -> String {
+    match number {
+        0 => name.to_owned(),
+        _ => format!("{name}-net-{}", number + 1),
+    }
+}
+
+/// "EfficientNet tiny, width 2, 163,962 parameters" of one net, or "2 nets, each an …".
+pub fn nets(config: &RunConfig, net: &NetChoice, parameters: usize) -> String {
+    let one = format!("{}, {} parameters", net.title(), thousands(parameters));
+    match config.ensemble {
+        1 => one,
+        many => format!("{many} nets, each {one}"),
+    }
+}
