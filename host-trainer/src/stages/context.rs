@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::random::stream;
 use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
 use crate::train::{
-    Epoch, FitConfig, FitError, Fitted, Objective, Snapshot, Snapshots, Watch, accuracy, fit,
+    Epoch, FitConfig, FitError, Fitted, Objective, Snapshot, Start, Watch, accuracy, fit,
 };
 
 /// Why a stage ended without its result.
@@ -87,20 +87,6 @@ pub struct Trained {
     pub seconds: f64,
 }
 
-/// Where a training begins.
-pub struct Start {
-    name: String,
-    snapshot: Option<Snapshot>,
-    snapshots: Snapshots,
-}
-
-impl Start {
-    /// The first step to do.
-    pub fn step(&self) -> u64 {
-        self.snapshot.as_ref().map_or(0, |s| s.step)
-    }
-}
-
 /// A training: what net, how, and what is kept of it.
 pub struct Training<'a, N> {
     /// The net before its first step.
@@ -120,7 +106,6 @@ pub struct Training<'a, N> {
 /// A stage's training as its user follows it.
 struct Follow<'a, 'c, N> {
     ctx: &'a Context<'c>,
-    folder: PathBuf,
     start: Start,
     /// Work of a step, and all steps.
     work: f64,
@@ -130,7 +115,7 @@ struct Follow<'a, 'c, N> {
 
 impl<N> Watch<N> for Follow<'_, '_, N> {
     fn start(&mut self) -> Option<Snapshot> {
-        self.start.snapshot.take()
+        self.start.take()
     }
 
     fn validate(&mut self, net: &N) -> f64 {
@@ -145,10 +130,7 @@ impl<N> Watch<N> for Follow<'_, '_, N> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        let path = self.folder.clone();
-        let kept = self.start.snapshots.save(snapshot);
-        kept.map(Some)
-            .map_err(|source| FitError::Keep { path, source })
+        self.start.keep(snapshot)
     }
 }
 
@@ -176,23 +158,13 @@ impl Context<'_> {
     pub fn start(&self, stage: Stage, name: &str) -> Result<Start, StageError> {
         let folder = self.dir.file(stage, "")?;
         // The directory refuses other settings and images: what it holds stands for them.
-        let snapshots = Snapshots::new(&folder, name, self.dir.identity(&SETTINGS)?);
-        let found = snapshots.load();
-        for (path, why) in &found.damaged {
-            self.progress.say(&format!(
-                "  {}: damaged ({why}); the state before it is used",
-                path.display()
-            ));
-        }
-        if let Some(snapshot) = &found.snapshot {
+        let key = self.dir.identity(&SETTINGS)?;
+        let start = Start::new(&folder, name, key, &|line| self.progress.say(line));
+        if start.step() > 0 {
             self.progress
-                .say(&format!("  {name} goes on after step {}", snapshot.step));
+                .say(&format!("  {name} goes on after step {}", start.step()));
         }
-        Ok(Start {
-            name: name.to_owned(),
-            snapshot: found.snapshot,
-            snapshots,
-        })
+        Ok(start)
     }
 
     /// A new net of `config` for the training called `name`.
@@ -246,7 +218,6 @@ impl Context<'_> {
         self.progress.advance(step_work * start.step() as f64);
         let mut follow = Follow {
             ctx: self,
-            folder: self.dir.file(stage, "")?,
             start,
             work: step_work,
             steps: fit_config.steps,

@@ -11,8 +11,8 @@ use crate::train::accuracy;
 impl Context<'_> {
     /// The nets of a stage that are called `name`, one for each member of the ensemble: `train`
     /// is asked, with its number and name, for each one that an earlier run has not ended, side by
-    /// side on a CPU; `work` is the work of one. Returns the ensemble with the sums of their
-    /// parameters and times, and the validation accuracy of their mean answer.
+    /// side on a CPU; `work` is the work of one. Returns the sums of their parameters and times,
+    /// and the validation accuracy of their mean answer.
     ///
     /// # Errors
     /// Those of `train`; a damaged file.
@@ -22,7 +22,7 @@ impl Context<'_> {
         name: &str,
         work: f64,
         train: &(dyn Fn(usize, &str) -> Result<Trained, StageError> + Sync),
-    ) -> Result<(Ensemble, Trained), StageError> {
+    ) -> Result<Trained, StageError> {
         // A GPU is one for all.
         let jobs = if is_fused(&self.device) {
             rayon::current_num_threads()
@@ -39,7 +39,6 @@ impl Context<'_> {
             }
             train(i, &name)
         })?;
-        let nets = self.ensemble(stage, name)?;
         let mut all = members[0].clone();
         for one in &members[1..] {
             all.parameters += one.parameters;
@@ -47,6 +46,7 @@ impl Context<'_> {
             all.seconds += one.seconds;
         }
         if members.len() > 1 {
+            let nets = self.ensemble(stage, name)?;
             all.validation = accuracy(&nets, &self.data.validation, &self.normalization);
             self.progress.say(&format!(
                 "  mean answer of {} nets   validation {:.1} %",
@@ -54,7 +54,7 @@ impl Context<'_> {
                 100.0 * all.validation
             ));
         }
-        Ok((nets, all))
+        Ok(all)
     }
 
     /// The nets of `stage` that are called `name`, one for each member of the ensemble.

@@ -77,8 +77,9 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
         let work = round_work(ctx.config, &net_config, round);
         let train =
             &|number, name: &str| train_one(ctx, &net_config, (round, number), name, &pseudo);
-        let (nets, trained) = ctx.train_members(Stage::Student, &name, work, train)?;
+        let trained = ctx.train_members(Stage::Student, &name, work, train)?;
         if round < config.rounds {
+            let nets = ctx.ensemble(Stage::Student, &name)?;
             let all = probabilities(&nets, &ctx.data.unlabeled, &ctx.normalization);
             pseudo = pseudo_labels::labels(ctx, all)?.0;
         }

@@ -3,14 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::beginning;
-use super::context::{Context, StageError, Start, Trained, Training, training_work};
+use super::context::{Context, StageError, Trained, Training, training_work};
 use super::members::nets;
 use crate::data::{Augment, Dataset};
 use crate::methods::Supervised;
 use crate::methods::pretext::HeadOnly;
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::run_dir::Stage;
-use crate::train::{FitConfig, accuracy};
+use crate::train::{FitConfig, Start, accuracy};
 
 /// The net's name in the folder of the stage.
 const NAME: &str = "teacher";
@@ -55,7 +55,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let work = member_work(ctx.config, &net);
     // Shared by threads.
     let from = Mutex::new(from);
-    let (_, trained) = ctx.train_members(Stage::Teacher, NAME, work, &|_, name| {
+    let trained = ctx.train_members(Stage::Teacher, NAME, work, &|_, name| {
         let from = from.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (_, trained) = if ctx.config.transfer.head_only {
             head_only(ctx, name, &net, from)?

@@ -8,6 +8,7 @@ pub mod mix;
 pub mod optimizer;
 pub mod schedule;
 pub mod snapshot;
+pub mod start;
 
 pub use ema::Ema;
 pub use evaluate::{accuracy, probabilities};
@@ -15,3 +16,4 @@ pub use fit::{Epoch, FitConfig, FitError, Fitted, Objective, Watch, fit};
 pub use optimizer::{ModuleOptimizer, OptimizerConfig, OptimizerKind};
 pub use schedule::Schedule;
 pub use snapshot::{Snapshot, Snapshots};
+pub use start::Start;

@@ -67,16 +67,16 @@ impl Snapshots {
         }
     }
 
-    /// The folder that they lie in.
-    pub fn folder(&self) -> &Path {
-        self.newest.parent().unwrap_or(Path::new(""))
-    }
-
     /// Deletes them: the training has ended.
     pub fn remove(&self) {
-        for path in [self.newest.clone(), self.before()] {
+        for path in self.files() {
             let _ = std::fs::remove_file(path);
         }
+    }
+
+    /// The newest, and the one before it.
+    fn files(&self) -> [PathBuf; 2] {
+        [self.newest.clone(), self.before()]
     }
 
     fn before(&self) -> PathBuf {
@@ -102,7 +102,7 @@ impl Snapshots {
             snapshot: None,
             damaged: Vec::new(),
         };
-        for path in [self.newest.clone(), self.before()] {
+        for path in self.files() {
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,

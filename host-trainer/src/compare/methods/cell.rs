@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grid::GridSettings;
 use super::learner::{Learner, Part};
-use super::unfinished::{Begun, Unfinished};
+use super::unfinished::Unfinished;
 use crate::compare::packed::{pack, packed_accuracy};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset};
@@ -20,7 +20,7 @@ use crate::random::stream;
 use crate::stages::distill::pool;
 use crate::stages::pseudo_labels::{PseudoLabels, select};
 use crate::train::evaluate::{argmax, probabilities};
-use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Snapshot, Watch, accuracy};
+use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Snapshot, Start, Watch, accuracy};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +54,14 @@ struct Follow<'a> {
     normalization: Normalization,
     /// What validation images are asked; their classes without a task.
     task: Option<PretextTask>,
-    begun: Begun,
+    start: Start,
     tick: &'a mut dyn FnMut(),
 }
 
 impl<N: Classifier> Watch<N> for Follow<'_> {
     fn start(&mut self) -> Option<Snapshot> {
-        (0..self.begun.step()).for_each(|_| (self.tick)());
-        self.begun.snapshot.take()
+        (0..self.start.step()).for_each(|_| (self.tick)());
+        self.start.take()
     }
 
     fn validate(&mut self, net: &N) -> f64 {
@@ -79,7 +79,7 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        self.begun.keep(snapshot)
+        self.start.keep(snapshot)
     }
 }
 
@@ -120,7 +120,7 @@ impl Bench<'_> {
         tick: &mut dyn FnMut(),
     ) -> Result<Fitted<EfficientNet>, FitError> {
         let settings = self.settings;
-        let begun = self.unfinished.begun(part);
+        let start = self.unfinished.start(part);
         let setup = Setup {
             data: self.data,
             normalization: self.normalization,
@@ -129,12 +129,12 @@ impl Bench<'_> {
             strong: how.augment,
             weak: settings.weak,
             seed: self.seed,
-            first: begun.step(),
+            first: start.step(),
             device: self.device.clone(),
         };
         let teacher = || Ok(self.net("the teacher's initial weights"));
         let mut objective = method.objective(&setup, &settings.methods, pseudo, teacher)?;
-        let mut follow = self.follow(None, begun, tick);
+        let mut follow = self.follow(None, start, tick);
         let noise = (self.seed, "noise");
         train::fit(net, &how.fit, noise, objective.as_mut(), &mut follow)
     }
@@ -142,14 +142,14 @@ impl Bench<'_> {
     fn follow<'b>(
         &'b self,
         task: Option<PretextTask>,
-        begun: Begun,
+        start: Start,
         tick: &'b mut dyn FnMut(),
     ) -> Follow<'b> {
         Follow {
             data: self.data,
             normalization: self.normalization,
             task,
-            begun,
+            start,
             tick,
         }
     }
@@ -291,13 +291,13 @@ fn pretext(
         label_smoothing: 0.0,
         ..bench.how(half).fit
     };
-    let begun = bench.unfinished.begun(FIRST);
+    let start = bench.unfinished.start(FIRST);
     let mut objective = Pretext::new(
         task,
         pool(bench.data),
         (settings.weak, bench.normalization),
         &fit,
-        (bench.seed, begun.step()),
+        (bench.seed, start.step()),
         &bench.device,
     );
     let config = settings
@@ -309,7 +309,7 @@ fn pretext(
         rng,
     };
     let noise = (bench.seed, "pretext noise");
-    let mut follow = bench.follow(Some(task), begun, tick);
+    let mut follow = bench.follow(Some(task), start, tick);
     let (trunk, epochs, seconds) = if task == PretextTask::Jigsaw {
         let net = JigsawNet::new(&config, init);
         let fitted = train::fit(net, &fit, noise, &mut objective, &mut follow)?;

@@ -1,9 +1,9 @@
 //! What a comparison keeps of a training that has not ended: an interrupted one goes on, even of
 //! hours.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::train::{FitError, Snapshot, Snapshots};
+use crate::train::{Snapshots, Start};
 
 /// Where a training keeps its state.
 pub struct Unfinished<'a> {
@@ -18,57 +18,25 @@ pub struct Unfinished<'a> {
 }
 
 impl Unfinished<'_> {
-    fn snapshots(&self, part: &str) -> Snapshots {
+    /// Name and key of a part.
+    fn part(&self, part: &str) -> (String, String) {
         let name = format!("{}-{part}", self.name);
-        Snapshots::new(self.folder, &name, format!("{} {name}", self.key))
+        let key = format!("{} {name}", self.key);
+        (name, key)
     }
 
     /// The part called `part`: at its beginning, or where it was interrupted.
-    pub fn begun(&self, part: &str) -> Begun {
-        let snapshots = self.snapshots(part);
-        let found = snapshots.load();
-        for (path, why) in &found.damaged {
-            (self.say)(&format!(
-                "  {}: damaged ({why}); the state before it is used",
-                path.display()
-            ));
-        }
-        Begun {
-            snapshot: found.snapshot,
-            snapshots,
-        }
+    pub fn start(&self, part: &str) -> Start {
+        let (name, key) = self.part(part);
+        Start::new(self.folder, &name, key, self.say)
     }
 
     /// Forgets all parts: the outcome is kept.
     pub fn ended(&self) {
         for part in [super::cell::ALL, super::cell::FIRST, super::cell::SECOND] {
-            self.snapshots(part).remove();
+            let (name, key) = self.part(part);
+            Snapshots::new(self.folder, &name, key).remove();
         }
-    }
-}
-
-/// A part of a training, maybe in the middle.
-pub struct Begun {
-    /// Where it goes on.
-    pub snapshot: Option<Snapshot>,
-    snapshots: Snapshots,
-}
-
-impl Begun {
-    /// The first step to do.
-    pub fn step(&self) -> u64 {
-        self.snapshot.as_ref().map_or(0, |s| s.step)
-    }
-
-    /// Keeps the state in place of the one before.
-    ///
-    /// # Errors
-    /// An unwritable folder.
-    pub fn keep(&self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        let path = self.snapshots.folder().to_owned();
-        let kept = self.snapshots.save(snapshot);
-        kept.map(Some)
-            .map_err(|source| FitError::Keep { path, source })
     }
 }
 

@@ -1,0 +1,58 @@
+//! Where a training begins: at its first step, or where it was interrupted.
+
+use std::path::{Path, PathBuf};
+
+use super::fit::FitError;
+use super::snapshot::{Snapshot, Snapshots};
+
+/// A beginning, and where the state is kept from there on.
+pub struct Start {
+    /// What the training is called.
+    pub name: String,
+    folder: PathBuf,
+    snapshot: Option<Snapshot>,
+    snapshots: Snapshots,
+}
+
+impl Start {
+    /// Of the training called `name` that keeps its state in `folder`; `key` is all that it depends
+    /// on. Damaged files are passed over, and told to `say`.
+    pub fn new(folder: &Path, name: &str, key: String, say: &dyn Fn(&str)) -> Self {
+        let snapshots = Snapshots::new(folder, name, key);
+        let found = snapshots.load();
+        for (path, why) in &found.damaged {
+            say(&format!(
+                "  {}: damaged ({why}); the state before it is used",
+                path.display()
+            ));
+        }
+        Self {
+            name: name.to_owned(),
+            folder: folder.to_owned(),
+            snapshot: found.snapshot,
+            snapshots,
+        }
+    }
+
+    /// The first step to do.
+    pub fn step(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |s| s.step)
+    }
+
+    /// The state to go on from, once.
+    pub fn take(&mut self) -> Option<Snapshot> {
+        self.snapshot.take()
+    }
+
+    /// Keeps the state in place of the one before; returns its file.
+    ///
+    /// # Errors
+    /// An unwritable folder.
+    pub fn keep(&self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        let kept = self.snapshots.save(snapshot);
+        kept.map(Some).map_err(|source| FitError::Keep {
+            path: self.folder.clone(),
+            source,
+        })
+    }
+}
