@@ -12,11 +12,19 @@ use pupil::{commands, inspect, report, threads};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The last word of what was stopped and can go on.
+const GOES_ON: &str = "stopped; the same command goes on from here, unless it has --fresh";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let last_word = match &cli.command {
+        None | Some(Command::Run { .. } | Command::Compare(_)) => GOES_ON,
+        Some(command) if command.stage().is_some() => GOES_ON,
+        Some(_) => "stopped",
+    };
     // Every file is written whole or not at all, so stopping needs no more than a last word.
-    let handler = ctrlc::set_handler(|| {
-        eprintln!("\nstopped; the same command continues at the first unfinished stage");
+    let handler = ctrlc::set_handler(move || {
+        eprintln!("\n{last_word}");
         std::process::exit(130);
     });
     if let Err(error) = handler {

@@ -174,7 +174,10 @@ pub fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Resul
         None => check::load("the settings", "", None, &over)?,
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| {
-                format!("{}: can't be read\n  do:    give the path of a run.toml, or none for the quickstart", path.display())
+                format!(
+                    "{}: can't be read\n  do:    give the path of a run.toml",
+                    path.display()
+                )
             })?;
             let base = path.parent().filter(|p| !p.as_os_str().is_empty());
             check::load(&path.display().to_string(), &text, base, &over)?
@@ -188,16 +191,24 @@ pub fn configuration(file: Option<&Path>, options: &RunOptions) -> anyhow::Resul
 
 /// `runs/NAME` for NAME.toml, NAME/run.toml and NAME/.
 fn default_root(file: Option<&Path>) -> PathBuf {
-    let name = file.and_then(|f| {
-        let folder = if f.is_dir() { Some(f) } else { f.parent() };
-        let folder = folder.and_then(|p| std::path::absolute(p).ok());
-        let folder = folder.and_then(|p| Some(p.file_name()?.to_owned()));
-        match f.file_stem() {
-            Some(stem) if stem != "run" && !f.is_dir() => Some(stem.to_owned()),
-            stem => folder.or(stem.map(ToOwned::to_owned)),
-        }
-    });
-    Path::new("runs").join(name.unwrap_or("quickstart".into()))
+    let name = file.and_then(name_of);
+    Path::new("runs").join(name.unwrap_or_else(|| "quickstart".into()))
+}
+
+/// What the configuration in `file` is called: NAME of NAME.toml, NAME/run.toml and NAME/.
+pub fn name_of(file: &Path) -> Option<String> {
+    let folder = if file.is_dir() {
+        Some(file)
+    } else {
+        file.parent()
+    };
+    let folder = folder.and_then(|p| std::path::absolute(p).ok());
+    let folder = folder.and_then(|p| Some(p.file_name()?.to_owned()));
+    let name = match file.file_stem() {
+        Some(stem) if stem != "run" && !file.is_dir() => Some(stem.to_owned()),
+        stem => folder.or(stem.map(ToOwned::to_owned)),
+    };
+    name.map(|n| n.to_string_lossy().into_owned())
 }
 
 /// Opens the configured set; the user's own come with a report.

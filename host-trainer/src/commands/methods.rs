@@ -65,11 +65,13 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         Some(Ablation::Noise) => Learner::ablation(),
         None => Learner::rows(&options.methods.concat()),
     };
-    let labels = if options.labels.is_empty() {
-        vec![data.labeled.labels.len()]
-    } else {
-        options.labels.clone()
-    };
+    let mut labels = options.labels.clone();
+    if labels.is_empty() {
+        labels.push(data.labeled.labels.len());
+    }
+    // A number that is given twice is one column; two trainings must not share a file.
+    labels.sort_unstable();
+    labels.dedup();
     let seeds = usize::from(options.seeds);
     let grid = Grid {
         learners: &learners,

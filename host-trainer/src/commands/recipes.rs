@@ -9,7 +9,7 @@ use crate::cli::{CompareOptions, RunOptions};
 use crate::compare::kept;
 use crate::compare::recipes::{Finished, Recipe, chart, json, table};
 use crate::compare::report;
-use crate::pipeline::{self, Which, configuration};
+use crate::pipeline::{self, Which, configuration, load_data};
 use crate::run_dir::RunDir;
 
 /// Runs each configuration once a seed; returns the table or one JSON object, and leaves
@@ -48,18 +48,29 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         }
         let text = toml::to_string_pretty(&config).context("run.toml can't be written")?;
         dir.keep_settings(&settings, (&text, &config), "comparison")?;
-        let mut runs = Vec::new();
+        let file_of = |seed: u64| format!("{name}-{seed}.json");
+        let mut kept = Vec::new();
         for seed in 0..u64::from(options.seeds) {
-            let folder = root.join(format!("{name}-{seed}"));
-            let kept = root.join(format!("{name}-{seed}.json"));
             if options.fresh {
-                dir.remove(&format!("{name}-{seed}.json"))?;
+                dir.remove(&file_of(seed))?;
             }
-            runs.push(match kept::found(&dir, &kept)? {
+            kept.push(kept::found(&dir, &root.join(file_of(seed)))?);
+        }
+        let now = match kept.iter().all(Option::is_some) {
+            true => None,
+            false => Some(load_data(&config, &|_| {})?.0.hash()),
+        };
+        // Before hours of training.
+        same_images(name, &kept, now.as_deref())?;
+        let mut runs = Vec::new();
+        for (seed, finished) in (0..).zip(kept) {
+            runs.push(match finished {
                 Some(finished) => finished,
                 None => {
-                    let finished = run(file, &run_options(seed, folder))?;
-                    kept::keep(&dir, &kept, &finished)?
+                    let folder = root.join(format!("{name}-{seed}"));
+                    let mut finished = run(file, &run_options(seed, folder))?;
+                    finished.data_sha256 = now.clone().unwrap_or_default();
+                    kept::keep(&dir, &root.join(file_of(seed)), &finished)?
                 }
             });
         }
@@ -87,23 +98,54 @@ fn run(file: &Path, options: &RunOptions) -> anyhow::Result<Finished> {
         .ok_or_else(|| anyhow!("{}: the run has no packed student", file.display()))?;
     Ok(Finished {
         summary,
+        data_sha256: String::new(),
         seconds: new.then(|| begun.elapsed().as_secs_f64()),
         threads: rayon::current_num_threads(),
     })
 }
 
-/// What recipes are called: their files' names.
+/// Whether the runs of a recipe that are kept had one set of images, which is `now`'s where more are to
+/// come; unknown ones of an earlier version pass.
+///
+/// # Errors
+/// Others: their mean would say nothing.
+fn same_images(name: &str, kept: &[Option<Finished>], now: Option<&str>) -> anyhow::Result<()> {
+    let mut known = kept
+        .iter()
+        .enumerate()
+        .filter_map(|(seed, run)| Some((seed, run.as_ref()?.data_sha256.as_str())))
+        .filter(|(_, sha)| !sha.is_empty());
+    let Some((first, sha)) = known.next() else {
+        return Ok(());
+    };
+    let other = known
+        .find(|(_, other)| *other != sha)
+        .map(|(seed, _)| format!("seed {seed} had others"));
+    let changed = || {
+        let changed = now.is_some_and(|now| now != sha);
+        changed.then(|| "they are others now".to_owned())
+    };
+    let Some(why) = other.or_else(changed) else {
+        return Ok(());
+    };
+    bail!(
+        "{name}: runs of different images can't be compared\n  where: seed {first} had those of SHA-256 {sha}; {why}\n  do:    take another directory with --run-dir DIR, or start over with --fresh"
+    )
+}
+
+/// What recipes are called: NAME of NAME.toml, NAME/run.toml and NAME/.
 ///
 /// # Errors
 /// Two of the same name, which would share their runs.
 fn names(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
-    for file in files {
-        let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        let name = name.into_owned();
-        if names.contains(&name) {
+    for (number, file) in files.iter().enumerate() {
+        let name = pipeline::name_of(file).unwrap_or_else(|| "recipe".into());
+        if let Some(first) = names.iter().position(|n| *n == name) {
             bail!(
-                "two recipes are called {name}\n  why:   their runs would lie in the same folders\n  do:    give one of the files another name"
+                "two recipes are called {name}\n  where: {} and {}\n  why:   their runs would lie in the same folders\n  do:    give one of the files another name",
+                files[first].display(),
+                files[number].display()
             );
         }
         names.push(name);
@@ -122,7 +164,31 @@ mod tests {
             names(&files(&["a/ten.toml", "b.toml"])).unwrap(),
             ["ten", "b"]
         );
+        assert_eq!(
+            names(&files(&["a/run.toml", "b/run.toml"])).unwrap(),
+            ["a", "b"]
+        );
         let error = names(&files(&["a/ten.toml", "b/ten.toml"])).unwrap_err();
-        assert!(error.to_string().contains("called ten"), "{error}");
+        assert!(
+            error.to_string().contains("a/ten.toml and b/ten.toml"),
+            "{error}"
+        );
+        assert!(!names(&files(&["."])).unwrap()[0].is_empty());
+    }
+
+    #[test]
+    fn runs_of_other_images_are_refused() {
+        let run = |sha: &str| {
+            let mut run = crate::compare::recipes::finished(0.8, 0.9, None);
+            run.data_sha256 = sha.into();
+            Some(run)
+        };
+        let kept = [run("a"), None, run("a")];
+        same_images("ten", &kept, Some("a")).unwrap();
+        same_images("ten", &[run(""), run("a")], Some("a")).unwrap();
+        let error = same_images("ten", &kept, Some("b")).unwrap_err();
+        assert!(error.to_string().contains("others now"), "{error}");
+        let error = same_images("ten", &[run("a"), run("b")], None).unwrap_err();
+        assert!(error.to_string().contains("seed 1 had others"), "{error}");
     }
 }

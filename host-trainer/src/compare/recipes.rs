@@ -12,6 +12,7 @@ use super::Spread;
 use super::report::heading;
 use crate::config::RunConfig;
 use crate::report::svg::{Bar, intervals};
+use crate::stages::context::thousands;
 use crate::stages::pack::{INT8, LABELS_ONLY, Summary};
 
 /// What is kept of one finished run.
@@ -19,6 +20,9 @@ use crate::stages::pack::{INT8, LABELS_ONLY, Summary};
 pub struct Finished {
     /// Its accuracies and sizes.
     pub summary: Summary,
+    /// SHA-256 of the images; empty where an earlier version wrote it.
+    #[serde(default)]
+    pub data_sha256: String,
     /// Wall time in seconds from images to report; none where the run went on after an
     /// interruption.
     pub seconds: Option<f64>,
@@ -61,10 +65,31 @@ impl Recipe {
         Spread::of(&pairs.map(|(a, b)| a - b).collect::<Vec<_>>())
     }
 
+    /// "2", or "1 to 2" where runs differ.
+    fn threads(&self) -> String {
+        range(self.runs.iter().map(|r| r.threads))
+    }
+
+    /// "10,000", or the least and the greatest number where runs differ.
+    fn test_images(&self) -> String {
+        range(self.runs.iter().map(|r| r.summary.test_images))
+    }
+
     /// Mean wall time, where every run has one.
     pub fn seconds(&self) -> Option<f64> {
         let all: Option<Vec<f64>> = self.runs.iter().map(|r| r.seconds).collect();
         all.map(|all| Spread::of(&all).mean)
+    }
+}
+
+/// The least and the greatest of `numbers`, once where they are equal.
+fn range(numbers: impl Iterator<Item = usize> + Clone) -> String {
+    let least = thousands(numbers.clone().min().unwrap_or(0));
+    let greatest = thousands(numbers.max().unwrap_or(0));
+    if least == greatest {
+        least
+    } else {
+        format!("{least} to {greatest}")
     }
 }
 
@@ -83,15 +108,15 @@ pub fn table(recipes: &[Recipe]) -> String {
         return text;
     };
     let seeds = first.runs.len();
-    let images = first.runs.first().map_or(0, |r| r.summary.test_images);
-    let _ = writeln!(text, "{}", heading(seeds, images));
+    let _ = writeln!(text, "{}", heading(seeds, None));
     for recipe in recipes {
-        let threads = recipe.runs.first().map_or(0, |r| r.threads);
         let _ = writeln!(
             text,
-            "\n{}   {} on {threads} threads",
+            "\n{}   {} test images, {} on {} threads",
             recipe.name,
-            time(recipe.seconds())
+            recipe.test_images(),
+            time(recipe.seconds()),
+            recipe.threads()
         );
         for name in recipe.nets() {
             let spread = Spread::of(&recipe.accuracies(name));
@@ -115,6 +140,8 @@ pub fn json(recipes: &[Recipe]) -> Value {
         };
         json!({
             "recipe": recipe.name,
+            "test_images": recipe.runs.iter().map(|r| r.summary.test_images).collect::<Vec<_>>(),
+            "data_sha256": recipe.runs.iter().map(|r| &r.data_sha256).collect::<Vec<_>>(),
             "nets": recipe.nets().iter().map(net).collect::<Vec<_>>(),
             "int8_over_labels_only": recipe.gain(),
             "seconds": recipe.runs.iter().map(|r| r.seconds).collect::<Vec<_>>(),
@@ -126,11 +153,7 @@ pub fn json(recipes: &[Recipe]) -> Value {
             "settings": recipe.config,
         })
     };
-    let images = recipes.first().and_then(|r| r.runs.first());
-    json!({
-        "test_images": images.map(|r| r.summary.test_images),
-        "recipes": recipes.iter().map(of).collect::<Vec<_>>(),
-    })
+    json!({ "recipes": recipes.iter().map(of).collect::<Vec<_>>() })
 }
 
 /// Mean, least and greatest of each net.
@@ -157,33 +180,36 @@ pub fn chart(recipes: &[Recipe]) -> String {
     )
 }
 
+/// An outcome for tests.
+#[cfg(test)]
+pub fn finished(labels: f64, int8: f64, seconds: Option<f64>) -> Finished {
+    let row = |name: &str, accuracy: f64| crate::stages::pack::Measured {
+        name: name.into(),
+        accuracy,
+        interval: (accuracy - 0.01, accuracy + 0.01),
+        parameters: 10,
+    };
+    Finished {
+        summary: Summary {
+            test_images: 10_000,
+            rows: vec![row(LABELS_ONLY, labels), row(INT8, int8)],
+            flash: 1,
+            arena: 2,
+            macs: 3,
+            sha256: "00".into(),
+            confusion: Vec::new(),
+            plan: String::new(),
+        },
+        data_sha256: String::new(),
+        seconds,
+        threads: 2,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stages::pack::Measured;
-
-    fn run(labels: f64, int8: f64, seconds: Option<f64>) -> Finished {
-        let row = |name: &str, accuracy: f64| Measured {
-            name: name.into(),
-            accuracy,
-            interval: (accuracy - 0.01, accuracy + 0.01),
-            parameters: 10,
-        };
-        Finished {
-            summary: Summary {
-                test_images: 10_000,
-                rows: vec![row(LABELS_ONLY, labels), row(INT8, int8)],
-                flash: 1,
-                arena: 2,
-                macs: 3,
-                sha256: "00".into(),
-                confusion: Vec::new(),
-                plan: String::new(),
-            },
-            seconds,
-            threads: 2,
-        }
-    }
+    use finished as run;
 
     fn recipe(runs: Vec<Finished>) -> Recipe {
         Recipe {
@@ -202,7 +228,10 @@ mod tests {
         assert!((r.gain().mean - 0.025).abs() < 1e-12);
         assert!((r.gain().std.unwrap() - 0.005 * 2f64.sqrt()).abs() < 1e-12);
         let text = table(core::slice::from_ref(&r));
-        assert!(text.contains("ten   9 min 41 s on 2 threads"), "{text}");
+        assert!(
+            text.contains("ten   10,000 test images, 9 min 41 s on 2 threads"),
+            "{text}"
+        );
         assert!(
             text.contains("84.50 ± 3.54    +2.50 ± 0.71 over labels only"),
             "{text}"
@@ -216,6 +245,6 @@ mod tests {
     fn an_interrupted_run_has_no_wall_time() {
         let r = recipe(vec![run(0.8, 0.9, Some(1.0)), run(0.8, 0.9, None)]);
         assert_eq!(r.seconds(), None);
-        assert!(table(&[r]).contains("ten   - on 2 threads"));
+        assert!(table(&[r]).contains("10,000 test images, - on 2 threads"));
     }
 }

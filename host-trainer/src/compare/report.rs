@@ -7,12 +7,10 @@ use crate::run_dir::{RunDir, RunDirError};
 use crate::stages::context::thousands;
 
 /// What the numbers of a table are, without an end of line.
-pub fn heading(seeds: usize, test_images: usize) -> String {
+pub fn heading(seeds: usize, test_images: Option<usize>) -> String {
     let plural = if seeds == 1 { "seed" } else { "seeds" };
-    format!(
-        "% right of {} test images, mean ± standard deviation of {seeds} {plural}",
-        thousands(test_images)
-    )
+    let images = test_images.map_or("the".into(), thousands);
+    format!("% right of {images} test images, mean ± standard deviation of {seeds} {plural}")
 }
 
 /// Writes `compare.json`, `compare.svg` and `compare.html`, a page that needs nothing else: the

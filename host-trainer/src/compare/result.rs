@@ -94,7 +94,7 @@ impl Comparison {
 pub fn table(comparisons: &[Comparison], seeds: usize, test_images: usize) -> String {
     let mut text = String::new();
     let int8 = comparisons.iter().any(|c| c.int8(0).is_some());
-    let _ = writeln!(text, "{}\n", heading(seeds, test_images));
+    let _ = writeln!(text, "{}\n", heading(seeds, Some(test_images)));
     let _ = write!(
         text,
         "{:<13} {:<15} {:<15} {:<15} {:>10} {:>9} {:>10} {:>9}",

@@ -183,10 +183,16 @@ impl NetChoice {
         })
     }
 
-    /// "EfficientNet tiny, width 2" or "EfficientNet b0".
+    /// "EfficientNet tiny, width 2", "EfficientNet tiny, width 1, depth 2" or "EfficientNet b0".
     pub fn title(&self) -> String {
         match self.family {
-            NetFamily::Tiny => format!("EfficientNet tiny, width {}", self.width),
+            NetFamily::Tiny if self.depth == 1.0 => {
+                format!("EfficientNet tiny, width {}", self.width)
+            }
+            NetFamily::Tiny => format!(
+                "EfficientNet tiny, width {}, depth {}",
+                self.width, self.depth
+            ),
             NetFamily::Published(variant) => format!("EfficientNet {variant}"),
         }
     }
@@ -246,12 +252,13 @@ pub struct DistillConfig {
     pub net: NetChoice,
     /// Training.
     pub fit: FitConfig,
-    /// Changes to its images; the student sees the same changed image.
+    /// Changes to its images. With `views` 0 the student answers the same changed image; else its
+    /// kept answers are to other draws of these changes, and to the unchanged image.
     pub augment: Augment,
     /// Softens both answers (arXiv 1503.02531).
     pub temperature: f32,
-    /// Views of each image whose mean answer is taught; 0 for the student's answer to the very
-    /// image that the small net sees.
+    /// Views of each image, the unchanged one among them, whose mean answer is kept and taught
+    /// whatever the small net sees; 0 for the student's answer to the very image that it sees.
     pub views: usize,
     /// Training of the same net on the labels alone, the baseline of the final table.
     pub labels_only: FitConfig,
@@ -506,6 +513,13 @@ mod tests {
         let net = b0.resolve([32, 32, 3], 10);
         assert_eq!((strides(&net), net.blocks.len()), (2, 16));
         assert_eq!(b0.title(), "EfficientNet b0");
+    }
+
+    #[test]
+    fn a_title_names_the_depth_that_is_not_the_base_nets() {
+        let title = |depth| NetChoice { depth, ..WIDE }.title();
+        assert_eq!(title(1.0), "EfficientNet tiny, width 2");
+        assert_eq!(title(1.5), "EfficientNet tiny, width 2, depth 1.5");
     }
 
     #[test]

@@ -23,6 +23,10 @@ use crate::nn::Activation;
 /// SiLU lies above −0.003 from here down: smaller inputs need no steps of their own.
 const SILU_FLOOR: f32 = -8.0;
 
+/// Greatest magnitude of a bias in its own steps: the densest weights' layout holds it. Its steps are
+/// fine enough: an output that it fills has 16,000 of them a step.
+const LARGEST_BIAS: f32 = (1 << 21) as f32;
+
 /// Packs the graph with the given ranges and class names.
 ///
 /// # Errors
@@ -240,10 +244,10 @@ impl Packer<'_> {
         for (i, w) in f.weights.iter().enumerate() {
             largest[at(i)] = largest[at(i)].max(w.abs());
         }
-        // A channel of zeros may have any scale; the reference takes 1.
         let scales: Vec<f32> = largest
             .iter()
-            .map(|m| if *m > 0.0 { m / 127.0 } else { 1.0 })
+            .zip(&f.bias)
+            .map(|(largest, bias)| weight_scale(*largest, bias / input.scale))
             .collect();
         let weights = f
             .weights
@@ -277,6 +281,18 @@ impl Packer<'_> {
     }
 }
 
+/// Scale of a channel's weights, the greatest of which is `largest` in magnitude; `bias` is in steps
+/// of the input.
+///
+/// The bias has the step input scale × weight scale. Where training has left a channel hardly more
+/// than its bias, that step is so small that the bias would not fit: then the bias decides, as in
+/// TensorFlow Lite's converter, and the weights are rounded in its steps.
+fn weight_scale(largest: f32, bias: f32) -> f32 {
+    // A channel of zeros may have any scale; the reference takes 1.
+    let of_weights = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+    of_weights.max(bias.abs() / LARGEST_BIAS)
+}
+
 /// Int8 scores of every image by core's interpreter, row-major `[images, classes]`.
 pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
     (0..images.len())
@@ -307,4 +323,58 @@ pub fn classes(scores: &[i8], count: usize) -> Vec<u8> {
                 .map_or(0, |c| c.index as u8)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model of one convolution, 1 × 1, from `[2, 2, 1]` to four channels and their mean.
+    fn packed(weights: [f32; 4], bias: [f32; 4]) -> Result<Vec<u8>, BuildError> {
+        let mut graph = Graph::new([2, 2, 1]);
+        let filter = Filter {
+            kernel: 1,
+            stride: 1,
+            weights: weights.to_vec(),
+            bias: bias.to_vec(),
+            act: Activation::Linear,
+        };
+        let map = graph.push("conv".into(), &[0], Op::Conv(filter), [2, 2, 4]);
+        graph.push("mean".into(), &[map], Op::Mean, [1, 1, 4]);
+        let range = Range {
+            min: -1.0,
+            max: 2.0,
+        };
+        let ranges = [Place::Output(0), Place::Output(1), Place::BeforeAct(0)]
+            .map(|place| (place, range))
+            .into();
+        let labels = ["a", "b", "c", "d"].map(String::from);
+        build(&graph, &ranges, &Normalization::around(0), &labels)
+    }
+
+    #[test]
+    fn a_channel_that_is_hardly_more_than_its_bias_answers_with_its_bias() {
+        // 1e-12 / 127 a step: a bias of 1 would need 64 bits.
+        for tiny in [1e-12, 1e-30, 0.0] {
+            let bytes = packed([0.4, tiny, -tiny, 0.0], [0.1, 1.0, -0.5, 1.5]).unwrap();
+            let model = Model::parse(&bytes).unwrap();
+            let mut arena = vec![0; model.arena_len()];
+            let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
+            let scores = interpreter.classify(&[0; 4], &mut ()).unwrap();
+            let order = classes(scores, 4);
+            assert_eq!(order, [3]);
+            // softmax of 0.1, 1.0, -0.5, 1.5 in steps of 1/256 from -128 on.
+            let expected = [-96, -50, -111, 1];
+            for (s, e) in scores.iter().zip(expected) {
+                assert!((i32::from(*s) - e).abs() <= 2, "{scores:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordinary_channel_has_the_scale_of_its_weights() {
+        assert_eq!(weight_scale(0.5, 1e3), 0.5 / 127.0);
+        assert_eq!(weight_scale(0.0, 1e3), 1.0);
+        assert_eq!(weight_scale(1e-9, (1 << 21) as f32), 1.0);
+    }
 }

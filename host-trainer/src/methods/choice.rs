@@ -113,7 +113,7 @@ impl Method {
 pub struct MethodsConfig {
     /// Pseudo-Label's.
     pub pseudo_label: PseudoLabelConfig,
-    /// UDA's; Meta Pseudo Labels' teacher takes them too.
+    /// UDA's; Meta Pseudo Labels' teacher has its weight, temperature and confidence.
     pub uda: UdaConfig,
     /// FixMatch's.
     pub fixmatch: FixMatchConfig,

@@ -11,15 +11,14 @@ use crate::data::batch::Normalization;
 use crate::data::{Augment, Images};
 use crate::model::Classifier;
 use crate::nn::noise::Pass;
-use crate::train::evaluate::{Views, mean_probabilities};
-use crate::train::fit::{FitConfig, Objective};
+use crate::train::fit::Objective;
 use crate::train::loss::{distillation, distillation_from, rows};
 
 /// What is learned.
-enum Answers<T> {
-    /// Those of a net for the same changed image.
+pub enum Answers<T> {
+    /// Those of a net, without noise, for the same changed image.
     Asked(T),
-    /// Probabilities at the temperature `[images, classes]`.
+    /// Probabilities at the temperature `[images, classes]`, whatever change the small net sees.
     Kept(Vec<f32>),
 }
 
@@ -33,34 +32,21 @@ pub struct Distillation<T> {
 }
 
 impl<T: Classifier> Distillation<T> {
-    /// From step `first` on; `teacher` answers without noise at `temperature`, for the changed
-    /// image itself or, where there are `views`, for as many of each image beforehand.
-    ///
-    /// Kept answers take 4 bytes an image and class.
+    /// From step `first` on; `answers` are for `images`, at `temperature`.
     pub fn new(
         images: Images,
-        teacher: &T,
-        (temperature, views): (f32, usize),
-        (augment, normalization): (Augment, Normalization),
-        fit: &FitConfig,
+        (answers, temperature): (Answers<T>, f32),
+        changes: (Augment, Normalization),
+        batch: usize,
         (seed, first): (u64, u64),
         device: &Device,
     ) -> Self {
-        let answers = match views {
-            0 => Answers::Asked(teacher.valid()),
-            count => {
-                let views = Views {
-                    count,
-                    augment,
-                    seed: !seed,
-                };
-                let all = mean_probabilities(teacher, &images, &normalization, views, temperature);
-                Answers::Kept(all)
-            }
+        let answers = match answers {
+            Answers::Asked(teacher) => Answers::Asked(teacher.valid()),
+            kept @ Answers::Kept(_) => kept,
         };
-        let changes = (augment, normalization);
         Self {
-            set: OneSet::new(images, (fit.batch, "all"), changes, (seed, first)),
+            set: OneSet::new(images, (batch, "all"), changes, (seed, first)),
             answers,
             temperature,
             device: device.clone().inner(),

@@ -32,7 +32,7 @@ pub mod uda;
 
 pub use agreement::Agreement;
 pub use choice::{Method, MethodsConfig};
-pub use distillation::Distillation;
+pub use distillation::{Answers, Distillation};
 pub use meta_pseudo_labels::MetaPseudoLabels;
 pub use noisy_student::NoisyStudent;
 pub use one_set::OneSet;

@@ -45,7 +45,7 @@ pub fn page(
         env!("CARGO_PKG_VERSION")
     );
     accuracy(&mut html, summary);
-    curves(&mut html, dir);
+    curves(&mut html, dir, config.ensemble);
     pseudo(&mut html, &dir.summary(Stage::PseudoLabels)?, data);
     confusion(&mut html, summary, data);
     let quantized: quantize::Summary = dir.summary(Stage::Quantize)?;
@@ -95,7 +95,7 @@ fn accuracy(html: &mut String, summary: &Summary) {
     );
 }
 
-fn curves(html: &mut String, dir: &RunDir) {
+fn curves(html: &mut String, dir: &RunDir, ensemble: usize) {
     let (mut loss, mut validation) = (Vec::new(), Vec::new());
     for (stage, name) in [
         (Stage::Teacher, "teacher"),
@@ -120,10 +120,16 @@ fn curves(html: &mut String, dir: &RunDir) {
         loss.push(series(|e| e.loss));
         validation.push(series(|e| 100.0 * e.validation));
     }
+    let members = match ensemble {
+        1 => String::new(),
+        many => format!(
+            " Of the {many} teachers and the {many} students the first one's curves are drawn."
+        ),
+    };
     let _ = write!(
         html,
         "<h2>Learning curves</h2>{}{}<p>Losses of different stages have different scales: the \
-         student's adds two terms, the distilled net's is a divergence.</p>",
+         student's adds two terms, the distilled net's is a divergence.{members}</p>",
         lines(
             "Validation accuracy of averaged weights, %",
             "steps",
@@ -176,4 +182,23 @@ fn confusion(html: &mut String, summary: &Summary, data: &Dataset) {
         html.push_str("</tr>");
     }
     html.push_str("</table></div>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_of_an_ensemble_say_whose_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::open(folder.path(), false).unwrap();
+        let page = |ensemble| {
+            let mut html = String::new();
+            curves(&mut html, &dir, ensemble);
+            html
+        };
+        let caption = "Of the 3 teachers and the 3 students the first one's curves are drawn.";
+        assert!(page(3).contains(caption));
+        assert!(!page(1).contains("the first one's"));
+    }
 }

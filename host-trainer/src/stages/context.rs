@@ -130,7 +130,7 @@ impl<N> Watch<N> for Follow<'_, '_, N> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        self.start.keep(snapshot)
+        self.start.keep(snapshot).map(Some)
     }
 }
 
@@ -159,12 +159,9 @@ impl Context<'_> {
         let folder = self.dir.file(stage, "")?;
         // The directory refuses other settings and images: what it holds stands for them.
         let key = self.dir.identity(&SETTINGS)?;
-        let start = Start::new(&folder, name, key, &|line| self.progress.say(line));
-        if start.step() > 0 {
-            self.progress
-                .say(&format!("  {name} goes on after step {}", start.step()));
-        }
-        Ok(start)
+        Ok(Start::new(&folder, name, key, &|line| {
+            self.progress.say(line);
+        }))
     }
 
     /// A new net of `config` for the training called `name`.

@@ -31,13 +31,10 @@ impl Context<'_> {
         };
         let members = side_by_side(self.config.ensemble, jobs, |i| {
             let name = member(name, i);
-            let about = self.dir.file(stage, &format!("{name}.json"))?;
-            if self.has(stage, &name)? && about.is_file() {
-                self.progress.skip(work);
-                self.progress.say(&format!("  {name} done before"));
-                return Ok(self.dir.read_json(&about)?);
+            match self.done_before(stage, &name, work)? {
+                Some(trained) => Ok(trained),
+                None => train(i, &name),
             }
-            train(i, &name)
         })?;
         let mut all = members[0].clone();
         for one in &members[1..] {
@@ -55,6 +52,26 @@ impl Context<'_> {
             ));
         }
         Ok(all)
+    }
+
+    /// What an earlier run says of the net called `name`, if it has trained it to its end; `work`
+    /// is the work of that.
+    ///
+    /// # Errors
+    /// A damaged file, an unwritable directory.
+    pub fn done_before(
+        &self,
+        stage: Stage,
+        name: &str,
+        work: f64,
+    ) -> Result<Option<Trained>, StageError> {
+        let about = self.dir.file(stage, &format!("{name}.json"))?;
+        if !self.has(stage, name)? || !about.is_file() {
+            return Ok(None);
+        }
+        self.progress.skip(work);
+        self.progress.say(&format!("  {name} done before"));
+        Ok(Some(self.dir.read_json(&about)?))
     }
 
     /// The nets of `stage` that are called `name`, one for each member of the ensemble.

@@ -20,7 +20,8 @@ pub fn probabilities(
     normalization: &Normalization,
 ) -> Vec<f32> {
     let unchanged = AugmentStream { seed: 0, step: 0 };
-    view(net, images, normalization, (&Augment::None, unchanged), 1.0)
+    let changes = (&Augment::None, unchanged);
+    view(net, images, normalization, changes, 1.0, &mut |_| {})
 }
 
 /// Views of each image, of which the mean answer is taken (test-time augmentation).
@@ -35,12 +36,14 @@ pub struct Views {
 }
 
 /// Mean over `views` of softmax(z / `temperature`) for each image, row-major `[len, classes]`.
+/// `asked` hears of every batch how many images it had.
 pub fn mean_probabilities(
     net: &impl Classifier,
     images: &Images,
     normalization: &Normalization,
     views: Views,
     temperature: f32,
+    asked: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
     let mut sum: Vec<f32> = Vec::new();
     for step in 0..views.count.max(1) as u64 {
@@ -50,7 +53,7 @@ pub fn mean_probabilities(
             _ => views.augment,
         };
         let changes = (&augment, AugmentStream { seed, step });
-        let p = view(net, images, normalization, changes, temperature);
+        let p = view(net, images, normalization, changes, temperature, asked);
         if sum.is_empty() {
             sum = p;
         } else {
@@ -69,6 +72,7 @@ fn view(
     normalization: &Normalization,
     (augment, from): (&Augment, AugmentStream),
     temperature: f32,
+    asked: &mut dyn FnMut(usize),
 ) -> Vec<f32> {
     let net = net.valid();
     let device = net
@@ -90,6 +94,7 @@ fn view(
                 .try_to_vec::<f32>()
                 .expect("probabilities are f32"),
         );
+        asked(chunk.len());
     }
     all
 }
@@ -139,7 +144,7 @@ mod tests {
                 augment,
                 seed: 5,
             };
-            mean_probabilities(&net, &data.unlabeled, &norm, views, 1.0)
+            mean_probabilities(&net, &data.unlabeled, &norm, views, 1.0, &mut |_| {})
         };
         let plain = probabilities(&net, &data.unlabeled, &norm);
         let flips = Augment::Weak {

@@ -116,7 +116,11 @@ impl Snapshots {
                     found.snapshot = snapshot;
                     return found;
                 }
-                Err(error) => found.damaged.push((path, error)),
+                Err(error) => {
+                    // The next state must not push the good one before it out.
+                    let _ = std::fs::remove_file(&path);
+                    found.damaged.push((path, error));
+                }
             }
         }
         found

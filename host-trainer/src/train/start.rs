@@ -16,7 +16,7 @@ pub struct Start {
 
 impl Start {
     /// Of the training called `name` that keeps its state in `folder`; `key` is all that it depends
-    /// on. Damaged files are passed over, and told to `say`.
+    /// on. `say` is told where it goes on, and which damaged files were passed over.
     pub fn new(folder: &Path, name: &str, key: String, say: &dyn Fn(&str)) -> Self {
         let snapshots = Snapshots::new(folder, name, key);
         let found = snapshots.load();
@@ -25,6 +25,9 @@ impl Start {
                 "  {}: damaged ({why}); the state before it is used",
                 path.display()
             ));
+        }
+        if let Some(snapshot) = &found.snapshot {
+            say(&format!("  {name} goes on after step {}", snapshot.step));
         }
         Self {
             name: name.to_owned(),
@@ -48,11 +51,12 @@ impl Start {
     ///
     /// # Errors
     /// An unwritable folder.
-    pub fn keep(&self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        let kept = self.snapshots.save(snapshot);
-        kept.map(Some).map_err(|source| FitError::Keep {
-            path: self.folder.clone(),
-            source,
-        })
+    pub fn keep(&self, snapshot: &Snapshot) -> Result<PathBuf, FitError> {
+        self.snapshots
+            .save(snapshot)
+            .map_err(|source| FitError::Keep {
+                path: self.folder.clone(),
+                source,
+            })
     }
 }

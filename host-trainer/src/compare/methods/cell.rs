@@ -79,7 +79,7 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
-        self.start.keep(snapshot)
+        self.start.keep(snapshot).map(Some)
     }
 }
 

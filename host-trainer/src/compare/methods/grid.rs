@@ -16,7 +16,7 @@ use crate::methods::MethodsConfig;
 use crate::progress::Progress;
 use crate::run_dir::RunDir;
 use crate::threads::side_by_side;
-use crate::train::FitConfig;
+use crate::train::{FitConfig, FitError};
 
 /// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
 /// added later.
@@ -34,7 +34,8 @@ pub struct GridSettings {
     pub unlabeled_ratio: usize,
     /// The net of all.
     pub net: NetChoice,
-    /// The training of all; its label of "labels alone" are whole batches.
+    /// The training of all. Labels alone fill whole batches; a method of both sets has
+    /// `batch / (1 + unlabeled_ratio)` labeled images in each.
     pub fit: FitConfig,
     /// Changes that targets are taken under, and those of the weak baseline.
     pub weak: Augment,
@@ -159,6 +160,19 @@ fn told(text: &str) -> &str {
     text.split("\n  do:").next().unwrap_or(text)
 }
 
+/// Which training failed, and why; a loss that is no number has the cure of a comparison, which is
+/// another than a stage's.
+fn explained(error: &anyhow::Error, labels: usize, name: &str) -> anyhow::Error {
+    let why = format!("{error:#}");
+    match error.downcast_ref() {
+        Some(FitError::NotFinite { .. }) => anyhow!(
+            "{labels} labels, {name}: {}\n  do:    lower student.fit.learning_rate with --set, and take another directory with --run-dir DIR",
+            told(&why)
+        ),
+        _ => anyhow!("{labels} labels, {name}: {why}"),
+    }
+}
+
 /// Folders that a comparison has made.
 fn entries(root: &Path) -> Vec<String> {
     let found = std::fs::read_dir(root).into_iter().flatten().flatten();
@@ -189,28 +203,23 @@ fn once(
     let name = format!("{}-{}", cell.learner.word(), cell.number);
     let file = folder(dir, cell.labels).join(format!("{name}.json"));
     let all = work(cell.learner, settings, data);
-    if let Some(outcome) = kept::found(dir, &file)? {
-        progress.skip(all);
-        return Ok(outcome);
-    }
-    let step_work = all / settings.fit.steps.max(1) as f64;
     let folder = folder(dir, cell.labels);
     let unfinished = Unfinished {
         folder: &folder,
         name: &name,
         key: &dir.identity(&[SETTINGS])?,
-        say: &|line| progress.say(line),
+        say: &|line| progress.say(&format!("  {:>6} labels{line}", cell.labels)),
     };
+    if let Some(outcome) = kept::found(dir, &file)? {
+        // A run that was stopped just after it had kept the outcome.
+        unfinished.ended();
+        progress.skip(all);
+        return Ok(outcome);
+    }
+    let step_work = all / settings.fit.steps.max(1) as f64;
     let tick = &mut || progress.advance(step_work);
     let trained = train(cell, settings, data, &unfinished, tick);
-    let (outcome, packed) = trained.map_err(|e| {
-        let why = format!("{e:#}");
-        anyhow!(
-            "{} labels, {name}: {}\n  do:    lower student.fit.learning_rate with --set, and take another directory with --run-dir DIR",
-            cell.labels,
-            told(&why)
-        )
-    })?;
+    let (outcome, packed) = trained.map_err(|e| explained(&e, cell.labels, &name))?;
     if let Some(packed) = packed {
         dir.write(&file.with_extension("pupil"), &packed)?;
     }
@@ -228,4 +237,20 @@ fn once(
         outcome.seconds
     ));
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_diverged_training_is_told_to_learn_slower() {
+        let full = FitError::Keep {
+            path: "x".into(),
+            source: std::io::ErrorKind::StorageFull.into(),
+        };
+        let text = explained(&full.into(), 100, "uda-0").to_string();
+        assert!(text.starts_with("100 labels, uda-0: "), "{text}");
+        assert!(!text.contains("learning_rate"), "{text}");
+    }
 }

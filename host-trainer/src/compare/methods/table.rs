@@ -54,7 +54,7 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
     let _ = writeln!(
         text,
         "{}; {} steps of {} images each{}\n",
-        heading(seeds, test_images),
+        heading(seeds, Some(test_images)),
         thousands(settings.fit.steps as usize),
         settings.fit.batch,
         threads(rows)

@@ -13,7 +13,7 @@ pub struct Unfinished<'a> {
     pub name: &'a str,
     /// All that it depends on.
     pub key: &'a str,
-    /// Is told of damaged files.
+    /// Is told where a training goes on, and of damaged files.
     pub say: &'a (dyn Fn(&str) + Sync),
 }
 
@@ -87,7 +87,7 @@ mod tests {
             folder,
             name: "a",
             key: "k",
-            say: &|line| panic!("{line}"),
+            say: &|line| assert!(line.contains("goes on after step"), "{line}"),
         };
         let mut steps = 0;
         let mut tick = || {

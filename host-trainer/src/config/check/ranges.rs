@@ -118,7 +118,13 @@ pub fn check(config: &RunConfig) -> Vec<(String, String)> {
         student.family != teacher.family
             || (student.width >= teacher.width && student.depth >= teacher.depth),
         "student.net",
-        format!("{}, depth {}", student.title(), student.depth),
+        // Both, even where the title leaves one out: either may be too small.
+        format!(
+            "{}, width {}, depth {}",
+            String::from(student.family),
+            student.width,
+            student.depth
+        ),
         "is smaller than teacher.net; the net for the chip is distill.net",
     );
     need(
