@@ -281,7 +281,10 @@ fn a_stop_in_the_second_round_goes_on_there() {
     );
     let (code, _, progress) = call("student", &stopped);
     assert_eq!(code, 0, "{progress}");
-    assert!(progress.contains("student-round-1 done before"), "{progress}");
+    assert!(
+        progress.contains("student-round-1 done before"),
+        "{progress}"
+    );
     assert!(
         progress.contains("student goes on after step"),
         "{progress}"
