@@ -136,7 +136,7 @@ fn recipes_are_run_whole_once_a_seed_and_read_back() {
     let (code, table, error) = run(&arguments);
     assert_eq!(code, 0, "{error}");
     assert!(
-        table.contains("short   0 min") && table.contains("over labels only"),
+        table.contains("short   2,000 test images, 0 min") && table.contains("over labels only"),
         "{table}"
     );
     let read = || -> Value {

@@ -13,7 +13,7 @@ use pupil::{commands, inspect, report, threads};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The last word of what was stopped and can go on.
-const GOES_ON: &str = "stopped; the same command goes on from here, unless it has --fresh";
+const GOES_ON: &str = "stopped; the same command continues from here, unless it has --fresh";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
