@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::own_images::{call, photos};
 use crate::support::run;
 
 /// A few steps of a narrow net on 30 labels.
@@ -163,4 +164,46 @@ fn recipes_are_run_whole_once_a_seed_and_read_back() {
     assert!(code != 0 && error.contains("short.toml"), "{error}");
     let (code, _, error) = run(&[&arguments[..], &["--labels", "100"]].concat());
     assert!(code != 0 && error.contains("--labels"), "{error}");
+}
+
+#[test]
+fn a_recipe_of_own_images_is_known_by_them_and_not_by_their_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    photos(&at("here"));
+    let recipe = "\
+        [teacher.fit]\nsteps = 4\n[student.fit]\nsteps = 4\n[distill.fit]\nsteps = 4\n\
+        [distill.labels_only]\nsteps = 4\n[quantize]\nmax_drop = 100\n";
+    std::fs::write(at("short.toml"), recipe).unwrap();
+    let compare = |data: &str| {
+        let [data, place] = [data, "recipes"].map(|name| at(name).display().to_string());
+        let arguments = [
+            "compare",
+            "--recipes",
+            "short.toml",
+            "--seeds",
+            "1",
+            "--data",
+            &data,
+            "--quiet",
+            "--run-dir",
+            &place,
+        ];
+        call(folder.path(), &arguments)
+    };
+    let (code, table, error) = compare("here/labeled");
+    assert_eq!(code, 0, "{error}");
+    // What may be published names no folder of this machine.
+    for file in ["compare.json", "short.toml"] {
+        let text = std::fs::read_to_string(at("recipes").join(file)).unwrap();
+        let [own, machine] =
+            ["\"labeled\"", &folder.path().display().to_string()].map(|words| text.contains(words));
+        assert!(own && !machine, "{text}");
+    }
+    std::fs::rename(at("here"), at("there")).unwrap();
+    let (code, again, error) = compare("there/labeled");
+    assert_eq!((code, again), (0, table), "{error}");
+    std::fs::remove_file(at("there/labeled/tall/7.ppm")).unwrap();
+    let (code, _, error) = compare("there/labeled");
+    assert!(code != 0 && error.contains("others now"), "{error}");
 }

@@ -9,6 +9,7 @@ use crate::cli::{CompareOptions, RunOptions};
 use crate::compare::kept;
 use crate::compare::recipes::{Finished, Recipe, chart, json, table};
 use crate::compare::report;
+use crate::config::{DataSource, RunConfig};
 use crate::pipeline::{self, Which, configuration, load_data};
 use crate::run_dir::RunDir;
 
@@ -46,8 +47,9 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         if options.fresh {
             dir.remove(&settings)?;
         }
-        let text = toml::to_string_pretty(&config).context("run.toml can't be written")?;
-        dir.keep_settings(&settings, (&text, &config), "comparison")?;
+        let public = without_folders(config.clone());
+        let text = toml::to_string_pretty(&public).context("run.toml can't be written")?;
+        dir.keep_settings(&settings, (&text, &public), "comparison")?;
         let file_of = |seed: u64| format!("{name}-{seed}.json");
         let mut kept = Vec::new();
         for seed in 0..u64::from(options.seeds) {
@@ -56,7 +58,9 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             }
             kept.push(kept::found(&dir, &root.join(file_of(seed)))?);
         }
-        let now = match kept.iter().all(Option::is_some) {
+        // Settings do not tell one folder `photos` from another: their images do.
+        let own = matches!(config.data, DataSource::Path(_));
+        let now = match kept.iter().all(Option::is_some) && !own {
             true => None,
             false => Some(load_data(&config, &|_| {})?.0.hash()),
         };
@@ -68,15 +72,15 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
                 Some(finished) => finished,
                 None => {
                     let folder = root.join(format!("{name}-{seed}"));
-                    let mut finished = run(file, &run_options(seed, folder))?;
-                    finished.data_sha256 = now.clone().unwrap_or_default();
+                    let sha = now.clone().unwrap_or_default();
+                    let finished = run(file, &run_options(seed, folder), sha)?;
                     kept::keep(&dir, &root.join(file_of(seed)), &finished)?
                 }
             });
         }
         recipes.push(Recipe {
             name: name.clone(),
-            config,
+            config: public,
             runs,
         });
     }
@@ -90,15 +94,31 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     })
 }
 
-/// One run from the images to the packed student.
-fn run(file: &Path, options: &RunOptions) -> anyhow::Result<Finished> {
+/// What is published of a configuration: of the images' paths the last name, as the folders before it
+/// are those of one machine. The images are known by their SHA-256.
+fn without_folders(mut config: RunConfig) -> RunConfig {
+    let last = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+    if let DataSource::Path(path) = &mut config.data
+        && let Some(name) = last(path)
+    {
+        *path = name.into();
+    }
+    let unlabeled = &mut config.images.unlabeled;
+    if let Some(name) = last(Path::new(unlabeled)) {
+        *unlabeled = name;
+    }
+    config
+}
+
+/// One run from the images, whose SHA-256 is `data_sha256`, to the packed student.
+fn run(file: &Path, options: &RunOptions, data_sha256: String) -> anyhow::Result<Finished> {
     let new = options.fresh || options.run_dir.as_ref().is_some_and(|d| !d.exists());
     let begun = Instant::now();
     let (_, _, summary) = pipeline::run(Some(file), options, Which::All)?
         .ok_or_else(|| anyhow!("{}: the run has no packed student", file.display()))?;
     Ok(Finished {
         summary,
-        data_sha256: String::new(),
+        data_sha256,
         seconds: new.then(|| begun.elapsed().as_secs_f64()),
         threads: rayon::current_num_threads(),
     })
@@ -174,6 +194,17 @@ mod tests {
             "{error}"
         );
         assert!(!names(&files(&["."])).unwrap()[0].is_empty());
+    }
+
+    #[test]
+    fn published_settings_have_no_folders_of_this_machine() {
+        let mut config = RunConfig::default();
+        assert_eq!(without_folders(config.clone()), config);
+        config.data = DataSource::Path("/home/me/leaves".into());
+        config.images.unlabeled = "/home/me/more".into();
+        let public = without_folders(config);
+        assert_eq!(public.data, DataSource::Path("leaves".into()));
+        assert_eq!(public.images.unlabeled, "more");
     }
 
     #[test]
