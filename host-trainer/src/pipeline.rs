@@ -254,6 +254,19 @@ pub fn request(config: &RunConfig, path: &Path) -> Request {
     }
 }
 
+/// SHA-256 of the images that the run in `root` has had, as its `provenance.json` says.
+///
+/// # Errors
+/// A missing or damaged file.
+pub fn data_sha256(root: &Path) -> anyhow::Result<String> {
+    let path = root.join(SETTINGS[1]);
+    let damaged = || format!("{}: missing or damaged", path.display());
+    let text = std::fs::read(&path).with_context(damaged)?;
+    let all: serde_json::Value = serde_json::from_slice(&text).with_context(damaged)?;
+    let sha = all["data_sha256"].as_str().with_context(damaged)?;
+    Ok(sha.to_owned())
+}
+
 /// What `provenance.json` says.
 #[derive(Serialize)]
 struct Provenance<'a> {

@@ -15,7 +15,7 @@ use crate::run_dir::RunDir;
 
 /// Runs each configuration once a seed; returns the table or one JSON object, and leaves
 /// `compare.json`, `compare.svg` and `compare.html` in the directory. What an earlier call has
-/// finished is read back; an unfinished run goes on.
+/// finished with these images is read back; an unfinished run goes on.
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
@@ -25,6 +25,11 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         .clone()
         .unwrap_or_else(|| PathBuf::from("runs/compare-recipes"));
     let names = names(&options.recipes)?;
+    let tell = |line: &str| {
+        if !options.quiet {
+            eprintln!("{line}");
+        }
+    };
     // All of them are read before the first is run.
     let run_options = |seed: u64, folder: PathBuf| RunOptions {
         run_dir: Some(folder),
@@ -41,8 +46,10 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         .map(|file| configuration(Some(file), &run_options(0, root.clone())))
         .collect::<Result<Vec<_>, _>>()?;
     let dir = RunDir::open(&root, false)?;
+    let file_of = |name: &str, seed: u64| format!("{name}-{seed}.json");
+    // What speaks against one of them is told before hours of training.
     let mut recipes = Vec::new();
-    for ((name, file), config) in names.iter().zip(&options.recipes).zip(configs) {
+    for (name, config) in names.iter().zip(configs) {
         let settings = format!("{name}.toml");
         if options.fresh {
             dir.remove(&settings)?;
@@ -50,40 +57,41 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         let public = without_folders(config.clone());
         let text = toml::to_string_pretty(&public).context("run.toml can't be written")?;
         dir.keep_settings(&settings, (&text, &public), "comparison")?;
-        let file_of = |seed: u64| format!("{name}-{seed}.json");
         let mut kept = Vec::new();
         for seed in 0..u64::from(options.seeds) {
             if options.fresh {
-                dir.remove(&file_of(seed))?;
+                dir.remove(&file_of(name, seed))?;
             }
-            kept.push(kept::found(&dir, &root.join(file_of(seed)))?);
+            kept.push(kept::found(&dir, &root.join(file_of(name, seed)))?);
         }
         // Settings do not tell one folder `photos` from another: their images do.
         let own = matches!(config.data, DataSource::Path(_));
         let now = match kept.iter().all(Option::is_some) && !own {
             true => None,
-            false => Some(load_data(&config, &|_| {})?.0.hash()),
+            false => Some(load_data(&config, &tell)?.0.hash()),
         };
-        // Before hours of training.
         same_images(name, &kept, now.as_deref())?;
+        recipes.push((name.clone(), public, kept));
+    }
+    let mut finished = Vec::new();
+    for ((name, config, kept), file) in recipes.into_iter().zip(&options.recipes) {
         let mut runs = Vec::new();
-        for (seed, finished) in (0..).zip(kept) {
-            runs.push(match finished {
-                Some(finished) => finished,
+        for (seed, found) in (0..).zip(kept) {
+            runs.push(match found {
+                Some(found) => found,
                 None => {
                     let folder = root.join(format!("{name}-{seed}"));
-                    let sha = now.clone().unwrap_or_default();
-                    let finished = run(file, &run_options(seed, folder), sha)?;
-                    kept::keep(&dir, &root.join(file_of(seed)), &finished)?
+                    let run = run(file, &run_options(seed, folder))?;
+                    kept::keep(&dir, &root.join(file_of(&name, seed)), &run)?
                 }
             });
         }
-        recipes.push(Recipe {
-            name: name.clone(),
-            config: public,
-            runs,
-        });
+        // They may have been changed while runs were under way.
+        let all: Vec<_> = runs.iter().cloned().map(Some).collect();
+        same_images(&name, &all, None)?;
+        finished.push(Recipe { name, config, runs });
     }
+    let recipes = finished;
     let object = json(&recipes);
     let table = table(&recipes);
     report::write(&dir, &object, "Recipes compared", &chart(&recipes), &table)?;
@@ -95,30 +103,39 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
 }
 
 /// What is published of a configuration: of the images' paths the last name, as the folders before it
-/// are those of one machine. The images are known by their SHA-256.
+/// are those of one machine, and finished runs are known by the images' SHA-256. Nothing else tells
+/// one `init` from another, which stays.
 fn without_folders(mut config: RunConfig) -> RunConfig {
-    let last = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
-    if let DataSource::Path(path) = &mut config.data
-        && let Some(name) = last(path)
-    {
-        *path = name.into();
+    if let DataSource::Path(path) = &mut config.data {
+        *path = match last_name(path) {
+            // These words stand for other images.
+            name if ["auto", "bundled"].contains(&name.as_str()) => Path::new(".").join(name),
+            name => name.into(),
+        };
     }
     let unlabeled = &mut config.images.unlabeled;
-    if let Some(name) = last(Path::new(unlabeled)) {
-        *unlabeled = name;
+    if !unlabeled.is_empty() {
+        *unlabeled = last_name(Path::new(unlabeled));
     }
     config
 }
 
-/// One run from the images, whose SHA-256 is `data_sha256`, to the packed student.
-fn run(file: &Path, options: &RunOptions, data_sha256: String) -> anyhow::Result<Finished> {
+/// "leaves" of /home/me/leaves, and of /home/me/leaves/train/.. too.
+fn last_name(path: &Path) -> String {
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let name = whole.file_name().map(|name| name.to_string_lossy());
+    name.map_or("images".into(), |name| name.into_owned())
+}
+
+/// One run from the images to the packed student.
+fn run(file: &Path, options: &RunOptions) -> anyhow::Result<Finished> {
     let new = options.fresh || options.run_dir.as_ref().is_some_and(|d| !d.exists());
     let begun = Instant::now();
-    let (_, _, summary) = pipeline::run(Some(file), options, Which::All)?
+    let (root, _, summary) = pipeline::run(Some(file), options, Which::All)?
         .ok_or_else(|| anyhow!("{}: the run has no packed student", file.display()))?;
     Ok(Finished {
         summary,
-        data_sha256,
+        data_sha256: pipeline::data_sha256(&root)?,
         seconds: new.then(|| begun.elapsed().as_secs_f64()),
         threads: rayon::current_num_threads(),
     })
@@ -202,9 +219,22 @@ mod tests {
         assert_eq!(without_folders(config.clone()), config);
         config.data = DataSource::Path("/home/me/leaves".into());
         config.images.unlabeled = "/home/me/more".into();
-        let public = without_folders(config);
+        let public = without_folders(config.clone());
         assert_eq!(public.data, DataSource::Path("leaves".into()));
         assert_eq!(public.images.unlabeled, "more");
+        // Read back, none of pupil's own sets.
+        config.data = DataSource::Path("/home/me/bundled".into());
+        let word = String::from(without_folders(config.clone()).data);
+        assert_eq!(word, "./bundled");
+        assert!(matches!(word.try_into(), Ok(DataSource::Path(_))));
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("leaves/train");
+        std::fs::create_dir_all(&inner).unwrap();
+        config.data = DataSource::Path(inner.join(".."));
+        assert_eq!(
+            without_folders(config).data,
+            DataSource::Path("leaves".into())
+        );
     }
 
     #[test]
