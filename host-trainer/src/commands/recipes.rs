@@ -15,7 +15,8 @@ use crate::run_dir::RunDir;
 
 /// Runs each configuration once a seed; returns the table or one JSON object, and leaves
 /// `compare.json`, `compare.svg` and `compare.html` in the directory. What an earlier call has
-/// finished with these images is read back; an unfinished run goes on.
+/// finished with these images is read back; an unfinished run goes on where they lie at the same
+/// path.
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
@@ -46,23 +47,19 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         .map(|file| configuration(Some(file), &run_options(0, root.clone())))
         .collect::<Result<Vec<_>, _>>()?;
     let dir = RunDir::open(&root, false)?;
-    let file_of = |name: &str, seed: u64| format!("{name}-{seed}.json");
-    // What speaks against one of them is told before hours of training.
+    let file_of = |name: &str, seed: u64| root.join(format!("{name}-{seed}.json"));
+    // What speaks against one of them is told before hours of training, and before anything is
+    // deleted.
     let mut recipes = Vec::new();
     for (name, config) in names.iter().zip(configs) {
-        let settings = format!("{name}.toml");
-        if options.fresh {
-            dir.remove(&settings)?;
-        }
         let public = without_folders(config.clone());
         let text = toml::to_string_pretty(&public).context("run.toml can't be written")?;
-        dir.keep_settings(&settings, (&text, &public), "comparison")?;
-        let mut kept = Vec::new();
-        for seed in 0..u64::from(options.seeds) {
-            if options.fresh {
-                dir.remove(&file_of(name, seed))?;
+        let mut kept = vec![None; usize::from(options.seeds)];
+        if !options.fresh {
+            dir.keep_settings(&format!("{name}.toml"), (&text, &public), "comparison")?;
+            for (seed, one) in (0..).zip(&mut kept) {
+                *one = kept::found(&dir, &file_of(name, seed))?;
             }
-            kept.push(kept::found(&dir, &root.join(file_of(name, seed)))?);
         }
         // Settings do not tell one folder `photos` from another: their images do.
         let own = matches!(config.data, DataSource::Path(_));
@@ -71,24 +68,30 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
             false => Some(load_data(&config, &tell)?.0.hash()),
         };
         same_images(name, &kept, now.as_deref())?;
-        recipes.push((name.clone(), public, kept));
+        recipes.push((name.clone(), text, public, kept));
     }
     let mut finished = Vec::new();
-    for ((name, config, kept), file) in recipes.into_iter().zip(&options.recipes) {
-        let mut runs = Vec::new();
-        for (seed, found) in (0..).zip(kept) {
-            runs.push(match found {
-                Some(found) => found,
-                None => {
-                    let folder = root.join(format!("{name}-{seed}"));
-                    let run = run(file, &run_options(seed, folder))?;
-                    kept::keep(&dir, &root.join(file_of(&name, seed)), &run)?
-                }
-            });
+    for ((name, text, config, mut runs), file) in recipes.into_iter().zip(&options.recipes) {
+        if options.fresh {
+            let settings = format!("{name}.toml");
+            dir.remove(&settings)?;
+            for seed in 0..u64::from(options.seeds) {
+                dir.remove(&format!("{name}-{seed}.json"))?;
+            }
+            dir.keep_settings(&settings, (&text, &config), "comparison")?;
         }
-        // They may have been changed while runs were under way.
-        let all: Vec<_> = runs.iter().cloned().map(Some).collect();
-        same_images(&name, &all, None)?;
+        for seed in 0..runs.len() {
+            if runs[seed].is_some() {
+                continue;
+            }
+            let folder = root.join(format!("{name}-{seed}"));
+            let done = run(file, &run_options(seed as u64, folder))?;
+            runs[seed] = Some(done.clone());
+            // The images may have been changed since the run before.
+            same_images(&name, &runs, None)?;
+            runs[seed] = Some(kept::keep(&dir, &file_of(&name, seed as u64), &done)?);
+        }
+        let runs = runs.into_iter().flatten().collect();
         finished.push(Recipe { name, config, runs });
     }
     let recipes = finished;
@@ -122,7 +125,10 @@ fn without_folders(mut config: RunConfig) -> RunConfig {
 
 /// "leaves" of /home/me/leaves, and of /home/me/leaves/train/.. too.
 fn last_name(path: &Path) -> String {
-    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let whole = match path.file_name() {
+        Some(_) => path.to_owned(),
+        None => std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+    };
     let name = whole.file_name().map(|name| name.to_string_lossy());
     name.map_or("images".into(), |name| name.into_owned())
 }
