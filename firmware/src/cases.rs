@@ -3,6 +3,9 @@
 //! A case is a header of 32 bytes (eight little-endian u32), then packed model, input, second
 //! input and expected output, each padded to a multiple of 16 bytes.
 
+use pupil_core::model::{Layer, Operator};
+use pupil_core::observer::Observer;
+
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 32;
 
@@ -86,6 +89,37 @@ impl Header {
             bytes = bytes.get(len.next_multiple_of(ALIGNMENT)..)?;
         }
         Some(parts)
+    }
+}
+
+/// A hash of all that a run has computed: FNV-1a over each layer's number and output, or rows of
+/// it, in the order of the run. Means are left out, which are complete only at a stream's end.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace(u32);
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self(0x811c_9dc5)
+    }
+}
+
+impl Trace {
+    /// The hash so far.
+    pub fn hash(&self) -> u32 {
+        self.0
+    }
+
+    fn add(&mut self, byte: u8) {
+        self.0 = (self.0 ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    }
+}
+
+impl Observer for Trace {
+    fn after(&mut self, index: usize, layer: &Layer<'_>, output: &[i8]) {
+        if !matches!(layer.operator, Operator::Mean(_)) {
+            self.add(index as u8);
+            output.iter().for_each(|q| self.add(*q as u8));
+        }
     }
 }
 

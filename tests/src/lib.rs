@@ -2,4 +2,5 @@
 
 pub mod cases;
 pub mod device;
+pub mod fuzz;
 pub mod vectors;

@@ -1,0 +1,430 @@
+//! A packed model taken apart into its fields, and written again from whatever they hold.
+//!
+//! A second reader and writer of the format, independent of core's: it checks nothing, so that a
+//! mutator can write what no packer would. Lengths, section offsets and the checksum are always
+//! right; everything else is what the fields say.
+
+use pupil_core::kernels::pairs::{padded, stream_len};
+
+/// Operator codes.
+pub mod code {
+    #![allow(missing_docs)] // the names of FORMAT.md
+    pub const CONV: u8 = 1;
+    pub const DEPTHWISE: u8 = 2;
+    pub const DENSE: u8 = 3;
+    pub const AVERAGE_POOL: u8 = 4;
+    pub const MAX_POOL: u8 = 5;
+    pub const MEAN: u8 = 6;
+    pub const ADD: u8 = 7;
+    pub const MUL: u8 = 8;
+    pub const LOOKUP: u8 = 9;
+    pub const SOFTMAX: u8 = 10;
+}
+
+/// Second input of layers that have one input.
+pub const NONE: u16 = u16::MAX;
+
+const HEADER: usize = 48;
+
+/// A tensor record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tensor {
+    /// Height, width, channels.
+    pub shape: [u16; 3],
+    /// Zero point.
+    pub zero_point: i8,
+    /// 0 in valid files.
+    pub reserved: u8,
+    /// Scale.
+    pub scale: f32,
+    /// Offset in the arena.
+    pub offset: u32,
+}
+
+impl Tensor {
+    /// Its values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().map(|n| usize::from(*n)).product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Values of a row.
+    pub fn row(&self) -> usize {
+        usize::from(self.shape[1]) * usize::from(self.shape[2])
+    }
+}
+
+/// A layer record. Offsets of sections that it does not use are 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Layer {
+    /// Operator code.
+    pub code: u8,
+    /// Bit 0: a table is fused.
+    pub flags: u8,
+    /// Input tensors.
+    pub inputs: [u16; 2],
+    /// Kernel height and width, strides down and right, rows above, columns to the left.
+    pub window: [u8; 6],
+    /// Zero point of the sums, lower and upper clamp.
+    pub output: [i8; 3],
+    /// Layout of the weights.
+    pub layout: u8,
+    /// Offsets of weights, channel records, table, constants.
+    pub sections: [u32; 4],
+    /// Offset and bytes of its scratch memory.
+    pub scratch: [u32; 2],
+}
+
+/// A node of a stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    /// Which layer.
+    pub layer: u16,
+    /// Most rows at a time.
+    pub band: u16,
+    /// Rows that are kept.
+    pub capacity: u16,
+    /// Whose place the output takes.
+    pub replaces: u8,
+    /// 0 in valid files.
+    pub reserved: u8,
+    /// Offset of the rows in the arena.
+    pub offset: u32,
+}
+
+/// Layers that run together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// First layer and one past the last.
+    pub layers: [u16; 2],
+    /// Rows of the frame that are kept.
+    pub frame_rows: u16,
+    /// The nodes.
+    pub links: Vec<Link>,
+}
+
+/// All of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    /// Pixel format and the byte behind it.
+    pub format: [u8; 2],
+    /// Labels as they are in the file, without padding; a label a class.
+    pub labels: Vec<u8>,
+    /// Classes.
+    pub classes: u16,
+    /// Tensors.
+    pub tensors: Vec<Tensor>,
+    /// Layers.
+    pub layers: Vec<Layer>,
+    /// Streams.
+    pub streams: Vec<Stream>,
+    /// The weights section.
+    pub weights: Vec<u8>,
+    /// Bytes of the arena.
+    pub arena: u32,
+    /// Multiply-accumulates.
+    pub macs: u32,
+}
+
+/// The `N` bytes at `at`.
+fn bytes<const N: usize>(from: &[u8], at: usize) -> Option<[u8; N]> {
+    from.get(at..)?.first_chunk().copied()
+}
+
+fn half(from: &[u8], at: usize) -> Option<u16> {
+    bytes(from, at).map(u16::from_le_bytes)
+}
+
+fn word(from: &[u8], at: usize) -> Option<u32> {
+    bytes(from, at).map(u32::from_le_bytes)
+}
+
+impl File {
+    /// Takes a file apart; none where a section lies outside.
+    pub fn read(file: &[u8]) -> Option<Self> {
+        let (classes, layers) = (half(file, 16)?, usize::from(half(file, 18)?));
+        let [labels_at, tensors_at, layers_at, weights_at] =
+            [24, 28, 32, 36].map(|at| word(file, at).unwrap_or(u32::MAX) as usize);
+        let mut end = labels_at;
+        for _ in 0..classes {
+            end += 1 + usize::from(*file.get(end)?);
+        }
+        let streams_at = layers_at.checked_add(40 * layers)?;
+        let streams_len = 4 * usize::from(half(file, 22)?);
+        Some(Self {
+            format: bytes(file, 20)?,
+            labels: file.get(labels_at..end)?.to_vec(),
+            classes,
+            tensors: (0..=layers)
+                .map(|i| Tensor::read(file.get(tensors_at + 16 * i..)?))
+                .collect::<Option<_>>()?,
+            layers: (0..layers)
+                .map(|i| Layer::read(file.get(layers_at + 40 * i..)?))
+                .collect::<Option<_>>()?,
+            streams: read_streams(file.get(streams_at..)?.get(..streams_len)?)?,
+            weights: file.get(weights_at..)?.to_vec(),
+            arena: word(file, 40)?,
+            macs: word(file, 44)?,
+        })
+    }
+
+    /// The file's bytes.
+    pub fn write(&self) -> Vec<u8> {
+        let mut file = vec![0; HEADER];
+        file.extend(&self.labels);
+        file.resize(file.len().next_multiple_of(4), 0);
+        let tensors_at = file.len();
+        self.tensors.iter().for_each(|t| t.write(&mut file));
+        let layers_at = file.len();
+        self.layers.iter().for_each(|l| l.write(&mut file));
+        let streams_at = file.len();
+        self.streams.iter().for_each(|s| s.write(&mut file));
+        let streams = (file.len() - streams_at) / 4;
+        file.resize(file.len().next_multiple_of(16), 0);
+        let weights_at = file.len();
+        file.extend(&self.weights);
+        let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, b"PUPL");
+        put(4, &[if streams > 0 { 3 } else { 2 }, 0, HEADER as u8, 0]);
+        put(16, &self.classes.to_le_bytes());
+        put(18, &(self.layers.len() as u16).to_le_bytes());
+        put(20, &self.format);
+        put(22, &(streams as u16).to_le_bytes());
+        for (i, at) in [HEADER, tensors_at, layers_at, weights_at]
+            .iter()
+            .enumerate()
+        {
+            put(24 + 4 * i, &(*at as u32).to_le_bytes());
+        }
+        put(40, &self.arena.to_le_bytes());
+        put(44, &self.macs.to_le_bytes());
+        seal(&mut file);
+        file
+    }
+
+    /// Whether only rows of tensor `t` exist.
+    pub fn is_streamed(&self, t: usize) -> bool {
+        match t.checked_sub(1) {
+            None => self.streams.first().is_some_and(|s| s.frame_rows > 0),
+            Some(layer) => self.streams.iter().any(|s| {
+                let [at, end] = s.layers.map(usize::from);
+                (at..end).contains(&layer) && end != t
+            }),
+        }
+    }
+
+    /// Classes and empty labels for the last tensor's values.
+    pub fn relabel(&mut self) {
+        let values = self.tensors.last().map_or(0, Tensor::len).min(65_535);
+        if usize::from(self.classes) != values {
+            (self.classes, self.labels) = (values as u16, vec![0; values]);
+        }
+    }
+
+    /// Input and output of a layer.
+    pub fn maps(&self, layer: usize) -> [Tensor; 2] {
+        let tensor = |t: usize| self.tensors[t.min(self.tensors.len() - 1)];
+        [
+            tensor(usize::from(self.layers[layer].inputs[0])),
+            tensor(layer + 1),
+        ]
+    }
+
+    /// Weights of an output channel of a convolution, depthwise or dense layer.
+    pub fn taps(&self, layer: usize) -> usize {
+        let [input, _] = self.maps(layer);
+        let l = &self.layers[layer];
+        let window = usize::from(l.window[0]) * usize::from(l.window[1]);
+        match l.code {
+            code::CONV => window * usize::from(input.shape[2]),
+            code::DEPTHWISE => window,
+            _ => input.len(),
+        }
+    }
+
+    /// Bytes of a layer's weights, channel records, table and constants.
+    pub fn section_lens(&self, layer: usize) -> [usize; 4] {
+        let [_, output] = self.maps(layer);
+        let (l, out_ch) = (&self.layers[layer], usize::from(output.shape[2]));
+        let filter = matches!(l.code, code::CONV | code::DEPTHWISE | code::DENSE);
+        let taps = if filter { self.taps(layer) } else { 0 };
+        let weights = match l.layout {
+            _ if !filter => 0,
+            0 => taps * out_ch,
+            1 | 2 => stream_len(taps as u64, out_ch as u64) as usize,
+            layout => 4 * row_pair_words(layout, l.window) * out_ch,
+        };
+        let table = match (l.code, l.layout, l.flags & 1) {
+            (code::LOOKUP, ..) | (_, _, 1) => 256,
+            (code::ADD, 6, _) => 1024,
+            _ => 0,
+        };
+        let constants = match l.code {
+            code::MEAN | code::MUL => 8,
+            code::ADD => 24,
+            code::SOFTMAX => 12,
+            _ => 0,
+        };
+        let channels = if filter && l.layout == 0 {
+            12 * out_ch
+        } else {
+            0
+        };
+        [weights, channels, table, constants]
+    }
+
+    /// Scratch bytes that are enough for a layer, or nearly so.
+    pub fn ample_scratch(&self, layer: usize) -> usize {
+        let [input, output] = self.maps(layer);
+        let l = &self.layers[layer];
+        let [kernel_h, kernel_w] = [l.window[0], l.window[1]].map(usize::from);
+        match (l.code, l.layout) {
+            (code::CONV, 1..) => 6 * padded(self.taps(layer)),
+            (code::DENSE, 1..) => 2 * padded(self.taps(layer)),
+            (code::DEPTHWISE, 1..) => {
+                let [width, wide] = [input, output].map(|t| usize::from(t.shape[1]));
+                let height = usize::from(output.shape[0]);
+                16 * (kernel_h + 1) * (kernel_w + width + 2) + 64 * (wide + height + 4)
+            }
+            (code::MUL, _) => 8 * usize::from(input.shape[2]),
+            _ => 0,
+        }
+    }
+}
+
+/// Words of a channel in the layouts 3 to 5.
+fn row_pair_words(layout: u8, window: [u8; 6]) -> usize {
+    let head = if layout == 3 { 3 } else { 4 };
+    match (layout, window[..4] == [5, 5, 1, 1], window[2]) {
+        (5, ..) => head + usize::from(window[0].div_ceil(2)) * usize::from(window[1]),
+        (_, true, _) => head + 20,
+        (_, _, 2) => head + 5,
+        _ => head + 6,
+    }
+}
+
+/// Makes length and checksum of a file right.
+pub fn seal(file: &mut [u8]) {
+    let len = (file.len() as u32).to_le_bytes();
+    if let Some(field) = file.get_mut(8..12) {
+        field.copy_from_slice(&len);
+        let crc = crc32(file.get(16..).unwrap_or(&[])).to_le_bytes();
+        if let Some(field) = file.get_mut(12..16) {
+            field.copy_from_slice(&crc);
+        }
+    }
+}
+
+/// CRC-32 of IEEE 802.3, a byte at a time.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut i = 0;
+        while i < 256 {
+            let (mut crc, mut bit) = (i as u32, 0);
+            while bit < 8 {
+                crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+                bit += 1;
+            }
+            table[i] = crc;
+            i += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (crc >> 8) ^ TABLE[usize::from(crc as u8 ^ byte)]
+    })
+}
+
+fn read_streams(mut bytes: &[u8]) -> Option<Vec<Stream>> {
+    let mut streams = Vec::new();
+    while !bytes.is_empty() {
+        let count = usize::from(half(bytes, 4)?);
+        let links = bytes.get(8..8 + 12 * count)?;
+        streams.push(Stream {
+            layers: [half(bytes, 0)?, half(bytes, 2)?],
+            frame_rows: half(bytes, 6)?,
+            links: links.chunks(12).map(Link::read).collect::<Option<_>>()?,
+        });
+        bytes = &bytes[8 + 12 * count..];
+    }
+    Some(streams)
+}
+
+impl Tensor {
+    fn read(from: &[u8]) -> Option<Self> {
+        Some(Self {
+            shape: [half(from, 0)?, half(from, 2)?, half(from, 4)?],
+            zero_point: *from.get(6)? as i8,
+            reserved: *from.get(7)?,
+            scale: f32::from_bits(word(from, 8)?),
+            offset: word(from, 12)?,
+        })
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend(self.shape.iter().flat_map(|n| n.to_le_bytes()));
+        to.extend([self.zero_point as u8, self.reserved]);
+        to.extend(self.scale.to_le_bytes());
+        to.extend(self.offset.to_le_bytes());
+    }
+}
+
+impl Layer {
+    fn read(from: &[u8]) -> Option<Self> {
+        let words = |at: usize| word(from, at);
+        Some(Self {
+            code: *from.first()?,
+            flags: *from.get(1)?,
+            inputs: [half(from, 2)?, half(from, 4)?],
+            window: bytes(from, 6)?,
+            output: bytes::<3>(from, 12)?.map(|b| b as i8),
+            layout: *from.get(15)?,
+            sections: [words(16)?, words(20)?, words(24)?, words(28)?],
+            scratch: [words(32)?, words(36)?],
+        })
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        to.extend([self.code, self.flags]);
+        to.extend(self.inputs.iter().flat_map(|n| n.to_le_bytes()));
+        to.extend(self.window);
+        to.extend(self.output.map(|n| n as u8));
+        to.push(self.layout);
+        let words = self.sections.iter().chain(&self.scratch);
+        to.extend(words.flat_map(|n| n.to_le_bytes()));
+    }
+}
+
+impl Link {
+    fn read(from: &[u8]) -> Option<Self> {
+        Some(Self {
+            layer: half(from, 0)?,
+            band: half(from, 2)?,
+            capacity: half(from, 4)?,
+            replaces: *from.get(6)?,
+            reserved: *from.get(7)?,
+            offset: word(from, 8)?,
+        })
+    }
+}
+
+impl Stream {
+    fn write(&self, to: &mut Vec<u8>) {
+        let [at, end] = self.layers;
+        for n in [at, end, self.links.len() as u16, self.frame_rows] {
+            to.extend(n.to_le_bytes());
+        }
+        for link in &self.links {
+            for n in [link.layer, link.band, link.capacity] {
+                to.extend(n.to_le_bytes());
+            }
+            to.extend([link.replaces, link.reserved]);
+            to.extend(link.offset.to_le_bytes());
+        }
+    }
+}
