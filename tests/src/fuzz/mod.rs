@@ -20,7 +20,6 @@ mod structure;
 
 use crate::cases::Random;
 use oracle::{Limits, Verdict, judge};
-use pupil_core::error::ModelError;
 
 /// Seeds that mutants are made of.
 pub const SEEDS: u64 = 600;
@@ -36,7 +35,7 @@ impl Mutants {
     ///
     /// # Errors
     /// What the parser says of it, with its bytes.
-    pub fn get(&mut self, index: u64) -> Result<Vec<u8>, (ModelError, Vec<u8>)> {
+    pub fn get(&mut self, index: u64) -> mutate::Mutant {
         let mut random = Random::new(index.wrapping_mul(0x2545_f491) + 77);
         let number = random.below(SEEDS as usize) as u64;
         let seed = self

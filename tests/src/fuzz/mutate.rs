@@ -30,14 +30,12 @@ const WORDS: [i32; 18] = [
     (1 << 20) - 1,
 ];
 
-/// One to a few changes of chance to a model, and everything mended that follows from them.
-///
-/// # Errors
-/// What the parser says of the mutant, with its bytes; nothing where `packed` is no model.
-pub fn mutate(
-    packed: &[u8],
-    random: &mut Random,
-) -> Option<Result<Vec<u8>, (ModelError, Vec<u8>)>> {
+/// A mutant that the parser accepts, or what it says and the bytes.
+pub type Mutant = Result<Vec<u8>, (ModelError, Vec<u8>)>;
+
+/// One to a few changes of chance to a model, and everything mended that follows from them. None
+/// where `packed` can't be taken apart.
+pub fn mutate(packed: &[u8], random: &mut Random) -> Option<Mutant> {
     let mut file = File::read(packed)?;
     let before = fitted(&file);
     let mut moved = random.below(3) == 0;

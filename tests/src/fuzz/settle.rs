@@ -41,7 +41,7 @@ pub fn settle(file: &mut File, random: &mut Random, before: &[(usize, u16)]) {
         }
         output = match l.code {
             code::CONV => [h, w, output[2]],
-            code::DEPTHWISE if output[2] % c.max(1) == 0 => [h, w, output[2]],
+            code::DEPTHWISE if output[2].is_multiple_of(c.max(1)) => [h, w, output[2]],
             code::DENSE => [1, 1, output[2]],
             code::MEAN => [1, 1, c],
             _ => [h, w, c],

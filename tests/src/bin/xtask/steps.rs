@@ -38,7 +38,7 @@ struct Report {
 /// A step: its name, what it does, and the function.
 type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     ("setup", "QEMU and a compiler for bare-metal targets", setup),
     ("fmt", "formatting", || {
         cargo(&["cargo fmt --all --check -- --color never"])
@@ -72,6 +72,14 @@ const STEPS: [Step; 14] = [
         "conformance",
         "kernels on the project's own vectors",
         conformance,
+    ),
+    (
+        "fuzz",
+        "mutants of packed models against a second interpreter",
+        || {
+            // The development profile: overflow checks and debug assertions.
+            cargo(&["cargo run --quiet -p pupil-tests --bin fuzz -- --count 20000"])
+        },
     ),
     (
         "qemu",
