@@ -54,6 +54,12 @@ pub fn stack_used() -> usize {
     used(window().map(|word| unsafe { read_volatile(word) }))
 }
 
+/// The address that the stack grows down from.
+#[cfg(all(feature = "bench", target_arch = "arm"))]
+pub fn stack_top() -> usize {
+    bounds().1
+}
+
 /// Bytes that the stack may grow to before it meets the statics.
 pub fn stack_room() -> usize {
     let (floor, top) = bounds();

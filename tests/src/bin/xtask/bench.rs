@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::boards::{Machine, machine};
 use super::command::{capture, command, out, target_dir};
 use super::peers::{PEERS, Peer};
-use super::plan;
 use super::toolchain::{Toolchain, setup};
+use super::{mutants, plan};
 
 /// Seconds after which QEMU is stopped.
 const LIMIT: u32 = 300;
@@ -40,7 +40,8 @@ pub struct Answer {
 pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     let (mut board, mut json, mut fuzz) = (machine("mps2-an386")?, false, None);
     let mut plan_only = false;
-    let mut folders = Vec::new();
+    let (mut mutated, mut from) = (None, 0);
+    let (mut folders, mut models) = (Vec::new(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -49,6 +50,18 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
             "--fuzz" => {
                 let count = words.next().and_then(|n| n.parse::<u64>().ok());
                 fuzz = Some(count.ok_or_else(|| anyhow!("--fuzz needs a number of layers"))?);
+            }
+            "--mutants" => {
+                let count = words.next().and_then(|n| n.parse::<usize>().ok());
+                mutated = Some(count.ok_or_else(|| anyhow!("--mutants needs a number of models"))?);
+            }
+            "--from" => {
+                let number = words.next().and_then(|n| n.parse::<u64>().ok());
+                from = number.ok_or_else(|| anyhow!("--from needs a mutant's number"))?;
+            }
+            "--model" => {
+                let file = words.next();
+                models.push(*file.ok_or_else(|| anyhow!("--model needs a packed model"))?);
             }
             "--vectors" => {
                 let folder = words
@@ -69,7 +82,13 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
         );
     }
     let toolchain = setup()?;
-    let program = build(&toolchain, board)?;
+    if let Some(count) = mutated {
+        return mutants::main(&toolchain, board, from, count);
+    }
+    if !models.is_empty() {
+        return mutants::files(&toolchain, board, &models);
+    }
+    let program = build(&toolchain, board, "bench")?;
     if !folders.is_empty() {
         return vectors(&program, board, &folders);
     }
@@ -118,13 +137,13 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     Ok(!cases.iter().zip(answers).any(missed) && !too_much)
 }
 
-/// The program that runs cases.
+/// A program that runs cases.
 ///
 /// # Errors
 /// What the compiler says.
-pub fn build(toolchain: &Toolchain, board: Machine) -> anyhow::Result<PathBuf> {
+pub fn build(toolchain: &Toolchain, board: Machine, name: &str) -> anyhow::Result<PathBuf> {
     let words = format!(
-        "cargo build --locked --profile firmware -p pupil-firmware --bin bench --features {},bench \
+        "cargo build --locked --profile firmware -p pupil-firmware --bin {name} --features {},bench \
          --target {}",
         board.board.name, board.board.target
     );
@@ -137,7 +156,7 @@ pub fn build(toolchain: &Toolchain, board: Machine) -> anyhow::Result<PathBuf> {
         );
     }
     let folder = target_dir().join("firmware").join(board.board.target);
-    Ok(folder.join("firmware/bench"))
+    Ok(folder.join("firmware").join(name))
 }
 
 /// Runs cases on a machine.

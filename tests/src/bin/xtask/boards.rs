@@ -62,6 +62,15 @@ pub fn machine_of(elf: &Path) -> anyhow::Result<Machine> {
 impl Machine {
     /// The command that runs a program, without the program.
     pub fn qemu(&self) -> String {
+        self.command(&format!(" -icount shift={SHIFT}"))
+    }
+
+    /// The same where instructions are not counted, which is quicker.
+    pub fn uncounted(&self) -> String {
+        self.command("")
+    }
+
+    fn command(&self, count: &str) -> String {
         let riscv = self.board.target.starts_with("riscv");
         let (program, more) = if riscv {
             ("qemu-system-riscv32", " -bios none")
@@ -69,7 +78,7 @@ impl Machine {
             ("qemu-system-arm", "")
         };
         format!(
-            "{program} -M {}{more} -nographic -monitor none -serial null -icount shift={SHIFT} \
+            "{program} -M {}{more} -nographic -monitor none -serial null{count} \
              -semihosting-config enable=on,target=native -kernel",
             self.name
         )

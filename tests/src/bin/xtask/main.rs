@@ -5,6 +5,7 @@ mod boards;
 mod command;
 mod elf;
 mod gpu;
+mod mutants;
 mod peers;
 mod plan;
 mod qemu;
@@ -30,6 +31,9 @@ cargo xtask bench [MACHINE] kernels and networks in QEMU: instructions, beside t
     --json                 a list of objects
     --fuzz N               N random layers and N/10 random networks in random schedules instead,
                            device against reference
+    --mutants N            N mutants of models that the parser accepts, between fences
+    --from M               with --mutants: from mutant M on
+    --model FILE           packed models between fences
     --vectors DIR          layer vectors instead, as `conformance` reads them
     --plan                 memory and instructions of schedules only
 cargo xtask bench train    training speed of three nets, samples a second

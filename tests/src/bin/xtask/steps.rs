@@ -302,8 +302,8 @@ fn boards() -> anyhow::Result<Report> {
     }
     for (name, series, count) in RANDOM_CASES {
         let board = machine(name)?;
-        let fuzz =
-            bench::build(&toolchain, board).and_then(|p| bench::fuzz(&p, board, series, count));
+        let fuzz = bench::build(&toolchain, board, "bench")
+            .and_then(|p| bench::fuzz(&p, board, series, count));
         match fuzz {
             Ok((right, first)) => {
                 report.counts.passed += right;
