@@ -125,7 +125,7 @@ fn every_layer_of_the_students_equals_the_reference() {
             interpreter.load(pixels).unwrap();
             let input: Vec<i8> = interpreter.input_mut().to_vec();
             let mut keep = Keep(vec![input]);
-            interpreter.run(&mut keep);
+            interpreter.run(&mut keep).unwrap();
             for (k, layer) in model.layers().enumerate() {
                 let second = layer.second.map_or(&[][..], |s| &keep.0[s]);
                 let wanted = expected(&layer.operator, &keep.0[layer.input], second);

@@ -13,7 +13,7 @@ fn touched(model: &Model<'_>, fill: i8, frame: u8) -> usize {
     interpreter
         .load(&vec![frame; model.input().shape.len()])
         .unwrap();
-    interpreter.run(&mut ());
+    interpreter.run(&mut ()).unwrap();
     arena
         .iter()
         .rposition(|b| *b != fill)

@@ -12,6 +12,11 @@ pub enum ModelError {
         /// The first bytes, zeros where there are none.
         found: [u8; 4],
     },
+    /// Bytes that begin where the chip's kernels can't read them in place.
+    Misaligned {
+        /// Bytes beyond a multiple of 4.
+        over: u8,
+    },
     /// A format that this build does not know.
     NewerFormat {
         /// Version of the file.
@@ -95,6 +100,13 @@ pub enum ModelError {
         layer: u16,
         /// What does not fit.
         what: StreamFault,
+    },
+    /// More tensors live at a time than this build can check.
+    TooManyLive {
+        /// The layer.
+        layer: u16,
+        /// Most that this build checks.
+        most: u16,
     },
     /// A layer's output or scratch memory lies on a tensor that is still needed.
     Overlap {
@@ -192,6 +204,11 @@ impl fmt::Display for ModelError {
                     "not a packed model: it starts with {found:02x?}, not \"PUPL\""
                 )
             }
+            Self::Misaligned { over } => write!(
+                f,
+                "packed model begins {over} bytes beyond a multiple of 4, where this chip's kernels \
+                 can't read it"
+            ),
             Self::NewerFormat { found, newest } => {
                 write!(
                     f,
@@ -238,6 +255,11 @@ impl fmt::Display for ModelError {
             }
             Self::Layer { layer, what } => write!(f, "layer {layer}: {what}"),
             Self::Stream { layer, what } => write!(f, "stream at layer {layer}: {what}"),
+            Self::TooManyLive { layer, most } => write!(
+                f,
+                "more than {most} tensors are needed at layer {layer} or later, which is more than \
+                 this build can check"
+            ),
             Self::Overlap { layer, tensor } => {
                 write!(
                     f,
@@ -255,15 +277,15 @@ impl core::error::Error for ModelError {}
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ArenaError {
-    /// Fewer bytes than the model's plan takes.
+    /// Fewer bytes than the model's plan takes. On a chip whose kernels want an arena that begins at a
+    /// multiple of 4 the bytes before one are counted, too: none of an
+    /// [`Arena`](crate::interpreter::Arena).
     ArenaTooSmall {
-        /// Bytes of the plan.
+        /// Bytes of the plan, and those before a multiple of 4.
         needed: usize,
         /// Bytes given.
         got: usize,
     },
-    /// The model's bytes or the arena do not begin at a multiple of 4, as the chip's kernels want.
-    Misaligned,
     /// The program does not link the kernel of a layer's operator: build it with this model.
     OperatorMissing {
         /// The layer.
@@ -277,7 +299,6 @@ impl fmt::Display for ArenaError {
             Self::ArenaTooSmall { needed, got } => {
                 write!(f, "arena too small: needs {needed} bytes, got {got}")
             }
-            Self::Misaligned => f.write_str("model or arena does not begin at a multiple of 4"),
             Self::OperatorMissing { layer } => write!(
                 f,
                 "the program has no kernel for layer {layer}: build it with this model"
@@ -302,6 +323,17 @@ pub enum FrameError {
     },
     /// The model reads a frame a few rows at a time and has no room for a whole one.
     ByRows,
+    /// The next layer waits for rows of the frame.
+    RowsMissing {
+        /// How many.
+        rows: usize,
+    },
+    /// The kernel of a layer did not run. No model that was parsed and no arena that was accepted makes
+    /// this happen: a fault of this crate.
+    NotRun {
+        /// Which layer.
+        layer: usize,
+    },
 }
 
 impl fmt::Display for FrameError {
@@ -312,8 +344,29 @@ impl fmt::Display for FrameError {
                 "frame has {got} bytes, the model reads {needed} (height x width x channels)"
             ),
             Self::ByRows => f.write_str("the model reads frames row by row: feed it rows"),
+            Self::RowsMissing { rows } => {
+                write!(
+                    f,
+                    "the model waits for {rows} rows of the frame: feed it rows"
+                )
+            }
+            Self::NotRun { layer } => write!(f, "the kernel of layer {layer} did not run"),
         }
     }
 }
 
 impl core::error::Error for FrameError {}
+
+/// A kernel did not run, and wrote nothing: an operand is shorter or longer than the operator's
+/// [`Extents`](crate::kernels::Extents), or does not begin where the chip's kernels want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct KernelError;
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an operand is too short, too long or misaligned for the operator's kernel")
+    }
+}
+
+impl core::error::Error for KernelError {}

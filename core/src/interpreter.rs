@@ -36,6 +36,8 @@ pub enum Step {
     Ran(usize),
     /// The next layer waits for rows of the frame, this many: see [`Interpreter::feed`].
     NeedsRows(usize),
+    /// The kernel of this layer did not run: see [`FrameError::NotRun`]. Nothing goes on from here.
+    NotRun(usize),
     /// The last layer has run: scores are ready.
     Done,
 }
@@ -72,14 +74,12 @@ impl<'m, 'a> Interpreter<'m, 'a> {
 impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
     /// [`Interpreter::new`] with the operators `O`.
     ///
+    /// The arena may begin anywhere. On chips with DSP instructions up to 3 bytes of it are passed
+    /// over, so that the rest begins at a multiple of 4; an [`Arena`] does at its first byte.
+    ///
     /// # Errors
-    /// An arena that is too small, with both sizes; on chips with DSP instructions, model bytes or
-    /// an arena that do not begin at a multiple of 4; a model with an operator that is not in `O`.
+    /// An arena that is too small, with both sizes; a model with an operator that is not in `O`.
     pub fn with_operators(model: &Model<'m>, arena: &'a mut [i8]) -> Result<Self, ArenaError> {
-        let aligned = |at: usize| cfg!(not(arm_dsp)) || at.is_multiple_of(4);
-        if !aligned(model.bytes().as_ptr().addr()) || !aligned(arena.as_ptr().addr()) {
-            return Err(ArenaError::Misaligned);
-        }
         if O::SET != OperatorSet::ALL {
             let linked = |layer: &Layer<'_>| O::SET.has(OperatorSet::of(&layer.operator));
             if let Some(layer) = model.layers().position(|layer| !linked(&layer)) {
@@ -91,8 +91,13 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
                 return Err(ArenaError::OperatorMissing { layer });
             }
         }
-        let (needed, got) = (model.arena_len(), arena.len());
-        match arena.get_mut(..needed) {
+        let skipped = if cfg!(arm_dsp) {
+            arena.as_ptr().addr().wrapping_neg() % 4
+        } else {
+            0
+        };
+        let (needed, got) = (model.arena_len().saturating_add(skipped), arena.len());
+        match arena.get_mut(skipped..needed) {
             Some(arena) => Ok(Self {
                 model: *model,
                 arena,
@@ -185,7 +190,7 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
     /// whole or row by row, and returns the scores.
     ///
     /// # Errors
-    /// A frame of another size; the state is unchanged.
+    /// A frame of another size, and then the state is unchanged; see [`Interpreter::run`] for others.
     pub fn classify(
         &mut self,
         frame: &[u8],
@@ -193,7 +198,7 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
     ) -> Result<&[i8], FrameError> {
         if !self.model.reads_rows() {
             self.load(frame)?;
-            return Ok(self.run(observer));
+            return self.run(observer);
         }
         let (needed, got) = (self.model.tensor(0).shape.len(), frame.len());
         if needed != got {
@@ -205,6 +210,7 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
             match self.step(observer) {
                 Step::Ran(_) => {}
                 Step::NeedsRows(_) => rest = self.feed(rest),
+                Step::NotRun(layer) => return Err(FrameError::NotRun { layer }),
                 Step::Done => return Ok(self.scores()),
             }
         }
@@ -212,10 +218,20 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
 
     /// Runs all layers that remain and returns the scores, one int8 a class; after a softmax the
     /// probability is (score + 128) / 256. Every call needs a frame of its own: layers overwrite
-    /// the input. Stops before the end where rows of the frame are missing.
-    pub fn run(&mut self, observer: &mut impl Observer) -> &[i8] {
-        while let Step::Ran(_) = self.step(observer) {}
-        self.scores()
+    /// the input.
+    ///
+    /// # Errors
+    /// Rows of the frame that are missing: call again after [`feed`](Interpreter::feed). A kernel that
+    /// did not run.
+    pub fn run(&mut self, observer: &mut impl Observer) -> Result<&[i8], FrameError> {
+        loop {
+            match self.step(observer) {
+                Step::Ran(_) => {}
+                Step::NeedsRows(rows) => return Err(FrameError::RowsMissing { rows }),
+                Step::NotRun(layer) => return Err(FrameError::NotRun { layer }),
+                Step::Done => return Ok(self.scores()),
+            }
+        }
     }
 
     /// Runs one layer, or one layer's next rows in a stream, for schedulers that must yield.
@@ -233,7 +249,10 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
         };
         let index = self.next;
         observer.before(index, &layer);
-        self.execute(&layer);
+        if !self.execute(&layer) {
+            debug_assert!(false, "layer {index} did not run");
+            return Step::NotRun(index);
+        }
         let output = self.model.tensor(layer.output).range();
         observer.after(index, &layer, self.arena.get(output).unwrap_or(&[]));
         self.next += 1;
@@ -250,17 +269,18 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
         self.arena.get(last.range()).unwrap_or(&[])
     }
 
-    /// A layer on whole tensors.
-    fn execute(&mut self, layer: &Layer<'_>) {
+    /// A layer on whole tensors: whether it ran.
+    fn execute(&mut self, layer: &Layer<'_>) -> bool {
         let range = |t: usize| self.model.tensor(t).range();
         let (input, output) = (range(layer.input), range(layer.output));
         let (second, scratch) = (layer.second.map(range), layer.scratch_range());
-        apply::<O>(self.arena, &layer.operator, input, second, output, scratch);
+        apply::<O>(self.arena, &layer.operator, input, second, output, scratch)
     }
 }
 
-/// Runs an operator on parts of the arena. The model's checks let an output begin where an input
-/// does only for operators that work in place.
+/// Runs an operator on parts of the arena: whether it ran. The model's checks let an output begin where
+/// an input does only for operators that work in place.
+#[must_use]
 fn apply<O: Operators>(
     arena: &mut [i8],
     operator: &Operator<'_>,
@@ -268,21 +288,19 @@ fn apply<O: Operators>(
     second: Option<Range<usize>>,
     output: Range<usize>,
     scratch: Range<usize>,
-) {
+) -> bool {
     let same = |r: &Range<usize>| r.start == output.start;
     // Empty scratch memory may lie anywhere.
     let scratch = if scratch.is_empty() { 0..0 } else { scratch };
     match second {
         None if same(&input) && operator.works_in_place(0) => {
             let map = input.start..input.end.max(output.end);
-            if let Ok([map, s]) = arena.get_disjoint_mut([map, scratch]) {
-                kernels::run_in_place_linked::<O>(operator, 0, map, &[], s);
-            }
+            let parts = arena.get_disjoint_mut([map, scratch]);
+            parts.is_ok_and(|[map, s]| kernels::run_in_place_linked::<O>(operator, 0, map, &[], s))
         }
         None => {
-            if let Ok([x, y, s]) = arena.get_disjoint_mut([input, output, scratch]) {
-                kernels::run_linked::<O>(operator, x, &[], y, s);
-            }
+            let parts = arena.get_disjoint_mut([input, output, scratch]);
+            parts.is_ok_and(|[x, y, s]| kernels::run_linked::<O>(operator, x, &[], y, s))
         }
         Some(second) => {
             let doubled = second == input;
@@ -297,28 +315,27 @@ fn apply<O: Operators>(
                 if doubled {
                     return add_doubled::<O>(operator, arena.get_mut(output).unwrap_or(&mut []));
                 }
-                if let Ok([map, other, s]) = arena.get_disjoint_mut([output, other, scratch]) {
-                    kernels::run_in_place_linked::<O>(operator, replaced, map, other, s);
-                }
+                let parts = arena.get_disjoint_mut([output, other, scratch]);
+                parts.is_ok_and(|[map, other, s]| {
+                    kernels::run_in_place_linked::<O>(operator, replaced, map, other, s)
+                })
             } else if doubled {
-                if let Ok([x, y, s]) = arena.get_disjoint_mut([input, output, scratch]) {
-                    kernels::run_linked::<O>(operator, x, x, y, s);
-                }
+                let parts = arena.get_disjoint_mut([input, output, scratch]);
+                parts.is_ok_and(|[x, y, s]| kernels::run_linked::<O>(operator, x, x, y, s))
             } else {
-                let ranges = [input, second, output, scratch];
-                if let Ok([a, b, y, s]) = arena.get_disjoint_mut(ranges) {
-                    kernels::run_linked::<O>(operator, a, b, y, s);
-                }
+                let parts = arena.get_disjoint_mut([input, second, output, scratch]);
+                parts.is_ok_and(|[a, b, y, s]| kernels::run_linked::<O>(operator, a, b, y, s))
             }
         }
     }
 }
 
 /// x + x in place.
-fn add_doubled<O: Operators>(operator: &Operator<'_>, map: &mut [i8]) {
-    if let Operator::Add(p) = operator
-        && O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN))
-    {
-        kernels::add::add_doubled_linked::<O>(p, map);
+fn add_doubled<O: Operators>(operator: &Operator<'_>, map: &mut [i8]) -> bool {
+    match operator {
+        Operator::Add(p) if O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN)) => {
+            kernels::add::add_doubled_linked::<O>(p, map)
+        }
+        _ => false,
     }
 }

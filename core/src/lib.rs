@@ -46,7 +46,7 @@
 //! let mut arena = [0i8; 64];
 //! let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
 //! interpreter.load(&[255]).unwrap();
-//! let scores = interpreter.run(&mut ());
+//! let scores = interpreter.run(&mut ()).unwrap();
 //! assert_eq!(model.label(usize::from(scores[1] > scores[0])), Some("bright"));
 //! # }
 //! ```

@@ -37,22 +37,23 @@ pub fn shrink(
     target: &mut [u8],
     to: Shape,
 ) -> Result<(), PreprocessError> {
-    check(source.len(), from.len(), target.len(), to)?;
+    check(source.len(), from.volume(), target.len(), to)?;
     if to.h > from.h || to.w > from.w || to.c != from.c {
         return Err(PreprocessError::Size);
     }
     for (i, pixel) in target.chunks_exact_mut(to.c).enumerate() {
         let rows = span(i / to.w, from.h, to.h);
         let columns = span(i % to.w, from.w, to.w);
-        let count = (rows.len() * columns.len()) as u32;
+        let count = rows.len() as u64 * columns.len() as u64;
         for (k, out) in pixel.iter_mut().enumerate() {
+            // Of a large photo a single pixel may be the mean of 2^24 and more.
             let mut sum = count / 2;
             for y in rows.clone() {
                 for x in columns.clone() {
                     sum += source
                         .get((y * from.w + x) * from.c + k)
                         .copied()
-                        .map_or(0, u32::from);
+                        .map_or(0, u64::from);
                 }
             }
             *out = (sum / count.max(1)) as u8;
@@ -71,7 +72,13 @@ pub fn rgb565_to_grey(
     h: usize,
     w: usize,
 ) -> Result<(), PreprocessError> {
-    check(source.len(), 2 * h * w, target.len(), Shape::new(h, w, 1))?;
+    let pixels = Shape::new(h, w, 1);
+    check(
+        source.len(),
+        pixels.volume().saturating_mul(2),
+        target.len(),
+        pixels,
+    )?;
     for (bytes, out) in source.as_chunks::<2>().0.iter().zip(target) {
         let word = u32::from(u16::from_be_bytes(*bytes));
         let (r, g, b) = (word >> 11, word >> 5 & 63, word & 31);
@@ -82,16 +89,19 @@ pub fn rgb565_to_grey(
     Ok(())
 }
 
-fn check(got: usize, needed: usize, target: usize, to: Shape) -> Result<(), PreprocessError> {
+fn check(got: usize, needed: u64, target: usize, to: Shape) -> Result<(), PreprocessError> {
     if to.is_empty() {
         return Err(PreprocessError::Size);
     }
-    if got != needed {
+    // No slice is longer than a usize says: a size beyond that is one that no slice has.
+    let bytes = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    if got as u64 != needed {
+        let needed = bytes(needed);
         return Err(PreprocessError::Source { needed, got });
     }
-    if target != to.len() {
+    if target as u64 != to.volume() {
         return Err(PreprocessError::Target {
-            needed: to.len(),
+            needed: bytes(to.volume()),
             got: target,
         });
     }
@@ -139,6 +149,40 @@ mod tests {
             Err(PreprocessError::Size)
         );
         assert!(rgb565_to_grey(&[0; 8], &mut out[..3], 2, 2).is_err());
+    }
+
+    #[test]
+    fn sizes_near_the_greatest_number_are_refused() {
+        let huge = [
+            usize::MAX,
+            usize::MAX / 2 + 1,
+            usize::MAX / 2,
+            1 << (usize::BITS - 1),
+        ];
+        let mut out = [0; 4];
+        for h in huge {
+            for w in [1, 2, 3, usize::MAX] {
+                for (h, w) in [(h, w), (w, h)] {
+                    assert!(rgb565_to_grey(&[0; 8], &mut out, h, w).is_err());
+                    let (large, two) = (Shape::new(h, w, 1), Shape::new(2, 2, 1));
+                    assert!(shrink(&[0; 4], large, &mut out, two).is_err());
+                    assert!(shrink(&[0; 4], two, &mut out, large).is_err());
+                    let channels = Shape::new(1, 1, h);
+                    assert!(shrink(&[0; 4], channels, &mut out, channels).is_err());
+                }
+            }
+        }
+        // An empty side and huge ones: no bytes, no pixels.
+        assert!(rgb565_to_grey(&[], &mut [], usize::MAX, 0).is_err());
+    }
+
+    #[test]
+    fn the_mean_of_a_large_photo_is_right() {
+        // 20 million white pixels: their sum exceeds 32 bits.
+        let (source, from) = (std::vec![255; 4000 * 5000], Shape::new(4000, 5000, 1));
+        let mut out = [0];
+        shrink(&source, from, &mut out, Shape::new(1, 1, 1)).unwrap();
+        assert_eq!(out, [255]);
     }
 
     #[test]

@@ -18,9 +18,16 @@ impl Shape {
         Self { h, w, c }
     }
 
-    /// Values in the map.
+    /// Values in the map; those of a parsed model's maps fit.
     pub const fn len(&self) -> usize {
         self.h * self.w * self.c
+    }
+
+    /// [`Shape::len`] where it may exceed a `usize`: 64 bits, saturated.
+    pub const fn volume(&self) -> u64 {
+        (self.h as u64)
+            .saturating_mul(self.w as u64)
+            .saturating_mul(self.c as u64)
     }
 
     /// Whether the map has no values.

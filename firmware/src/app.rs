@@ -37,7 +37,8 @@ impl<E> AppError<E> {
         match self {
             Self::Arena(ArenaError::ArenaTooSmall { .. }) => "arena-too-small",
             Self::Arena(ArenaError::OperatorMissing { .. }) => "operator-missing",
-            Self::Arena(_) => "arena-misaligned",
+            Self::Arena(_) => "arena",
+            Self::Frame(FrameError::NotRun { .. }) => "layer-not-run",
             Self::FrameLen { .. } | Self::Frame(_) => "frame-size",
             Self::Camera(_) => "camera",
         }
@@ -149,6 +150,7 @@ impl<'m, 'a, C: Camera, K: Clock, O: Operators> App<'m, 'a, C, K, O> {
                 Step::Ran(_) => {}
                 // A camera that delivers rows would be asked here.
                 Step::NeedsRows(_) => rest = self.interpreter.feed(rest),
+                Step::NotRun(layer) => return Err(AppError::Frame(FrameError::NotRun { layer })),
                 Step::Done => break,
             }
             self.clock.ticks();

@@ -114,7 +114,8 @@ pub fn host_scores(model: &[u8], images: &[u8]) -> Result<Vec<Vec<i8>>, String> 
     for i in 0..images.len() {
         let (_, pixels) = images.get(i).ok_or("the image block is short")?;
         interpreter.load(pixels).map_err(|e| e.to_string())?;
-        all.push(interpreter.run(&mut ()).to_vec());
+        let scores = interpreter.run(&mut ()).map_err(|e| e.to_string())?;
+        all.push(scores.to_vec());
     }
     Ok(all)
 }

@@ -58,7 +58,10 @@ impl<O: Operators> Interpreter<'_, '_, O> {
         };
         observer.before(index, &layer);
         self.make_room(k, n);
-        let output = self.make(k, n, &layer);
+        let Some(output) = self.make(k, n, &layer) else {
+            debug_assert!(false, "layer {index} did not run");
+            return Step::NotRun(index);
+        };
         self.stream.made(k, n);
         observer.after(index, &layer, self.arena.get(output).unwrap_or(&[]));
         if self.stream.is_done() {
@@ -104,8 +107,8 @@ impl<O: Operators> Interpreter<'_, '_, O> {
         at..at + rows * len
     }
 
-    /// Computes `n` rows of link `k`; where they lie.
-    fn make(&mut self, k: usize, n: usize, layer: &Layer<'_>) -> Range<usize> {
+    /// Computes `n` rows of link `k`; where they lie, or none if the kernel did not run.
+    fn make(&mut self, k: usize, n: usize, layer: &Layer<'_>) -> Option<Range<usize>> {
         let (first, end) = (self.stream.first(k), self.stream.end(k, n));
         let [source, other] = self.stream.sources(k);
         let base = source.map_or(0, |j| self.stream.link(j).base);
@@ -115,18 +118,16 @@ impl<O: Operators> Interpreter<'_, '_, O> {
         let made = i32::from(link.made);
         if let Operator::Mean(p) = &layer.operator {
             if !O::SET.has(OperatorSet::STREAM_MEAN) {
-                return 0..0;
+                return None;
             }
             let (sums, output) = (self.stream.sums(), self.model.tensor(layer.output).range());
-            if let Ok([x, sums]) = self.arena.get_disjoint_mut([input, sums.clone()]) {
-                mean::add_rows(p, x, sums);
+            let parts = self.arena.get_disjoint_mut([input, sums.clone()]);
+            let mut ran = parts.is_ok_and(|[x, sums]| mean::add_rows(p, x, sums));
+            if made + n as i32 == i32::from(link.rows) {
+                let parts = self.arena.get_disjoint_mut([sums, output.clone()]);
+                ran &= parts.is_ok_and(|[sums, y]| mean::finish(p, sums, y));
             }
-            if made + n as i32 == i32::from(link.rows)
-                && let Ok([sums, y]) = self.arena.get_disjoint_mut([sums, output.clone()])
-            {
-                mean::finish(p, sums, y);
-            }
-            return output;
+            return ran.then_some(output);
         }
         let second = layer.second.map(|t| match layer.operator {
             Operator::Add(_) => self.rows(other, t, made, made + n as i32),
@@ -137,7 +138,6 @@ impl<O: Operators> Interpreter<'_, '_, O> {
         let rows = (end - from).max(0) as usize;
         let operator = layer.operator.band(rows, n, (from - first).max(0) as usize);
         let (range, scratch) = (output.clone(), layer.scratch_range());
-        apply::<O>(self.arena, &operator, input, second, range, scratch);
-        output
+        apply::<O>(self.arena, &operator, input, second, range, scratch).then_some(output)
     }
 }

@@ -63,9 +63,11 @@ impl AddParams<'_> {
     }
 }
 
-/// `output = a + b`, value by value.
-pub fn add(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    add_linked::<Every>(p, a, b, output);
+/// `output = a + b`, value by value. False, with the output unchanged, where the maps have different
+/// lengths.
+#[must_use]
+pub fn add(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) -> bool {
+    add_linked::<Every>(p, a, b, output)
 }
 
 /// Whether the portable loop runs an addition of this build: those with a table go to the chip's
@@ -75,18 +77,25 @@ fn is_plain<O: Operators>(p: &AddParams<'_>) -> bool {
 }
 
 /// [`add`] in a program that links the operators `O` only.
-pub(super) fn add_linked<O: Operators>(p: &AddParams<'_>, a: &[i8], b: &[i8], output: &mut [i8]) {
-    if !is_plain::<O>(p) {
-        return;
+pub(super) fn add_linked<O: Operators>(
+    p: &AddParams<'_>,
+    a: &[i8],
+    b: &[i8],
+    output: &mut [i8],
+) -> bool {
+    if !is_plain::<O>(p) || a.len() != output.len() || b.len() != output.len() {
+        return false;
     }
     for ((y, a), b) in output.iter_mut().zip(a).zip(b) {
         *y = p.one(*a, *b);
     }
+    true
 }
 
-/// The output takes the place of the input numbered `replaced` (0 or 1).
-pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &[i8]) {
-    add_in_place_linked::<Every>(p, replaced, map, other);
+/// The output takes the place of the input numbered `replaced` (0 or 1). False as for [`add`].
+#[must_use]
+pub fn add_in_place(p: &AddParams<'_>, replaced: usize, map: &mut [i8], other: &[i8]) -> bool {
+    add_in_place_linked::<Every>(p, replaced, map, other)
 }
 
 /// [`add_in_place`] in a program that links the operators `O` only.
@@ -95,9 +104,9 @@ pub(super) fn add_in_place_linked<O: Operators>(
     replaced: usize,
     map: &mut [i8],
     other: &[i8],
-) {
-    if !is_plain::<O>(p) {
-        return;
+) -> bool {
+    if !is_plain::<O>(p) || map.len() != other.len() {
+        return false;
     }
     for (x, other) in map.iter_mut().zip(other) {
         *x = match replaced {
@@ -105,15 +114,18 @@ pub(super) fn add_in_place_linked<O: Operators>(
             _ => p.one(*other, *x),
         };
     }
+    true
 }
 
 /// Both inputs and the output are one map.
-pub fn add_doubled(p: &AddParams<'_>, map: &mut [i8]) {
-    add_doubled_linked::<Every>(p, map);
+#[must_use]
+pub fn add_doubled(p: &AddParams<'_>, map: &mut [i8]) -> bool {
+    add_doubled_linked::<Every>(p, map)
 }
 
 /// [`add_doubled`] in a program that links the operators `O` only.
-pub(crate) fn add_doubled_linked<O: Operators>(p: &AddParams<'_>, map: &mut [i8]) {
+#[must_use]
+pub(crate) fn add_doubled_linked<O: Operators>(p: &AddParams<'_>, map: &mut [i8]) -> bool {
     #[cfg(arm_dsp)]
     if O::SET.has(OperatorSet::ADD) && p.table.is_some() {
         let mut places = super::m4::run::Places {
@@ -125,9 +137,10 @@ pub(crate) fn add_doubled_linked<O: Operators>(p: &AddParams<'_>, map: &mut [i8]
         return super::m4::add::add::<O>(p, &mut places);
     }
     if !is_plain::<O>(p) {
-        return;
+        return false;
     }
     for x in map {
         *x = p.one(*x, *x);
     }
+    true
 }

@@ -8,20 +8,28 @@ use crate::shape::Shape;
 
 /// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[out_ch][kh][kw][in_ch]`.
 /// Scratch of the pair layout: [`super::pairs::conv_scratch`].
-pub fn conv<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+///
+/// False, with the output unchanged, where a slice is too short or the layout's kernel is not linked.
+#[must_use]
+pub fn conv<O: Operators>(
+    f: &Filter<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) -> bool {
     let (c, out) = (f.input.c, f.output);
     if input.len() < f.input.len() || output.len() < out.len() || c == 0 || out.c == 0 {
-        return;
+        return false;
     }
     if cfg!(arm_dsp) && (f.layout != Layout::Natural || !O::SET.has(OperatorSet::CONV_NATURAL)) {
-        return;
+        return false;
     }
     for block in 0..out.c.div_ceil(BLOCK) {
         // Where DSP instructions are, only the natural layout comes here.
         match f.pairs().filter(|_| cfg!(not(arm_dsp))) {
             Some(pairs) => {
                 let Some(rows) = scratch.get_mut(..BLOCK * f.taps) else {
-                    return;
+                    return false;
                 };
                 pairs.unpack(block, rows);
                 four(f, block, as_bytes(rows), input, output);
@@ -32,6 +40,7 @@ pub fn conv<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8], scrat
             }
         }
     }
+    true
 }
 
 /// All pixels of four output channels, whose weights are `rows [4][kh][kw][in_ch]`.

@@ -7,13 +7,16 @@ use super::{Filter, Layout};
 
 /// `input` (flattened) to `output [out]`; natural weights `[out][in]`. A chip's kernel wants
 /// [`super::pairs::dense_scratch`], this one nothing.
+///
+/// False, with the output unchanged, where a slice is too short or the layout's kernel is not linked.
 #[inline(never)]
-pub fn dense<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
+#[must_use]
+pub fn dense<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8]) -> bool {
     let (Some(x), Some(y)) = (input.get(..f.input.len()), output.get_mut(..f.output.len())) else {
-        return;
+        return false;
     };
     if cfg!(arm_dsp) && (f.layout != Layout::Natural || !O::SET.has(OperatorSet::DENSE_NATURAL)) {
-        return;
+        return false;
     }
     let pairs = f.pairs().filter(|_| cfg!(not(arm_dsp)));
     for (block, y) in y.chunks_mut(BLOCK).enumerate() {
@@ -27,4 +30,5 @@ pub fn dense<O: Operators>(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
             *y = f.out.finish(bias + sum, multiplier);
         }
     }
+    true
 }

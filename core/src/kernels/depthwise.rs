@@ -31,33 +31,45 @@ pub const fn depthwise_scratch(form: Form, w: &Window, input: Shape, output: Sha
 
 /// `input [h, w, in_ch]` to `output [oh, ow, out_ch]`; natural weights `[kh][kw][out_ch]`. Output
 /// channel o reads input channel o / (out_ch / in_ch). Scratch: see [`super::scratch_len`].
+///
+/// False, with the output unchanged, where a slice is too short or the layout's kernel is not linked.
+#[must_use]
 pub fn depthwise<O: Operators>(
     f: &Filter<'_>,
     input: &[i8],
     output: &mut [i8],
     #[cfg_attr(arm_dsp, allow(unused_variables))] scratch: &mut [i8],
-) {
+) -> bool {
     let fits = input.len() >= f.input.len() && output.len() >= f.output.len();
     if !fits || f.input.c == 0 || f.output.c < f.input.c {
-        return;
+        return false;
     }
     match f.layout {
         #[cfg(not(arm_dsp))]
         Layout::RowPairs(_) => row_pairs::<O>(f, &mut Maps::apart(input, output), scratch),
-        Layout::Natural if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => natural(f, input, output),
-        _ => {}
+        Layout::Natural if O::SET.has(OperatorSet::DEPTHWISE_NATURAL) => {
+            natural(f, input, output);
+            true
+        }
+        _ => false,
     }
 }
 
 /// [`depthwise`] on a map that becomes its own output: the row-pair layout, one output a channel,
-/// and no more output rows and columns than the input has.
+/// and no more output rows and columns than the input has. False, with the map unchanged, elsewhere.
 #[cfg(not(arm_dsp))]
-pub fn depthwise_in_place<O: Operators>(f: &Filter<'_>, map: &mut [i8], scratch: &mut [i8]) {
+#[must_use]
+pub fn depthwise_in_place<O: Operators>(
+    f: &Filter<'_>,
+    map: &mut [i8],
+    scratch: &mut [i8],
+) -> bool {
     let (input, output) = (f.input, f.output);
     let fits = input.c == output.c && output.w <= input.w && output.h <= input.h;
-    if map.len() >= input.len() && fits && input.c > 0 {
-        row_pairs::<O>(f, &mut Maps::in_place(map), scratch);
-    }
+    map.len() >= input.len()
+        && fits
+        && input.c > 0
+        && row_pairs::<O>(f, &mut Maps::in_place(map), scratch)
 }
 
 #[inline(never)]
@@ -112,15 +124,15 @@ fn natural(f: &Filter<'_>, input: &[i8], output: &mut [i8]) {
 }
 
 #[cfg(not(arm_dsp))]
-fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) {
+fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i8]) -> bool {
     // All forms of weights are one here: only a program without any has none of this.
-    if O::SET == OperatorSet::DEPTHWISE_NATURAL {
-        return;
+    if O::SET == OperatorSet::DEPTHWISE_NATURAL || scratch.len() < self::scratch(f) {
+        return false;
     }
     let (Some(pairs), Some((weights, rows))) =
         (f.row_pairs(), scratch.split_at_mut_checked(BLOCK * f.taps))
     else {
-        return;
+        return false;
     };
     for first in (0..f.output.c).step_by(BLOCK) {
         let channels = BLOCK.min(f.output.c - first);
@@ -138,6 +150,7 @@ fn row_pairs<O: Operators>(f: &Filter<'_>, maps: &mut Maps<'_>, scratch: &mut [i
         };
         block.run(maps, rows);
     }
+    true
 }
 
 /// Eight output channels at most, whose weights are `[taps][8]`.

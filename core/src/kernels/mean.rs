@@ -36,17 +36,23 @@ pub fn mean_multiplier(real: f64, pixels: usize) -> Multiplier {
     }
 }
 
-/// `input [h, w, c]` to `output [c]`.
-pub fn mean(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
-    mean_linked::<Every>(p, input, output);
+/// `input [h, w, c]` to `output [c]`. False, with the output unchanged, where a slice is too short.
+#[must_use]
+pub fn mean(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) -> bool {
+    mean_linked::<Every>(p, input, output)
 }
 
 /// [`mean`] in a program that links the operators `O` only.
 #[inline(never)]
-pub(super) fn mean_linked<O: Operators>(p: &MeanParams<'_>, input: &[i8], output: &mut [i8]) {
+#[must_use]
+pub(super) fn mean_linked<O: Operators>(
+    p: &MeanParams<'_>,
+    input: &[i8],
+    output: &mut [i8],
+) -> bool {
     let c = p.input.c;
     let (Some(input), Some(output)) = (input.get(..p.input.len()), output.get_mut(..c)) else {
-        return;
+        return false;
     };
     let offset = p.input_zero_point * (p.input.h * p.input.w) as i32;
     let mut finish = |first: usize, sums: &[i32]| {
@@ -55,9 +61,10 @@ pub(super) fn mean_linked<O: Operators>(p: &MeanParams<'_>, input: &[i8], output
         }
     };
     if !is_wide(input, c) {
-        if O::SET.has(OperatorSet::MEAN_ODD) {
-            sums(input, c, finish);
+        if !O::SET.has(OperatorSet::MEAN_ODD) {
+            return false;
         }
+        sums(input, c, finish);
     } else {
         // The last sixteen begin earlier where they are not whole: some come twice.
         let mut channel = 0;
@@ -67,15 +74,18 @@ pub(super) fn mean_linked<O: Operators>(p: &MeanParams<'_>, input: &[i8], output
             channel += 16;
         }
     }
+    true
 }
 
-/// Adds the channels' sums of `input`, some rows of the map, to `sums [c]`: little-endian i32.
+/// Adds the channels' sums of `input`, some rows of the map, to `sums [c]`: little-endian i32. False
+/// where there are fewer sums than channels.
 #[inline(never)]
-pub fn add_rows(p: &MeanParams<'_>, input: &[i8], totals: &mut [i8]) {
+#[must_use]
+pub fn add_rows(p: &MeanParams<'_>, input: &[i8], totals: &mut [i8]) -> bool {
     let c = p.input.c;
     let (totals, _) = totals.as_chunks_mut::<4>();
     if c == 0 || totals.len() < c {
-        return;
+        return false;
     }
     let mut done = 0;
     sums(input, c, |first, sums| {
@@ -88,15 +98,22 @@ pub fn add_rows(p: &MeanParams<'_>, input: &[i8], totals: &mut [i8]) {
         }
         done = done.max(end);
     });
+    true
 }
 
-/// The mean of the map whose channels' sums are `totals`.
+/// The mean of the map whose channels' sums are `totals`. False where there are fewer of them, or of
+/// outputs, than channels.
 #[inline(never)]
-pub fn finish(p: &MeanParams<'_>, totals: &[i8], output: &mut [i8]) {
+#[must_use]
+pub fn finish(p: &MeanParams<'_>, totals: &[i8], output: &mut [i8]) -> bool {
     let offset = p.input_zero_point * (p.input.h * p.input.w) as i32;
     let (totals, _) = totals.as_chunks::<4>();
+    if totals.len() < p.input.c || output.len() < p.input.c {
+        return false;
+    }
     for (y, total) in output.iter_mut().zip(totals).take(p.input.c) {
         let sum = i32::from_le_bytes(total.map(|b| b as u8));
         *y = p.out.finish(sum.wrapping_sub(offset), p.multiplier);
     }
+    true
 }

@@ -1,8 +1,8 @@
 //! Int8 kernels, bit-exact with TensorFlow Lite's reference.
 //!
 //! One operator a file; this one only chooses. Kernels take their parameters, one or two inputs
-//! and the output; a slice shorter than its shape leaves the output unchanged. Accumulators are
-//! 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
+//! and the output, and say whether they ran: a slice that is shorter than [`extents`] says leaves the
+//! output unchanged. Accumulators are 32-bit and cannot overflow: the model's checks bound |bias| + 128 · 128 · taps.
 //! [`isa`] says in which instructions the kernels are written, [`pairs`] and [`row_pairs`] are the
 //! weight layouts that the chip's kernels read; the portable ones read them too, so that one file
 //! serves host and chip.
@@ -13,6 +13,7 @@ mod conv;
 mod dense;
 mod depthwise;
 mod dot;
+pub mod extents;
 pub mod isa;
 mod lookup;
 pub mod m4;
@@ -36,6 +37,7 @@ use depthwise::depthwise;
 use depthwise::depthwise_in_place;
 #[cfg(feature = "std")]
 pub(crate) use depthwise::depthwise_scratch;
+pub use extents::Extents;
 pub use isa::Isa;
 pub use lookup::{lookup, lookup_in_place};
 pub use m4::maps;
@@ -52,6 +54,7 @@ pub use squeeze_excite::{MulParams, mul, mul_in_place};
 use pairs::{Mode, Pairs};
 use row_pairs::{Claims, Form, RowPairs};
 
+use crate::error::KernelError;
 use crate::model::Operator;
 use crate::quant::{ChannelQuant, Multiplier};
 use crate::shape::{Shape, Window};
@@ -239,9 +242,9 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Scratch bytes that an operator's kernels want, on any instruction set. Without them nothing is
-/// computed; nor, on a chip with DSP instructions, where scratch memory, maps or packed weights do
-/// not begin at a multiple of 4. The interpreter sees to both.
+/// Scratch bytes that an operator's kernels want, on any instruction set. Without them nothing runs;
+/// nor, on a chip with DSP instructions, where scratch memory, maps or packed weights do not begin at a
+/// multiple of 4. The interpreter sees to both.
 pub fn scratch_len(operator: &Operator<'_>) -> usize {
     match operator {
         Operator::Conv(f) if f.layout != Layout::Natural => {
@@ -257,6 +260,10 @@ pub fn scratch_len(operator: &Operator<'_>) -> usize {
 
 /// Runs an operator from `input` (and `second`) to `output`; these and the [`scratch_len`] bytes of
 /// `scratch` do not overlap.
+///
+/// # Errors
+/// Operands whose sizes are not the operator's [`Extents`], or that are misaligned for the chip's
+/// kernels. Nothing is written then.
 #[inline(always)]
 pub fn run(
     operator: &Operator<'_>,
@@ -264,20 +271,22 @@ pub fn run(
     second: &[i8],
     output: &mut [i8],
     scratch: &mut [i8],
-) {
-    run_linked::<Every>(operator, input, second, output, scratch);
+) -> Result<(), KernelError> {
+    let ran = run_linked::<Every>(operator, input, second, output, scratch);
+    ran.then_some(()).ok_or(KernelError)
 }
 
-/// [`run`] in a program that links the operators `O` only. Of this crate alone: `O` has what the
-/// operator takes ([`OperatorSet::of`]), as the interpreter has seen to.
+/// [`run`] in a program that links the operators `O` only: whether it ran. Of this crate alone: `O` has
+/// what the operator takes ([`OperatorSet::of`]), as the interpreter has seen to.
 #[inline(never)]
+#[must_use]
 pub(crate) fn run_linked<O: Operators>(
     operator: &Operator<'_>,
     input: &[i8],
     second: &[i8],
     output: &mut [i8],
     scratch: &mut [i8],
-) {
+) -> bool {
     use OperatorSet as Set;
     #[cfg(arm_dsp)]
     if O::SET.has_any(Set::KERNELS) && m4::run::is_candidate(operator) {
@@ -287,8 +296,8 @@ pub(crate) fn run_linked<O: Operators>(
             which: 0,
             scratch,
         };
-        if m4::run::run::<O>(operator, &mut places) {
-            return;
+        if let Some(ran) = m4::run::run::<O>(operator, &mut places) {
+            return ran;
         }
     }
     let has = |set| O::SET.portable().has_any(set);
@@ -302,32 +311,33 @@ pub(crate) fn run_linked<O: Operators>(
         Operator::Conv(f)
             if f.window.is_pointwise() && has(Set::CONV_NATURAL.with(Set::POINTWISE)) =>
         {
-            pointwise(f, input, output, scratch);
+            pointwise(f, input, output, scratch)
         }
         Operator::Conv(f) if has(filters) => conv::<O>(f, input, output, scratch),
-        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
-            depthwise::<O>(f, input, output, scratch);
-        }
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => depthwise::<O>(f, input, output, scratch),
         Operator::Dense(f) if has(Set::DENSE.with(Set::DENSE_NATURAL)) => {
-            dense::<O>(f, input, output);
+            dense::<O>(f, input, output)
         }
         Operator::AveragePool(p) if has(Set::AVERAGE_POOL) => average_pool(p, input, output),
         Operator::MaxPool(p) if has(Set::MAX_POOL) => max_pool(p, input, output),
         Operator::Mean(p) if has(Set::MEAN) => mean::mean_linked::<O>(p, input, output),
         Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
-            add::add_linked::<O>(p, input, second, output);
+            add::add_linked::<O>(p, input, second, output)
         }
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
-            squeeze_excite::mul_linked::<O>(p, input, second, output);
+            squeeze_excite::mul_linked::<O>(p, input, second, output)
         }
         Operator::Lookup(table) if has(Set::LOOKUP) => lookup(table, input, output),
         Operator::Softmax(p) if has(Set::SOFTMAX) => softmax(p, input, output),
-        _ => {}
+        _ => false,
     }
 }
 
 /// Runs an operator that works in place: `map` is the input numbered `replaced` (0 or 1) and
 /// becomes the output; `other` is the other input.
+///
+/// # Errors
+/// As [`run`], and an operator that does not [work in place](Operator::works_in_place).
 #[inline(always)]
 pub fn run_in_place(
     operator: &Operator<'_>,
@@ -335,19 +345,21 @@ pub fn run_in_place(
     map: &mut [i8],
     other: &[i8],
     scratch: &mut [i8],
-) {
-    run_in_place_linked::<Every>(operator, replaced, map, other, scratch);
+) -> Result<(), KernelError> {
+    let ran = run_in_place_linked::<Every>(operator, replaced, map, other, scratch);
+    ran.then_some(()).ok_or(KernelError)
 }
 
 /// [`run_in_place`] in a program that links the operators `O` only; as [`run_linked`].
 #[inline(never)]
+#[must_use]
 pub(crate) fn run_in_place_linked<O: Operators>(
     operator: &Operator<'_>,
     replaced: usize,
     map: &mut [i8],
     other: &[i8],
     scratch: &mut [i8],
-) {
+) -> bool {
     use OperatorSet as Set;
     #[cfg(arm_dsp)]
     if O::SET.has_any(Set::KERNELS) {
@@ -357,24 +369,22 @@ pub(crate) fn run_in_place_linked<O: Operators>(
             which: replaced,
             scratch,
         };
-        if m4::run::run::<O>(operator, &mut places) {
-            return;
+        if let Some(ran) = m4::run::run::<O>(operator, &mut places) {
+            return ran;
         }
     }
     let has = |set| O::SET.portable().has_any(set);
     match operator {
         Operator::Add(p) if has(Set::ADD.with(Set::ADD_PLAIN)) => {
-            add::add_in_place_linked::<O>(p, replaced, map, other);
+            add::add_in_place_linked::<O>(p, replaced, map, other)
         }
         Operator::Mul(p) if has(Set::MUL.with(Set::MUL_PLAIN)) => {
-            squeeze_excite::mul_in_place_linked::<O>(p, map, other);
+            squeeze_excite::mul_in_place_linked::<O>(p, map, other)
         }
         #[cfg(not(arm_dsp))]
-        Operator::Depthwise(f) if has(Set::DEPTHWISE) => {
-            depthwise_in_place::<O>(f, map, scratch);
-        }
+        Operator::Depthwise(f) if has(Set::DEPTHWISE) => depthwise_in_place::<O>(f, map, scratch),
         Operator::Lookup(table) if has(Set::LOOKUP) => lookup_in_place(table, map),
-        _ => {}
+        _ => false,
     }
 }
 

@@ -64,6 +64,37 @@ impl Mode {
         }
     }
 
+    /// Whether the kernels of this mode hold a channel: one of four (`channel`) with this folded bias,
+    /// Σ |w| = `sum`, and a factor of `mantissa` and a right shift by `shift`.
+    fn holds(
+        self,
+        channel: usize,
+        bias: i32,
+        sum: u64,
+        mantissa: i32,
+        shift: i32,
+    ) -> Result<(), LayerFault> {
+        // The greatest sum, and its greatest value after the first rounding.
+        let most = u64::from(bias.unsigned_abs()).saturating_add(sum.saturating_mul(128));
+        let limit = match (channel % 2, self.scale()) {
+            (0, _) => 1 << 30,
+            (_, 1) => 1 << 23,
+            _ => 1 << 22,
+        };
+        if most >= limit {
+            return Err(LayerFault::Accumulator);
+        }
+        if mantissa < 0 || !SHIFTS.contains(&shift) {
+            return Err(LayerFault::Multiplier);
+        }
+        // Values are saturated as 16 bits unless a table follows.
+        let value = ((most * u64::from(mantissa.unsigned_abs())) >> 31) + 1;
+        if self != Self::Table && (value >> shift) + 257 > i16::MAX as u64 {
+            return Err(LayerFault::Accumulator);
+        }
+        Ok(())
+    }
+
     /// Half of the divisor and the zero point, in units of the value before the shift. Values are
     /// lifted by 128, to be saturated as unsigned bytes.
     fn constant(self, channel: usize, shift: i32, zero_point: i32) -> i32 {
@@ -281,34 +312,19 @@ impl<'a> Pairs<'a> {
         if bias % scale != 0 {
             return Err(LayerFault::Weights);
         }
-        // The greatest sum, and its greatest value after the first rounding.
-        let most = u64::from((bias / scale).unsigned_abs()).saturating_add(sum.saturating_mul(128));
-        let limit = match (channel % 2, scale) {
-            (0, _) => 1 << 30,
-            (_, 1) => 1 << 23,
-            _ => 1 << 22,
-        };
-        if most >= limit {
-            return Err(LayerFault::Accumulator);
-        }
         let tail = HEAD + padded(self.taps) + 3 * channel;
-        let (mantissa, shift) = (word(tail), word(tail + 1) - flags);
-        let shift_of_sum = shift.wrapping_sub(self.mode.extra(channel));
-        if mantissa < 0
-            || !SHIFTS.contains(&shift_of_sum)
-            || word(tail + 2) != self.mode.constant(channel, shift_of_sum, self.zero_point)
-        {
+        let (mantissa, shift) = (word(tail), word(tail + 1).wrapping_sub(flags));
+        let shift = shift.wrapping_sub(self.mode.extra(channel));
+        self.mode
+            .holds(channel, bias / scale, sum, mantissa, shift)?;
+        if word(tail + 2) != self.mode.constant(channel, shift, self.zero_point) {
             return Err(LayerFault::Multiplier);
-        }
-        // Values are saturated as 16 bits unless a table follows.
-        let value = ((most * u64::from(mantissa.unsigned_abs())) >> 31) + 1;
-        if self.mode != Mode::Table && (value >> shift_of_sum) + 257 > i16::MAX as u64 {
-            return Err(LayerFault::Accumulator);
         }
         Ok(())
     }
 
-    /// Writes the stream of natural weights `[out_ch][taps]` and proves it.
+    /// Writes the stream of natural weights `[out_ch][taps]`. Everything that is asked for is checked
+    /// before it is written, and read back afterwards.
     ///
     /// # Errors
     /// A weight of −128, a shift that is no division by 2 to 2^22, or sums too great for the
@@ -326,8 +342,18 @@ impl<'a> Pairs<'a> {
             Some(w) if c < out_ch && tap < taps => i32::from(*w as i8),
             _ => 0,
         };
-        if weights.iter().any(|w| *w as i8 == -128) {
+        if weights.len() != taps * out_ch || weights.iter().any(|w| *w as i8 == -128) {
             return Err(LayerFault::Weights);
+        }
+        // A zero factor may have any shift.
+        let shift = |m: &Multiplier| if m.mantissa == 0 { 1 } else { -m.shift };
+        for (c, (bias, m)) in channels.iter().enumerate() {
+            if !m.is_valid() {
+                return Err(LayerFault::Multiplier);
+            }
+            let row = weights.get(c * taps..(c + 1) * taps).unwrap_or(&[]);
+            let sum = row.iter().map(|w| u64::from((*w as i8).unsigned_abs()));
+            mode.holds(c % BLOCK, *bias, sum.sum(), m.mantissa, shift(m))?;
         }
         let scale = mode.scale();
         let mut words = std::vec::Vec::new();
@@ -352,11 +378,7 @@ impl<'a> Pairs<'a> {
             };
             for channel in 0..BLOCK {
                 let (_, m) = channels.get(first + channel).copied().unwrap_or_default();
-                // A zero factor may have any shift.
-                let shift = if m.mantissa == 0 { 1 } else { -m.shift };
-                if !SHIFTS.contains(&shift) {
-                    return Err(LayerFault::Multiplier);
-                }
+                let shift = shift(&m);
                 words.push(m.mantissa);
                 let flags = if channel == BLOCK - 1 { flags } else { 0 };
                 words.push((shift + mode.extra(channel)) | flags);
@@ -364,8 +386,17 @@ impl<'a> Pairs<'a> {
             }
         }
         let bytes: std::vec::Vec<u8> = words.into_iter().flat_map(i32::to_le_bytes).collect();
-        Pairs::new(&bytes, taps, out_ch, mode, zero_point).check()?;
-        Ok(bytes)
+        let written = Pairs::new(&bytes, taps, out_ch, mode, zero_point);
+        written.check()?;
+        let same = channels.iter().enumerate().all(|(c, (bias, m))| {
+            let (found, factor) = written.channel(c);
+            (found, factor.mantissa, -factor.shift) == (*bias, m.mantissa, shift(m))
+        });
+        if same {
+            Ok(bytes)
+        } else {
+            Err(LayerFault::Weights)
+        }
     }
 }
 

@@ -8,16 +8,21 @@ use super::pairs::BLOCK;
 /// [`super::pairs::conv_scratch`].
 ///
 /// Four output channels at a time over the whole map: their weights stay near.
-pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+///
+/// False, with the output unchanged, where a slice is too short or the maps have different sizes.
+#[must_use]
+pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) -> bool {
     let (in_ch, out_ch) = (f.input.c, f.output.c);
-    if input.len() < f.input.len() || output.len() < f.output.len() || in_ch == 0 || out_ch == 0 {
-        return;
+    let same = (f.input.h, f.input.w) == (f.output.h, f.output.w);
+    let fits = input.len() >= f.input.len() && output.len() >= f.output.len();
+    if !same || !fits || in_ch == 0 || out_ch == 0 {
+        return false;
     }
     for block in 0..out_ch.div_ceil(BLOCK) {
         match f.pairs() {
             Some(pairs) => {
                 let Some(rows) = scratch.get_mut(..BLOCK * in_ch) else {
-                    return;
+                    return false;
                 };
                 pairs.unpack(block, rows);
                 four(f, block, as_bytes(rows), input, output);
@@ -28,6 +33,7 @@ pub fn pointwise(f: &Filter<'_>, input: &[i8], output: &mut [i8], scratch: &mut 
             }
         }
     }
+    true
 }
 
 /// All pixels of four output channels, whose weights are `rows [4][in_ch]`.

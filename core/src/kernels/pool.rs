@@ -17,11 +17,13 @@ pub struct PoolParams {
     pub max: i32,
 }
 
-/// Average of each window, ties away from zero (TensorFlow Lite's AVERAGE_POOL_2D).
-pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
+/// Average of each window, ties away from zero (TensorFlow Lite's AVERAGE_POOL_2D). False, with the
+/// output unchanged, where a slice is too short.
+#[must_use]
+pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) -> bool {
     #[cfg(arm_dsp)]
     if super::m4::pool::average_pool(p, input, output) {
-        return;
+        return true;
     }
     pool(
         p,
@@ -36,14 +38,16 @@ pub fn average_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
                 (sum - n / 2) / n
             }
         },
-    );
+    )
 }
 
-/// Greatest value of each window (TensorFlow Lite's MAX_POOL_2D).
-pub fn max_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
+/// Greatest value of each window (TensorFlow Lite's MAX_POOL_2D). False, with the output unchanged,
+/// where a slice is too short.
+#[must_use]
+pub fn max_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) -> bool {
     #[cfg(arm_dsp)]
     if super::m4::pool::max_pool(p, input, output) {
-        return;
+        return true;
     }
     pool(
         p,
@@ -52,7 +56,7 @@ pub fn max_pool(p: &PoolParams, input: &[i8], output: &mut [i8]) {
         -128,
         |most: i32, x| most.max(x),
         |most, _| most,
-    );
+    )
 }
 
 #[inline(always)]
@@ -63,10 +67,10 @@ fn pool(
     start: i32,
     fold: impl Fn(i32, i32) -> i32,
     finish: impl Fn(i32, i32) -> i32,
-) {
+) -> bool {
     let Shape { h, w, c } = p.input;
     if input.len() < p.input.len() || output.len() < p.output.len() || c == 0 {
-        return;
+        return false;
     }
     let window = &p.window;
     for (i, pixel) in output
@@ -89,4 +93,5 @@ fn pool(
             *y = finish(value, count).max(p.min).min(p.max) as i8;
         }
     }
+    true
 }

@@ -260,6 +260,9 @@ impl<'a> RowPairs<'a> {
         channels: &[(i32, Multiplier)],
     ) -> Option<std::vec::Vec<u8>> {
         let mut bytes = std::vec::Vec::new();
+        if weights.len() != claims.window.kernel_h * claims.window.kernel_w * channels.len() {
+            return None;
+        }
         for (o, (bias, multiplier)) in channels.iter().enumerate() {
             let weight = |tap: usize| {
                 let byte = weights.get(tap * channels.len() + o);
@@ -292,6 +295,9 @@ impl Channel {
         multiplier: Multiplier,
         weight: impl Fn(usize) -> i32,
     ) -> Option<Self> {
+        if !multiplier.is_valid() {
+            return None;
+        }
         let window = claims.window;
         let z = i64::from(claims.zero_point);
         let (mut total, mut greatest) = (0, 0);

@@ -33,10 +33,14 @@ impl SoftmaxParams {
     }
 }
 
-/// `input [c]` to `output [c]`.
+/// `input [c]` to `output [c]`. False, with the output unchanged, where both have different lengths.
 #[inline(never)]
-pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
+#[must_use]
+pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) -> bool {
     const SUM_INTEGER_BITS: u32 = 12;
+    if input.len() != output.len() {
+        return false;
+    }
     let most = input.iter().copied().max().map_or(0, i32::from);
     let mut sum = 0i32;
     for x in input {
@@ -59,4 +63,5 @@ pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) {
             -128
         };
     }
+    true
 }

@@ -55,42 +55,62 @@ impl MulParams {
     }
 }
 
-/// `output[h, w, c] = map[h, w, c] * gate[c]`, value by value.
-pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
-    mul_linked::<Every>(p, map, gate, output);
+/// `output[h, w, c] = map[h, w, c] * gate[c]`, value by value. False, with the output unchanged, where
+/// the gate is too short or the maps have different lengths or parts of pixels.
+#[must_use]
+pub fn mul(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) -> bool {
+    mul_linked::<Every>(p, map, gate, output)
 }
 
 /// [`mul`] in a program that links the operators `O` only.
-pub(super) fn mul_linked<O: Operators>(p: &MulParams, map: &[i8], gate: &[i8], output: &mut [i8]) {
+pub(super) fn mul_linked<O: Operators>(
+    p: &MulParams,
+    map: &[i8],
+    gate: &[i8],
+    output: &mut [i8],
+) -> bool {
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
-        return;
+        return false;
     }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
-        return;
+        return false;
     };
+    if map.len() != output.len() || !map.len().is_multiple_of(gate.len()) {
+        return false;
+    }
     for (y, x) in output.chunks_exact_mut(p.ch).zip(map.chunks_exact(p.ch)) {
         for ((y, x), g) in y.iter_mut().zip(x).zip(gate) {
             *y = p.one(*x, *g);
         }
     }
+    true
 }
 
-/// `map[h, w, c] *= gate[c]`.
-pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8]) {
-    mul_in_place_linked::<Every>(p, map, gate);
+/// `map[h, w, c] *= gate[c]`. False as for [`mul`].
+#[must_use]
+pub fn mul_in_place(p: &MulParams, map: &mut [i8], gate: &[i8]) -> bool {
+    mul_in_place_linked::<Every>(p, map, gate)
 }
 
 /// [`mul_in_place`] in a program that links the operators `O` only.
-pub(super) fn mul_in_place_linked<O: Operators>(p: &MulParams, map: &mut [i8], gate: &[i8]) {
+pub(super) fn mul_in_place_linked<O: Operators>(
+    p: &MulParams,
+    map: &mut [i8],
+    gate: &[i8],
+) -> bool {
     if cfg!(arm_dsp) && !O::SET.has(OperatorSet::MUL_PLAIN) {
-        return;
+        return false;
     }
     let Some(gate) = gate.get(..p.ch).filter(|g| !g.is_empty()) else {
-        return;
+        return false;
     };
+    if !map.len().is_multiple_of(gate.len()) {
+        return false;
+    }
     for row in map.chunks_exact_mut(p.ch) {
         for (x, g) in row.iter_mut().zip(gate) {
             *x = p.one(*x, *g);
         }
     }
+    true
 }

@@ -1,12 +1,16 @@
 //! What [`Model::parse`](super::Model::parse) checks behind the header: tables, labels, every
-//! layer, and that no layer destroys a tensor that is still needed.
+//! layer, and that no layer destroys a tensor that is still needed (`live`).
+//!
+//! Every part is linear in the number of layers: a file of a few KB may not keep a chip busy.
 
+mod live;
 mod streams;
 
 use super::bytes::{part, u8_at, u16_at, u32_at};
 use super::header::{HEADER_BYTES, LAYER_BYTES, Model, PixelFormat, TENSOR_BYTES};
 use super::layer::Layer;
-use super::{MAX_LAYERS, PLAIN_VERSION};
+use super::stream::StreamIndex;
+use super::{MAX_LAYERS, MAX_VALUES, PLAIN_VERSION};
 use crate::error::{LayerFault, ModelError};
 use core::ops::Range;
 
@@ -18,18 +22,15 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     let labels_end = labels(model)?;
     tables(model, labels_end)?;
     streams::records(model)?;
+    let streams = StreamIndex::new(model);
     for i in 0..model.tensor_count() {
         let tensor = model.tensor(i);
-        let scale = tensor.affine.scale;
+        let (scale, volume) = (tensor.affine.scale, tensor.shape.volume());
         // A tensor of which only some rows exist has no place of its own, but for the frame.
-        let len = if model.is_streamed(i) {
-            0
-        } else {
-            volume(model, i)
-        };
+        let len = if streams.is_streamed(i) { 0 } else { volume };
         let placeless = len == 0 && i > 0 && tensor.offset > 0;
         let end = (tensor.offset as u64).saturating_add(len);
-        if volume(model, i) == 0
+        if !(1..=MAX_VALUES).contains(&volume)
             || end > model.arena_len() as u64
             || placeless
             || !(scale > 0.0 && scale.is_finite())
@@ -62,19 +63,14 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     if found != counted {
         return Err(ModelError::Macs { found, counted });
     }
-    if volume(model, model.layer_count()) != model.class_count() as u64 {
+    let scores = model.tensor(model.layer_count()).shape;
+    if scores.volume() != model.class_count() as u64 {
         return Err(ModelError::Header { offset: 16 });
     }
-    streams::layers(model)?;
-    arena(model)?;
-    overlaps(model)?;
-    streams::turns(model)
-}
-
-/// Values of tensor `i`; its sides are u16, so the product fits.
-fn volume(model: &Model<'_>, i: usize) -> u64 {
-    let s = model.tensor(i).shape;
-    s.h as u64 * s.w as u64 * s.c as u64
+    streams::layers(model, &streams)?;
+    arena(model, &streams)?;
+    live::check(model, &streams)?;
+    streams::turns(model, &streams)
 }
 
 /// The sections follow one another without gaps, each at the first place that its readers like;
@@ -146,8 +142,8 @@ fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
 }
 
 /// The arena is as long as tensors and scratch memory reach: a file may not ask for more.
-fn arena(model: &Model<'_>) -> Result<(), ModelError> {
-    let whole = (0..model.tensor_count()).filter(|t| !model.is_streamed(*t));
+fn arena(model: &Model<'_>, streams: &StreamIndex) -> Result<(), ModelError> {
+    let whole = (0..model.tensor_count()).filter(|t| !streams.is_streamed(*t));
     let tensors = whole.map(|t| model.tensor(t).range().end);
     let scratch = (0..model.layer_count()).map(|i| scratch(model, i).end);
     let used = tensors.chain(scratch).chain(streams::ends(model));
@@ -170,79 +166,4 @@ fn scratch(model: &Model<'_>, i: usize) -> Range<usize> {
 
 fn apart(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.is_empty() || b.is_empty() || a.end <= b.start || b.end <= a.start
-}
-
-/// For each whole tensor: no layer up to its last reader writes or has scratch memory on it, but for
-/// that last reader where the operator works in place on exactly this tensor. A stream counts as one
-/// layer that has line buffers, too.
-///
-/// Two looks at records a pair of a tensor and a layer of its life, at most `MAX_LAYERS`² / 2 pairs.
-fn overlaps(model: &Model<'_>) -> Result<(), ModelError> {
-    let layers = model.layer_count();
-    for t in (0..model.tensor_count()).filter(|t| !model.is_streamed(*t)) {
-        let (tensor, last) = (model.tensor(t), last_reader(model, t));
-        let place = tensor.range();
-        let overlap = |layer: usize| ModelError::Overlap {
-            layer: layer as u16,
-            tensor: t as u16,
-        };
-        let alone = |i: &usize| model.stream_of(*i).is_none();
-        // Tensor t is whole from layer t on (layer t − 1 writes it).
-        for i in (t..=last.min(layers - 1)).filter(alone) {
-            let out = model.tensor(i + 1);
-            if apart(&out.range(), &place) {
-                continue;
-            }
-            let in_place = i == last
-                && out.offset == tensor.offset
-                && out.shape == tensor.shape
-                && model.layer(i).is_some_and(|layer| {
-                    let first = layer.input == t && layer.operator.works_in_place(0);
-                    let second = layer.second == Some(t) && layer.operator.works_in_place(1);
-                    first || second
-                });
-            if !in_place {
-                return Err(overlap(i));
-            }
-        }
-        // Scratch memory keeps off whatever lives while its layer runs.
-        for i in (t.saturating_sub(1)..=last.min(layers - 1)).filter(alone) {
-            if !apart(&scratch(model, i), &place) {
-                return Err(overlap(i));
-            }
-        }
-        let born = t
-            .checked_sub(1)
-            .map_or(0, |writer| span(model, writer).start);
-        streams::apart_from(model, t, born..last + 1).map_err(overlap)?;
-    }
-    Ok(())
-}
-
-/// The layers that run while layer `i` does: itself, or its stream's.
-fn span(model: &Model<'_>, i: usize) -> Range<usize> {
-    model.stream_of(i).map_or(i..i + 1, |s| s.at..s.end)
-}
-
-/// Last layer, or last layer of the last stream, that reads tensor `t`; the layer count for the
-/// model's output.
-fn last_reader(model: &Model<'_>, t: usize) -> usize {
-    if t == model.layer_count() {
-        return t;
-    }
-    let reads = |i: usize| {
-        model
-            .record(i)
-            .is_some_and(|r| usize::from(u16_at(r, 2)) == t || usize::from(u16_at(r, 4)) == t)
-    };
-    // A tensor that nobody reads lives while its writer runs.
-    let layer = (t..model.layer_count())
-        .rev()
-        .find(|i| reads(*i))
-        .unwrap_or(t.saturating_sub(1));
-    let streams = model
-        .streams()
-        .filter(|s| s.links().any(|l| reads(l.layer)));
-    let streams = streams.map(|s| s.end - 1);
-    streams.fold(span(model, layer).end - 1, usize::max)
 }

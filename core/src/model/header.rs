@@ -1,5 +1,6 @@
 //! Header, labels and tensor table of a packed model.
 
+use super::aligned::{IntoModelBytes, ModelBytes};
 use super::bytes::{crc32, f32_at, part, u8_at, u16_at, u32_at};
 use super::layer::Layer;
 use super::{FORMAT_VERSION, PLAIN_VERSION, check};
@@ -97,12 +98,17 @@ pub struct Model<'a> {
 impl<'a> Model<'a> {
     /// Checks `bytes` and reads them in place.
     ///
-    /// Time: one pass for the checksum, one at most for the weights' proofs, and
-    /// [`MAX_LAYERS`](super::MAX_LAYERS)² / 2 looks at records for the memory plan.
+    /// Time: one pass for the checksum, one at most for the weights' proofs, and for the memory plan one
+    /// over the layers. Stack: about half a KB.
     ///
     /// # Errors
     /// Whatever is wrong first; see [`ModelError`].
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+    pub fn parse(bytes: impl IntoModelBytes<'a>) -> Result<Self, ModelError> {
+        Self::read(bytes.into_model_bytes())
+    }
+
+    fn read(bytes: ModelBytes<'a>) -> Result<Self, ModelError> {
+        let bytes = bytes.get();
         let found = [0, 1, 2, 3].map(|i| u8_at(bytes, i));
         if found != MAGIC {
             return Err(ModelError::NotAModel { found });
@@ -172,7 +178,8 @@ impl<'a> Model<'a> {
         u32_at(self.bytes, 40) as usize
     }
 
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates of convolutions and dense layers for one image, each layer counted once;
+    /// [`Model::work`] counts all operators as they run.
     pub fn macs(&self) -> u32 {
         u32_at(self.bytes, 44)
     }

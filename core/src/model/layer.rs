@@ -6,7 +6,8 @@ use super::record::Source;
 use crate::error::{LayerFault, ModelError};
 use crate::kernels::row_pairs::Form;
 use crate::kernels::{
-    AddParams, Filter, Layout, MeanParams, MulParams, PoolParams, SoftmaxParams, scratch_len,
+    AddParams, Extents, Filter, Layout, MeanParams, MulParams, PoolParams, SoftmaxParams,
+    scratch_len,
 };
 use crate::quant::CHANNEL_BYTES;
 use crate::shape::Window;
@@ -87,7 +88,7 @@ impl Operator<'_> {
     pub fn macs(&self) -> u64 {
         match self {
             Self::Conv(f) | Self::Dense(f) | Self::Depthwise(f) => {
-                (f.output.len() as u64).saturating_mul(f.taps as u64)
+                f.output.volume().saturating_mul(f.taps as u64)
             }
             _ => 0,
         }
@@ -205,6 +206,17 @@ impl<'a> Layer<'a> {
         let inside = end.is_some_and(|end| end <= model.arena_len());
         if !inside || !scratch.0.is_multiple_of(4) || scratch.1 < scratch_len(&operator) {
             return Err(fault(LayerFault::Scratch));
+        }
+        if prove {
+            // What the kernels reach into is what the tensors have.
+            let len = |t: usize| model.tensor(t).shape.len();
+            let extents = Extents::of(&operator, len(output));
+            let operands = (len(input), second.map_or(0, len), len(output));
+            let fit = extents.fit(operands.0, operands.1, operands.2, scratch.1);
+            let all = extents.output == operands.2 && extents.input == operands.0;
+            if !fit || !all {
+                return Err(fault(LayerFault::Shape));
+            }
         }
         Ok(Self {
             operator,

@@ -242,11 +242,12 @@ impl<'a> Source<'a> {
         // 12 integer bits hold the sum of exponentials, each at most 1.
         need(input.c <= 4095, LayerFault::Accumulator)?;
         let [mantissa, shift, diff_min] = self.constants()?;
-        need((-255..=0).contains(&diff_min), LayerFault::Multiplier)?;
+        // TensorFlow Lite's is far below the least difference of two int8 where the scale is small.
+        need(diff_min <= 0, LayerFault::Multiplier)?;
         let multiplier = check_multiplier(Multiplier { mantissa, shift })?;
         need(multiplier.shift >= 0, LayerFault::Multiplier)?;
         // The scaled difference stays in 32 bits down to diff_min.
-        let most = u64::from(diff_min.unsigned_abs()) << multiplier.shift;
+        let most = u64::from(diff_min.unsigned_abs().min(255)) << multiplier.shift;
         need(most <= i32::MAX as u64, LayerFault::Accumulator)?;
         Ok(SoftmaxParams {
             multiplier,
@@ -265,11 +266,14 @@ pub(super) fn check_multiplier(m: Multiplier) -> Result<Multiplier, LayerFault> 
 }
 
 /// Kernel and strides are at least 1, padding is smaller than the kernel, and the last window
-/// begins inside the image: so every window holds a pixel.
+/// begins inside the image: so every window holds a pixel. A window of one pixel and stride 1 has an
+/// output for every pixel: its kernels walk both maps as one row.
 pub(super) fn check_window(w: &Window, input: Shape, output: Shape) -> Result<(), LayerFault> {
     let axis = |kernel: usize, stride: usize, pad: usize, len: usize, out: usize| {
         kernel >= 1 && stride >= 1 && pad < kernel && out >= 1 && (out - 1) * stride < len + pad
     };
+    let every = (input.h, input.w) == (output.h, output.w);
+    need(!w.is_pointwise() || every, LayerFault::Shape)?;
     let rows = axis(w.kernel_h, w.stride_h, w.pad_top, input.h, output.h);
     let columns = axis(w.kernel_w, w.stride_w, w.pad_left, input.w, output.w);
     need(rows && columns, LayerFault::Shape)

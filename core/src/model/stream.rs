@@ -1,6 +1,7 @@
 //! Records of streams: layers that run together, a few rows at a time. Decoded on access; see
 //! `FORMAT.md`.
 
+use super::MAX_LAYERS;
 use super::bytes::{part, u8_at, u16_at, u32_at};
 use super::header::{LAYER_BYTES, Model};
 use super::layer::NONE;
@@ -119,6 +120,72 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Streams between their marks.
+const STEP: usize = 32;
+
+/// Which tensors exist a few rows at a time, and where stream records lie: so that checks look neither
+/// up by going through all streams. A quarter of a KB.
+pub(crate) struct StreamIndex {
+    /// A bit a tensor.
+    streamed: [u32; MAX_LAYERS / 32 + 1],
+    /// Offset of every [`STEP`]th stream.
+    marks: [u32; MAX_LAYERS / STEP],
+    len: usize,
+}
+
+impl StreamIndex {
+    /// Of a model whose stream records have been checked.
+    pub fn new(model: &Model<'_>) -> Self {
+        let mut index = Self {
+            streamed: [0; MAX_LAYERS / 32 + 1],
+            marks: [0; MAX_LAYERS / STEP],
+            len: 0,
+        };
+        let mut at = 0;
+        while let Some(stream) = model.stream_at(at) {
+            let mark = index.marks.get_mut(index.len / STEP);
+            if let Some(mark) = mark.filter(|_| index.len.is_multiple_of(STEP)) {
+                *mark = at as u32;
+            }
+            if stream.frame_rows > 0 {
+                index.set(0);
+            }
+            for layer in stream.at..stream.end - 1 {
+                index.set(layer + 1);
+            }
+            (index.len, at) = (index.len + 1, stream.next);
+        }
+        index
+    }
+
+    fn set(&mut self, tensor: usize) {
+        if let Some(word) = self.streamed.get_mut(tensor / 32) {
+            *word |= 1 << (tensor % 32);
+        }
+    }
+
+    /// [`Model::is_streamed`].
+    pub fn is_streamed(&self, tensor: usize) -> bool {
+        let word = self.streamed.get(tensor / 32);
+        word.is_some_and(|w| w >> (tensor % 32) & 1 == 1)
+    }
+
+    /// Number of streams.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Stream `k`.
+    pub fn get<'a>(&self, model: &Model<'a>, k: usize) -> Option<StreamRecord<'a>> {
+        let mark = self.marks.get(k / STEP).filter(|_| k < self.len)?;
+        let mut stream = model.stream_at(*mark as usize)?;
+        for _ in 0..k % STEP {
+            stream = model.stream_at(stream.next)?;
+        }
+        Some(stream)
+    }
+}
+
 /// Fields of a layer record that say which rows a layer reads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reads {
@@ -128,6 +195,8 @@ pub(crate) struct Reads {
     pub inputs: [Option<usize>; 2],
     /// Kernel height, stride down, rows above the image.
     pub window: [u8; 3],
+    /// Kernel height and width.
+    pub kernel: [u8; 2],
 }
 
 /// What `layer` reads, without a look at its weights.
@@ -141,5 +210,6 @@ pub(crate) fn record_of(model: &Model<'_>, layer: usize) -> Reads {
             second.map(usize::from),
         ],
         window: [6, 8, 10].map(|at| u8_at(record, at)),
+        kernel: [6, 7].map(|at| u8_at(record, at)),
     }
 }

@@ -45,20 +45,44 @@ pub struct Memory {
 pub fn schedule(packed: &[u8], memory: Memory) -> Result<Vec<u8>, BuildError> {
     let model = Model::parse(packed)?;
     let net = Net::new(model);
-    let planner = Planner::new(&net, memory.frame_by_rows);
+    // Ways that read the frame as a whole are open to a camera that delivers rows, too.
+    let rows = [false, true]
+        .into_iter()
+        .filter(|r| !r || memory.frame_by_rows);
+    let planners: Vec<Planner<'_, '_>> = rows.map(|r| Planner::new(&net, r)).collect();
     let plan = match memory.goal {
-        Goal::LayerByLayer => planner.alone(),
-        Goal::Smallest => planner.smallest(),
-        Goal::Within(bytes) => match planner.within(bytes) {
-            Some(choice) => choice,
-            None => Some(planner.smallest())
-                .filter(|smallest| smallest.peak <= bytes)
-                .ok_or_else(|| too_small(bytes, planner.smallest().peak))?,
-        },
+        Goal::LayerByLayer => planners[0].alone(),
+        Goal::Smallest => smallest(&planners),
+        Goal::Within(bytes) => {
+            let fitting = planners.iter().filter_map(|p| p.within(bytes));
+            match fitting.min_by_key(|c| c.instructions) {
+                Some(choice) => choice,
+                None => {
+                    let smallest = smallest(&planners);
+                    if smallest.peak > bytes {
+                        return Err(too_small(bytes, smallest.peak));
+                    }
+                    smallest
+                }
+            }
+        }
     };
     let bytes = rewrite(packed, &model, &plan.segments, &plan.places, plan.peak);
     Model::parse(&bytes)?;
     Ok(bytes)
+}
+
+/// The smallest choice of all planners; of equal ones the one with the fewest instructions.
+fn smallest(planners: &[Planner<'_, '_>]) -> Choice {
+    let first = planners[0].alone();
+    let choices = planners.iter().map(Planner::smallest);
+    choices.fold(first, |a, b| {
+        if (b.peak, b.instructions) < (a.peak, a.instructions) {
+            b
+        } else {
+            a
+        }
+    })
 }
 
 fn too_small(bytes: usize, smallest: usize) -> BuildError {

@@ -123,7 +123,7 @@ fn answers_are_those_of_the_interpreter_alone() {
         let mut arena = vec![0; arena_len()];
         let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
         interpreter.load(pixels).unwrap();
-        let expected = interpreter.run(&mut ());
+        let expected = interpreter.run(&mut ()).unwrap();
         let found = app.classify_next().unwrap().unwrap();
         assert_eq!((found.label, found.scores), (Some(label.into()), expected));
         assert_eq!(found.verdict.decision, Decision::Answer);

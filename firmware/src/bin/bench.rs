@@ -12,7 +12,7 @@ fn main() -> std::process::ExitCode {
 mod device {
     use pupil_core::interpreter::{Interpreter, Step};
     use pupil_core::kernels::{run, run_in_place, scratch_len};
-    use pupil_core::model::Model;
+    use pupil_core::model::{Model, ModelBytes};
     use pupil_firmware::board::{Console, Ticks, exit, fail, take_workplace};
     use pupil_firmware::cases::{HEADER_BYTES, Header, Work};
     use pupil_firmware::clock::Clock;
@@ -87,7 +87,7 @@ mod device {
         clock: &mut Ticks,
     ) -> Option<(u64, u64, usize)> {
         let [model, input, second, expected] = header.split(body)?;
-        let model = Model::parse(model).ok()?;
+        let model = Model::parse(ModelBytes::new(model).ok()?).ok()?;
         let wrong = |found: &[i8]| {
             let pairs = found.iter().zip(expected);
             pairs.filter(|(a, b)| **a != **b as i8).count()
@@ -118,6 +118,7 @@ mod device {
                             }
                             rest = left;
                         }
+                        Step::NotRun(_) => return None,
                     }
                 }
                 return Some((ticks, longest, wrong(interpreter.scores())));
@@ -136,15 +137,19 @@ mod device {
         let (x2, _) = rest.split_at_mut_checked(second.len())?;
         let (x, x2) = (copy(x, input)?, copy(x2, second)?);
         let (output, output_guard) = output.split_at_mut(out_len);
+        let mut ran = Ok(());
         let empty = measure(clock, || ());
         let ticks = if in_place {
             copy(output, input)?;
             measure(clock, || {
-                run_in_place(&layer.operator, 0, output, x2, scratch)
+                ran = run_in_place(&layer.operator, 0, output, x2, scratch);
             })
         } else {
-            measure(clock, || run(&layer.operator, x, x2, output, scratch))
+            measure(clock, || {
+                ran = run(&layer.operator, x, x2, output, scratch);
+            })
         };
+        ran.ok()?;
         let stray = output_guard.iter().chain(&*guard).filter(|b| **b != CANARY);
         let ticks = ticks.saturating_sub(empty);
         Some((ticks, ticks, wrong(output) + stray.count()))

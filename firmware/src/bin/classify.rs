@@ -28,7 +28,7 @@ fn main() -> ! {
     let Ok(model) = Model::parse(packed) else {
         fail("model-damaged-or-of-another-format")
     };
-    describe(packed, &model).print(&mut Console);
+    describe(&packed.0, &model).print(&mut Console);
 
     let Some(images) = Images::parse(board::images()) else {
         fail("images-damaged")

@@ -7,10 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::boards::Board;
 use pupil_core::kernels::{OperatorSet, Operators};
-
-/// Bytes at an address that every kernel likes.
-#[repr(align(16))]
-struct Aligned<T: ?Sized>(T);
+use pupil_core::model::Aligned;
 
 // static MODEL: &Aligned<[u8]>, static IMAGES: &[u8], const ARENA_LEN: usize,
 // const OPERATORS: u64, pub const BOARD: Board
@@ -28,8 +25,8 @@ static mut ARENA: Aligned<[i8; ARENA_LEN]> = Aligned([0; ARENA_LEN]);
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The packed student.
-pub fn packed_model() -> &'static [u8] {
-    &MODEL.0
+pub fn packed_model() -> &'static Aligned<[u8]> {
+    MODEL
 }
 
 /// The block of test images.

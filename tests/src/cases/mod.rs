@@ -76,7 +76,8 @@ impl Case {
                 let mut y = vec![0; self.expected.len()];
                 let mut scratch = vec![0; scratch_len(&layer.operator)];
                 let (x, second) = (int8(&self.input), int8(&self.second));
-                run(&layer.operator, &x, &second, &mut y, &mut scratch);
+                run(&layer.operator, &x, &second, &mut y, &mut scratch)
+                    .map_err(|e| e.to_string())?;
                 Ok(bytes(&y))
             }
             Work::InPlace(i) => {
@@ -84,7 +85,8 @@ impl Case {
                 let mut scratch = vec![0; scratch_len(&layer.operator)];
                 let mut map = int8(&self.input);
                 let second = int8(&self.second);
-                run_in_place(&layer.operator, 0, &mut map, &second, &mut scratch);
+                run_in_place(&layer.operator, 0, &mut map, &second, &mut scratch)
+                    .map_err(|e| e.to_string())?;
                 Ok(bytes(&map))
             }
         }
@@ -191,12 +193,16 @@ pub fn model(
     let mut builder = ModelBuilder::new(spec, &[]);
     let x = builder.input();
     let y = add(&mut builder, x)?;
-    // One class per output value, so that the output may be a whole map.
-    let labels = vec![""; builder.shape(y).len()];
+    let layer = y.index().saturating_sub(1);
+    // One class per output value, so that the output may be a whole map; of a map with more values
+    // than a model has classes one per channel of their mean.
+    let mut scores = y;
+    if builder.shape(y).len() > usize::from(u16::MAX) {
+        scores = builder.mean(y, zero_point(0))?;
+    }
+    let labels = vec![""; builder.shape(scores).len()];
     builder.set_labels(&labels);
-    let bytes = builder.finish()?;
-    let layers = Model::parse(&bytes)?.layer_count();
-    Ok((bytes, layers - 1))
+    Ok((builder.finish()?, layer))
 }
 
 /// A case of one convolution-like layer on random input, with the answer of the slow reference.

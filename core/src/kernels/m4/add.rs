@@ -36,7 +36,7 @@ const HALF: Multiplier = Multiplier {
 /// or the output's is too large or small for the fast form.
 fn in_table(p: &AddParams<'_>) -> Option<usize> {
     let out = p.output_multiplier;
-    let fast = SHIFTS.contains(&-out.shift) && out.mantissa >= 0;
+    let fast = out.is_valid() && SHIFTS.contains(&-out.shift);
     let whole = p.multipliers.iter().rposition(|m| *m == HALF);
     whole.filter(|_| fast).map(|whole| 1 - whole)
 }
@@ -46,7 +46,7 @@ pub(crate) fn table(p: &AddParams<'_>) -> Option<impl Fn(usize) -> i32> {
     let other = in_table(p)?;
     let (multiplier, points) = (p.multipliers[other], p.zero_points);
     // An untrusted factor could be 1; those of scales are at most 1/2.
-    let fits = multiplier.shift <= 0;
+    let fits = multiplier.is_valid() && multiplier.shift <= 0;
     fits.then_some(move |i: usize| {
         let x = i32::from(i as u8 as i8) - points[other];
         let term = multiplier.apply(x << crate::kernels::add::LEFT_SHIFT);
@@ -135,19 +135,21 @@ impl<'a> Add<'a> {
         })
     }
 
-    /// `output = first + second`, as many values as the shortest map has; clamps are not applied.
+    /// `output = first + second`, as many values as the shortest map has; clamps are not applied. False,
+    /// with nothing written, where the table does not begin at a multiple of 4, on a chip.
     #[inline(always)]
-    pub fn run(&self, maps: Maps<'_>) {
+    #[must_use]
+    pub fn run(&self, maps: Maps<'_>) -> bool {
         let (x, other) = if self.first_in_table {
             (maps.b, maps.a)
         } else {
             (maps.a, maps.b)
         };
-        self.values(x, other, &maps);
+        self.values(x, other, &maps)
     }
 
     #[cfg(not(arm_dsp))]
-    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) -> bool {
         for i in 0..maps.len {
             // SAFETY: all maps have `len` values, and each is read before it is written.
             unsafe {
@@ -155,6 +157,7 @@ impl<'a> Add<'a> {
                 maps.y.add(i).write(q);
             }
         }
+        true
     }
 
     /// One value; `x` is the input without a table.
@@ -171,9 +174,9 @@ impl<'a> Add<'a> {
     }
 
     #[cfg(arm_dsp)]
-    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) -> bool {
         let Some(table) = words::table(self.table) else {
-            return;
+            return false;
         };
         let frame = ops::Frame {
             table,
@@ -186,31 +189,32 @@ impl<'a> Add<'a> {
         // indices are bytes. Maps that are one are only reached through these pointers meanwhile.
         // The callee keeps the C ABI.
         unsafe { ops::pupil_m4_add(x, other, maps.y, &frame) }
+        true
     }
 }
 
-/// An addition with a table; [`run`](super::run::run) has checked the places.
+/// An addition with a table; [`run`](super::run::run) has checked the places. False, with nothing
+/// written, where the maps have different lengths or the table is misaligned.
 #[cfg(arm_dsp)]
 #[inline(never)]
-pub fn add<O: Operators>(p: &AddParams<'_>, places: &mut Places<'_>) {
+pub fn add<O: Operators>(p: &AddParams<'_>, places: &mut Places<'_>) -> bool {
     let (x, y) = places.maps.places();
     let [input, output] = places.maps.lens();
-    let (other, mut len) = (places.other, input.min(output));
-    if places.which < 2 {
-        len = len.min(other.len());
+    let (other, len) = (places.other, output);
+    if input != len || places.which < 2 && other.len() != len {
+        return false;
     }
     let (a, b) = match places.which {
         0 => (x, other.as_ptr()),
         1 => (other.as_ptr(), x),
         _ => (x, x),
     };
-    if let Some(add) = Add::of(p) {
-        add.run(Maps::new(a, b, y, len));
-    }
+    let ran = Add::of(p).is_some_and(|add| add.run(Maps::new(a, b, y, len)));
     if O::SET.has(OperatorSet::ADD_CLAMP) {
         let output = places.maps.output().get_mut(..len);
         super::clamp::clamp((p.min as i8, p.max as i8), output.unwrap_or(&mut []));
     }
+    ran
 }
 
 #[cfg(arm_dsp)]
@@ -331,16 +335,16 @@ mod tests {
         let one = |(a, b): (&i8, &i8)| reference::add((*a, *b), points, multipliers, act);
         let expected: Vec<i8> = a.iter().zip(b).map(one).collect();
         let mut y = std::vec![0; a.len()];
-        add.run(Maps::apart(a, b, &mut y));
+        assert!(add.run(Maps::apart(a, b, &mut y)));
         assert_eq!(clamped(y), expected);
         let mut map = a.to_vec();
-        add.run(Maps::first(&mut map, b));
+        assert!(add.run(Maps::first(&mut map, b)));
         assert_eq!(clamped(map), expected);
         let mut map = b.to_vec();
-        add.run(Maps::second(a, &mut map));
+        assert!(add.run(Maps::second(a, &mut map)));
         assert_eq!(clamped(map), expected);
         let mut map = a.to_vec();
-        add.run(Maps::doubled(&mut map));
+        assert!(add.run(Maps::doubled(&mut map)));
         let doubled: Vec<i8> = a.iter().zip(a).map(one).collect();
         assert_eq!(clamped(map), doubled);
         true

@@ -9,10 +9,11 @@ use super::run::Places;
 use crate::kernels::pairs::Mode;
 use crate::kernels::{Filter, OperatorSet as Set, Operators};
 
-/// Convolution of any kernel and stride in the pair layout; see [`crate::kernels::conv`]. Nothing
-/// is written where the layer's code is not linked; [`run`](super::run::run) has checked the places.
+/// Convolution of any kernel and stride in the pair layout; see [`crate::kernels::conv`]. False, with
+/// nothing written, where the layer's code is not linked; [`run`](super::run::run) has checked the
+/// places.
 #[inline(never)]
-pub(super) fn conv<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
+pub(super) fn conv<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) -> bool {
     let (w, image) = (&f.window, f.input);
     let point = w.is_pointwise();
     let words = image.c.is_multiple_of(4);
@@ -24,11 +25,11 @@ pub(super) fn conv<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
         Set::CONV_ODD
     };
     if !O::SET.has(linked) {
-        return;
+        return false;
     }
     let gemm = Gemm::new::<O>(f, places);
     let Some(mut gemm) = gemm else {
-        return;
+        return false;
     };
     let lines = Lines {
         run: w.kernel_w * image.c,
@@ -45,6 +46,7 @@ pub(super) fn conv<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
         let words = O::SET.has(Set::CONV) && (words || !O::SET.has(Set::CONV_ODD));
         windows::<O>(f, words, &mut gemm, &lines);
     }
+    true
 }
 
 /// How whole rows of whole columns are expanded. [`Set::of`] has the same cases.
@@ -61,9 +63,12 @@ fn way<O: Operators>(f: &Filter<'_>, words: bool, run: usize, rows: usize) -> Ex
 }
 
 /// All pixels in one call; the last two apart where words would reach behind the input.
+///
+/// Why every place is inside: the parser's `check_window` has both maps of one height and width, so
+/// that the output's pixels are the input's.
 #[inline(always)]
 fn pointwise<O: Operators>(f: &Filter<'_>, words: bool, gemm: &mut Gemm<'_>, lines: &Lines) {
-    let pixels = f.input.h * f.input.w;
+    let pixels = f.output.h * f.output.w;
     let mut columns = Columns {
         input: 0,
         step: f.input.c,

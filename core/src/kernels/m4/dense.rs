@@ -311,15 +311,15 @@ fn mode<O: Operators>(mode: Mode) -> Option<(Part, Part)> {
     }
 }
 
-/// Fully connected layer; see [`crate::kernels::dense`]. Nothing is written where the layer's mode is
-/// not linked; [`run`](super::run::run) has checked the places.
+/// Fully connected layer; see [`crate::kernels::dense`]. False, with nothing written, where the layer's
+/// mode is not linked; [`run`](super::run::run) has checked the places.
 #[inline(never)]
-pub(super) fn dense<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
+pub(super) fn dense<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) -> bool {
     let Some(weights) = f.pairs() else {
-        return;
+        return false;
     };
     let Some((mode, finish)) = mode::<O>(weights.mode) else {
-        return;
+        return false;
     };
     let (taps, out_ch) = (padded(f.taps), f.output.c);
     let (input, output) = places.maps.places();
@@ -353,4 +353,5 @@ pub(super) fn dense<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
     // SAFETY: `Pairs::check` has proven the stream's length and flags when the model was parsed, and
     // nobody else makes filters; `output` has `out_ch` bytes, a table follows where the mode is one.
     unsafe { pupil_m4_dense(&raw const frame) }
+    true
 }

@@ -30,9 +30,10 @@ pub fn is_candidate(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Runs an operator that has a kernel here; false for others. Nothing is computed where a map or the
-/// scratch memory is shorter than the operator says, scratch memory, weights or an input whose
-/// pixels are whole words do not begin at a multiple of 4, or the kernel is not linked.
+/// Runs an operator that has a kernel here; none for others. False, with nothing computed, where a map
+/// or the scratch memory is shorter than the operator's [`Extents`](crate::kernels::Extents) say,
+/// scratch memory, weights or an input that is read in aligned words do not begin at a multiple of 4,
+/// or the kernel is not linked.
 ///
 /// Other inputs may begin anywhere: bands of a stream do, and so do their pixels.
 ///
@@ -43,18 +44,23 @@ pub fn is_candidate(operator: &Operator<'_>) -> bool {
 pub(in crate::kernels) fn run<O: Operators>(
     operator: &Operator<'_>,
     places: &mut Places<'_>,
-) -> bool {
+) -> Option<bool> {
     let (needs, gives, weights, ch) = match operator {
         Operator::Conv(f) | Operator::Depthwise(f) | Operator::Dense(f) => {
             if f.layout == Layout::Natural {
-                return false;
+                return None;
             }
             let weights = f.weights.as_ptr().addr();
-            (f.input.len(), f.output.len(), weights, f.input.c)
+            // A dense layer reads all of its input in aligned words, whatever its channels.
+            let ch = match operator {
+                Operator::Dense(_) => 4,
+                _ => f.input.c,
+            };
+            (f.input.len(), f.output.len(), weights, ch)
         }
         Operator::Add(p) if p.table.is_some() => (0, 0, 0, 0),
         Operator::Mul(p) => (0, 0, 0, p.ch),
-        _ => return false,
+        _ => return None,
     };
     let ([input_len, output_len], scratch) = (places.maps.lens(), &places.scratch);
     let (input, _) = places.maps.places();
@@ -67,21 +73,22 @@ pub(in crate::kernels) fn run<O: Operators>(
     let fits = input_len >= needs && output_len >= gives && scratch.len() >= scratch_len(operator);
     // Operators without scratch memory take any address.
     if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
-        return true;
+        return Some(false);
     }
-    match operator {
+    let ran = match operator {
         Operator::Conv(f) if O::SET.has_any(Set::CONV.with(Set::CONV_ODD).with(Set::POINTWISE)) => {
-            super::conv::conv::<O>(f, places);
+            super::conv::conv::<O>(f, places)
         }
         Operator::Depthwise(f) if O::SET.has_any(Set::DEPTHWISE_PAIRS) => {
-            super::depthwise::run::<O>(f, places);
+            super::depthwise::run::<O>(f, places)
         }
         Operator::Dense(f) if O::SET.has(Set::DENSE) => super::dense::dense::<O>(f, places),
         Operator::Add(p) if O::SET.has(Set::ADD) => super::add::add::<O>(p, places),
         Operator::Mul(p) if O::SET.has(Set::MUL) => {
-            return super::squeeze_excite::mul_places::<O>(p, places);
+            // Factors beyond its forms are the portable kernel's.
+            return super::squeeze_excite::mul_places::<O>(p, places).then_some(true);
         }
-        _ => {}
-    }
-    true
+        _ => false,
+    };
+    Some(ran)
 }

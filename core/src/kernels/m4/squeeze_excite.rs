@@ -62,10 +62,10 @@ struct Form {
 impl Form {
     /// None where the multiplier's shift is beyond both forms.
     fn of(p: &MulParams) -> Option<Self> {
-        let (m, mut e) = (p.multiplier.mantissa, -p.multiplier.shift);
-        if m < 0 {
+        if !p.multiplier.is_valid() {
             return None;
         }
+        let (m, mut e) = (p.multiplier.mantissa, -p.multiplier.shift);
         if m == 0 {
             e = *FAST_SHIFTS.start();
         }

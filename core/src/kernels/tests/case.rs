@@ -85,7 +85,7 @@ impl Case {
     pub fn compare(
         &self,
         depthwise_multiplier: Option<usize>,
-        run: impl Fn(&Filter<'_>, &[i8], &mut [i8], &mut [i8]),
+        run: impl Fn(&Filter<'_>, &[i8], &mut [i8], &mut [i8]) -> bool,
     ) {
         let (window, mut output) = self.window();
         let input = Shape::new(self.h, self.w, self.in_ch);
@@ -169,7 +169,7 @@ impl Case {
             },
         };
         let mut y = vec![0; output.len()];
-        run(&f, &x, &mut y, &mut []);
+        assert!(run(&f, &x, &mut y, &mut []));
         assert_eq!(y, expected, "{self:?}");
         if depthwise_multiplier.is_some() {
             self.compare_row_pairs(&f, &folded, &x, &expected);
@@ -212,12 +212,8 @@ impl Case {
                 bias == folded[o].0 && m.mantissa == folded[o].1.mantissa
             }));
             let mut y = vec![0; output.len()];
-            run(
-                &f,
-                &x,
-                &mut y,
-                &mut vec![0; pairs::conv_scratch(per_channel, false)],
-            );
+            let mut scratch = vec![0; pairs::conv_scratch(per_channel, false)];
+            assert!(run(&f, &x, &mut y, &mut scratch));
             assert_eq!(y, expected, "{mode:?} {self:?}");
         }
     }
@@ -249,11 +245,11 @@ impl Case {
         assert_eq!(f.row_pairs().unwrap().check(f.output.c), Ok(()));
         let mut scratch = vec![0x55; scratch_len(&Operator::Depthwise(f))];
         let mut y = vec![0; expected.len()];
-        depthwise::<Every>(&f, x, &mut y, &mut scratch);
+        assert!(depthwise::<Every>(&f, x, &mut y, &mut scratch));
         assert_eq!(y, expected, "{form:?} {self:?}");
         if Operator::Depthwise(f).works_in_place(0) && f.input == f.output {
             let mut map = x.to_vec();
-            depthwise_in_place::<Every>(&f, &mut map, &mut scratch);
+            assert!(depthwise_in_place::<Every>(&f, &mut map, &mut scratch));
             assert_eq!(map, expected, "in place {form:?} {self:?}");
         }
         for band in 1..5 {
@@ -301,7 +297,7 @@ impl Case {
             assert!(ran, "twin refuses {self:?}");
             assert_eq!(&twin[..expected.len()], expected, "twin, row {y} {self:?}");
             let mut scratch = vec![0x55; scratch_len(&operator)];
-            depthwise_in_place::<Every>(&f, &mut map, &mut scratch);
+            assert!(depthwise_in_place::<Every>(&f, &mut map, &mut scratch));
             assert_eq!(&map[..expected.len()], expected, "row {y} {self:?}");
         }
     }

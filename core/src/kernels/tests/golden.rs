@@ -24,11 +24,11 @@ fn golden_additions() {
         (-77, 33, -13),
     ] {
         let mut y = [0];
-        add(&p, &[a], &[b], &mut y);
+        assert!(add(&p, &[a], &[b], &mut y));
         assert_eq!(y, [expected], "{a} {b}");
         let (mut first, mut second) = ([a], [b]);
-        add_in_place(&p, 0, &mut first, &[b]);
-        add_in_place(&p, 1, &mut second, &[a]);
+        assert!(add_in_place(&p, 0, &mut first, &[b]));
+        assert!(add_in_place(&p, 1, &mut second, &[a]));
         assert_eq!((first, second), ([expected], [expected]));
     }
 }
@@ -45,7 +45,7 @@ fn golden_multiplications() {
         (-77, 33, -58),
     ] {
         let mut y = [0];
-        mul(&p, &[a], &[b], &mut y);
+        assert!(mul(&p, &[a], &[b], &mut y));
         assert_eq!(y, [expected], "{a} {b}");
     }
 }
@@ -70,7 +70,7 @@ fn golden_averages() {
             max: 127,
         };
         let mut y = [0];
-        average_pool(&p, x, &mut y);
+        assert!(average_pool(&p, x, &mut y));
         assert_eq!(y, [expected], "{x:?}");
     }
 }
@@ -78,11 +78,8 @@ fn golden_averages() {
 #[test]
 fn golden_softmax() {
     let mut y = [0; 10];
-    softmax(
-        &SoftmaxParams::new(0.1),
-        &[-128, -20, 0, 5, 60, 60, 127, 100, -1, 12],
-        &mut y,
-    );
+    let x = [-128, -20, 0, 5, 60, 60, 127, 100, -1, 12];
+    assert!(softmax(&SoftmaxParams::new(0.1), &x, &mut y));
     assert_eq!(
         y,
         [-128, -128, -128, -128, -128, -128, 111, -112, -128, -128]
@@ -107,16 +104,13 @@ fn golden_means() {
         };
         let input = Shape::new(1, x.len(), 1);
         let mut y = [0];
-        mean(
-            &MeanParams {
-                input,
-                input_zero_point: -128,
-                multiplier,
-                out,
-            },
-            x,
-            &mut y,
-        );
+        let p = MeanParams {
+            input,
+            input_zero_point: -128,
+            multiplier,
+            out,
+        };
+        assert!(mean(&p, x, &mut y));
         assert_eq!(y, [expected], "{x:?}");
     }
 }
@@ -135,7 +129,7 @@ fn mean_multipliers_divide_as_integers() {
 }
 
 #[test]
-fn short_slices_leave_the_output_alone() {
+fn a_kernel_that_did_not_run_says_so_and_leaves_the_output_alone() {
     let channels = [0u8; 12];
     let f = Filter {
         input: Shape::new(2, 2, 1),
@@ -154,8 +148,46 @@ fn short_slices_leave_the_output_alone() {
         },
     };
     let mut y = [5; 4];
-    conv::<Every>(&f, &[1; 3], &mut y, &mut []);
-    depthwise::<Every>(&f, &[1; 3], &mut y, &mut []);
-    conv::<Every>(&f, &[1; 4], &mut y[..3], &mut []);
+    assert!(!conv::<Every>(&f, &[1; 3], &mut y, &mut []));
+    assert!(!depthwise::<Every>(&f, &[1; 3], &mut y, &mut []));
+    assert!(!conv::<Every>(&f, &[1; 4], &mut y[..3], &mut []));
+    let point = Filter {
+        window: Window::same(2, 2, 1, 1),
+        output: Shape::new(2, 1, 1),
+        taps: 1,
+        ..f
+    };
+    assert!(!pointwise(&point, &[1; 4], &mut y, &mut []));
+    let pool = PoolParams {
+        input: f.input,
+        output: f.output,
+        window: f.window,
+        min: -128,
+        max: 127,
+    };
+    assert!(!average_pool(&pool, &[1; 3], &mut y));
+    assert!(!max_pool(&pool, &[1; 4], &mut y[..3]));
+    assert!(!lookup(&[0; 256], &[1; 3], &mut y));
+    assert!(!softmax(&SoftmaxParams::new(0.1), &[1; 3], &mut y));
+    let affines = [affine(0.1, 0), affine(0.1, 0)];
+    let sum = AddParams::new(affines, affine(0.1, 0), (-128, 127));
+    assert!(!add(&sum, &[1; 3], &[1; 4], &mut y));
+    assert!(!add(&sum, &[1; 4], &[1; 3], &mut y));
+    assert!(!add_in_place(&sum, 0, &mut y, &[1; 3]));
+    let product = MulParams::new(2, affines, affine(0.1, 0), (-128, 127));
+    assert!(!mul(&product, &[1; 4], &[1; 1], &mut y));
+    assert!(!mul(&product, &[1; 3], &[1; 2], &mut y));
+    assert!(!mul_in_place(&product, &mut y[..3], &[1; 2]));
+    assert_eq!(y, [5; 4]);
+    // And by the way in that all operators share.
+    let operator = Operator::Conv(f);
+    assert_eq!(
+        run(&operator, &[1; 3], &[], &mut y, &mut []),
+        Err(KernelError)
+    );
+    assert_eq!(
+        run_in_place(&operator, 0, &mut y, &[], &mut []),
+        Err(KernelError)
+    );
     assert_eq!(y, [5; 4]);
 }

@@ -55,9 +55,9 @@ proptest! {
         let x = Bytes(case.seed).int8(input.len());
         let (min, max) = (i32::from(case.act.0), i32::from(case.act.1));
         let p = PoolParams { input, output, window, min, max };
-        for (run, is_max) in [(average_pool as fn(&PoolParams, &[i8], &mut [i8]), false), (max_pool, true)] {
+        for (run, is_max) in [(average_pool as fn(&PoolParams, &[i8], &mut [i8]) -> bool, false), (max_pool, true)] {
             let mut y = vec![0; output.len()];
-            run(&p, &x, &mut y);
+            prop_assert!(run(&p, &x, &mut y));
             prop_assert_eq!(y, reference::pool(input, output, &window, case.act, &x, is_max));
         }
     }
@@ -71,7 +71,7 @@ proptest! {
         let out = Output { zero_point: zero_points.1, min: -128, max: 127, lookup: None };
         let p = MeanParams { input, input_zero_point: zero_points.0, multiplier, out };
         let mut y = vec![0; input.c];
-        mean(&p, &x, &mut y);
+        prop_assert!(mean(&p, &x, &mut y));
         let expected = reference::mean(input, &x, multiplier, zero_points);
         prop_assert_eq!(&y, &expected);
         // Within one step of the real mean.
@@ -98,9 +98,9 @@ proptest! {
         for (a, b) in values {
             let multipliers = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
             let mut y = [0];
-            add(&p, &[a], &[b], &mut y);
+            prop_assert!(add(&p, &[a], &[b], &mut y));
             prop_assert_eq!(y[0], reference::add((a, b), points, multipliers, act));
-            mul(&m, &[a], &[b], &mut y);
+            prop_assert!(mul(&m, &[a], &[b], &mut y));
             prop_assert_eq!(y[0], reference::mul((a, b), points, m.multiplier, act));
         }
     }

@@ -76,6 +76,7 @@ impl ModelBuilder {
     /// # Errors
     /// Weights or channels of another length than kernel and channels make.
     pub fn conv(&mut self, x: TensorId, layer: Conv) -> Result<TensorId, BuildError> {
+        self.check_window(layer.kernel, layer.stride)?;
         let (input, out_ch) = (self.shape(x), layer.channels.len());
         let taps = layer.kernel.0 * layer.kernel.1 * input.c;
         let per_channel = |w: &[u8], o: usize| sum(&w[o * taps..][..taps]);
@@ -87,10 +88,11 @@ impl ModelBuilder {
     /// # Errors
     /// As [`ModelBuilder::conv`].
     pub fn depthwise(&mut self, x: TensorId, layer: Depthwise) -> Result<TensorId, BuildError> {
+        self.check_window(layer.kernel, layer.stride)?;
         let out_ch = layer.channels.len();
         let taps = layer.kernel.0 * layer.kernel.1;
         let per_channel =
-            |w: &[u8], o: usize| (0..taps).map(|t| i32::from(w[t * out_ch + o] as i8)).sum();
+            |w: &[u8], o: usize| (0..taps).map(|t| i64::from(w[t * out_ch + o] as i8)).sum();
         self.filter(code::DEPTHWISE, x, &layer, taps * out_ch, taps, per_channel)
     }
 
@@ -99,6 +101,7 @@ impl ModelBuilder {
     /// # Errors
     /// As [`ModelBuilder::conv`].
     pub fn dense(&mut self, x: TensorId, layer: Conv) -> Result<TensorId, BuildError> {
+        self.check_shape(self.shape(x))?;
         let (taps, out) = (self.shape(x).len(), layer.channels.len());
         let layer = Conv {
             kernel: (1, 1),
@@ -122,9 +125,10 @@ impl ModelBuilder {
         layer: &Conv,
         weights_len: usize,
         taps: usize,
-        channel_sum: impl Fn(&[u8], usize) -> i32,
+        channel_sum: impl Fn(&[u8], usize) -> i64,
     ) -> Result<TensorId, BuildError> {
         let name = format!("layer {}", self.records.len());
+        self.check_shape(self.shape(x))?;
         if layer.weights.len() != weights_len {
             let got = layer.weights.len();
             return Err(BuildError(format!(
@@ -134,14 +138,16 @@ impl ModelBuilder {
         let zero_point = i32::from(self.affine(x).zero_point);
         let mut channels = Vec::new();
         for (o, channel) in layer.channels.iter().enumerate() {
-            let folded = i64::from(channel.bias)
-                - i64::from(zero_point) * i64::from(channel_sum(&layer.weights, o));
+            self.check_multiplier(&format!("channel {o}"), channel.multiplier)?;
+            let sum = channel_sum(&layer.weights, o);
+            let folded = i64::from(channel.bias) - i64::from(zero_point) * sum;
             let folded = i32::try_from(folded)
                 .map_err(|_| BuildError(format!("{name}: bias of channel {o} exceeds 32 bits")))?;
             channels.push((folded, channel.multiplier));
         }
         let (window, h, w) = window(self.shape(x), layer.kernel, layer.stride, layer.pad);
         let out = Shape::new(h, w, layer.channels.len());
+        self.check_shape(out)?;
         let mut record = self.record(operator, &window, layer.out.zero_point, layer.act)?;
         let affine = layer.fused.as_ref().map_or(layer.out, |fused| fused.out);
         let packed = match operator {
@@ -165,7 +171,7 @@ impl ModelBuilder {
             record[1] = 1;
             self.section(&mut record, 24, &by_value(&table));
         }
-        self.macs += (out.len() * taps) as u64;
+        self.macs = self.macs.saturating_add((out.len() * taps) as u64);
         Ok(self.push(record, x, None, out, affine))
     }
 
@@ -186,10 +192,13 @@ impl ModelBuilder {
     }
 
     fn pool(&mut self, operator: u8, x: TensorId, pool: Pool) -> Result<TensorId, BuildError> {
+        self.check_window(pool.kernel, pool.stride)?;
         let (input, affine) = (self.shape(x), self.affine(x));
         let (window, h, w) = window(input, pool.kernel, pool.stride, pool.pad);
         let record = self.record(operator, &window, affine.zero_point, pool.act)?;
-        Ok(self.push(record, x, None, Shape::new(h, w, input.c), affine))
+        let out = Shape::new(h, w, input.c);
+        self.check_shape(out)?;
+        Ok(self.push(record, x, None, out, affine))
     }
 
     /// Mean over height and width.
@@ -198,6 +207,7 @@ impl ModelBuilder {
     /// None that the model's checks would not find; kept for one signature.
     pub fn mean(&mut self, x: TensorId, out: Affine) -> Result<TensorId, BuildError> {
         let (input, affine) = (self.shape(x), self.affine(x));
+        self.check_shape(input)?;
         let real = f64::from(affine.scale) / f64::from(out.scale);
         self.mean_exact(x, out, mean_multiplier(real, input.h * input.w))
     }
@@ -213,6 +223,8 @@ impl ModelBuilder {
         m: Multiplier,
     ) -> Result<TensorId, BuildError> {
         let input = self.shape(x);
+        self.check_shape(input)?;
+        self.check_multiplier("mean", m)?;
         let mut record =
             self.record(code::MEAN, &Window::default(), out.zero_point, (-128, 127))?;
         self.constants(&mut record, &[m.mantissa, m.shift]);
@@ -249,6 +261,10 @@ impl ModelBuilder {
         if self.shape(a) != self.shape(b) {
             let (a, b) = (self.shape(a), self.shape(b));
             return Err(BuildError(format!("add: {a:?} and {b:?} differ")));
+        }
+        self.check_zero_points("add", [a, b], p.zero_points)?;
+        for m in p.multipliers.into_iter().chain([p.output_multiplier]) {
+            self.check_multiplier("add", m)?;
         }
         let mut record = self.record(code::ADD, &Window::default(), out.zero_point, act)?;
         let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
@@ -295,6 +311,14 @@ impl ModelBuilder {
             let gate = self.shape(gate);
             return Err(BuildError(format!("mul: gate {gate:?} for {ch} channels")));
         }
+        if p.ch != ch {
+            let found = p.ch;
+            return Err(BuildError(format!(
+                "mul: {found} channels, the map has {ch}"
+            )));
+        }
+        self.check_zero_points("mul", [map, gate], p.zero_points)?;
+        self.check_multiplier("mul", p.multiplier)?;
         let mut record = self.record(code::MUL, &Window::default(), out.zero_point, act)?;
         self.constants(&mut record, &[p.multiplier.mantissa, p.multiplier.shift]);
         let scratch = 4 * m4::squeeze_excite::scratch_words(ch);
@@ -334,6 +358,7 @@ impl ModelBuilder {
         x: TensorId,
         p: &SoftmaxParams,
     ) -> Result<TensorId, BuildError> {
+        self.check_multiplier("softmax", p.multiplier)?;
         let mut record = self.record(code::SOFTMAX, &Window::default(), -128, (-128, 127))?;
         self.constants(
             &mut record,
@@ -354,6 +379,6 @@ fn output(
     Ok((Affine { scale, zero_point }, (int8(min)?, int8(max)?)))
 }
 
-fn sum(weights: &[u8]) -> i32 {
-    weights.iter().map(|w| i32::from(*w as i8)).sum()
+fn sum(weights: &[u8]) -> i64 {
+    weights.iter().map(|w| i64::from(*w as i8)).sum()
 }

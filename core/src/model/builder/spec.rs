@@ -12,6 +12,13 @@ use crate::shape::{Shape, Window, same_padding};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TensorId(pub(super) usize);
 
+impl TensorId {
+    /// Its number in the model: 0 is the input, layer i writes tensor i + 1.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Bias (without the input's zero point) and multiplier of an output channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channel {

@@ -5,7 +5,7 @@ use super::{apart, scratch};
 use crate::error::{ModelError, StreamFault};
 use crate::model::header::Model;
 use crate::model::layer::{Operator, code};
-use crate::model::stream::{PLACES, StreamRecord};
+use crate::model::stream::{LinkRecord, PLACES, StreamIndex, StreamRecord, record_of};
 use crate::stream::{FRAME, MAX_LINKS, Stream};
 use core::ops::Range;
 
@@ -57,7 +57,7 @@ pub(super) fn records(model: &Model<'_>) -> Result<(), ModelError> {
 }
 
 /// Layers and buffers, and that every tensor is where its readers look for it.
-pub(super) fn layers(model: &Model<'_>) -> Result<(), ModelError> {
+pub(super) fn layers(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let mut walk = Stream::default();
     for stream in model.streams() {
         let begun = walk.begin(model, &stream);
@@ -83,7 +83,7 @@ pub(super) fn layers(model: &Model<'_>) -> Result<(), ModelError> {
                 let Some(input) = input else { continue };
                 let there = match sources[i] {
                     Some(_) => i == 0 || matches!(layer.operator, Operator::Add(_)),
-                    None => input <= stream.at && !model.is_streamed(input),
+                    None => input <= stream.at && !index.is_streamed(input),
                 };
                 if !there {
                     return Err(fault(&stream, StreamFault::Reads));
@@ -128,12 +128,12 @@ pub(super) fn layers(model: &Model<'_>) -> Result<(), ModelError> {
         }
     }
     // Layers that run alone find whole tensors.
-    for i in (0..model.layer_count()).filter(|i| model.stream_of(*i).is_none()) {
-        let whole = model.layer(i).is_some_and(|layer| {
-            let inputs = [Some(layer.input), layer.second];
-            inputs.into_iter().flatten().all(|t| !model.is_streamed(t))
-        });
-        if !whole && model.streams_len() > 0 {
+    let mut streams = model.streams().peekable();
+    for i in 0..model.layer_count() {
+        while streams.next_if(|s| s.end <= i).is_some() {}
+        let alone = streams.peek().is_some_and(|s| i < s.at) || streams.peek().is_none();
+        let inputs = record_of(model, i).inputs.into_iter().flatten();
+        if alone && inputs.into_iter().any(|t| index.is_streamed(t)) {
             return Err(ModelError::Stream {
                 layer: i as u16,
                 what: StreamFault::Reads,
@@ -145,7 +145,7 @@ pub(super) fn layers(model: &Model<'_>) -> Result<(), ModelError> {
 
 /// Bytes of the arena that link `k` (the frame counted) keeps while its stream runs: rows, or a
 /// mean's sums.
-fn place(model: &Model<'_>, stream: &StreamRecord<'_>, k: usize) -> Range<usize> {
+pub(super) fn place(model: &Model<'_>, stream: &StreamRecord<'_>, k: usize) -> Range<usize> {
     let row = |tensor: usize| {
         let shape = model.tensor(tensor).shape;
         shape.w * shape.c
@@ -184,42 +184,8 @@ pub(super) fn ends<'a>(model: &'a Model<'a>) -> impl Iterator<Item = usize> + 'a
     })
 }
 
-/// That no stream that runs in `life` has a buffer, scratch memory or its output on whole tensor
-/// `t`; else the layer. A stream's output may lie on a tensor that it reads: [`turns`] looks at that.
-pub(super) fn apart_from(model: &Model<'_>, t: usize, life: Range<usize>) -> Result<(), usize> {
-    let tensor = model.tensor(t).range();
-    for stream in model.streams() {
-        if stream.at >= life.end || stream.end <= life.start {
-            continue;
-        }
-        for (k, link) in stream.links().enumerate() {
-            let frame = usize::from(stream.frame_rows > 0);
-            let kept = apart(&place(model, &stream, k + frame), &tensor);
-            if !kept || !apart(&scratch(model, link.layer), &tensor) {
-                return Err(link.layer);
-            }
-        }
-        let frame = place(model, &stream, 0);
-        if stream.frame_rows > 0 && !apart(&frame, &tensor) {
-            return Err(stream.at);
-        }
-        let output = model.tensor(stream.end).range();
-        let over = t != stream.end && !apart(&output, &tensor);
-        // What is read after the stream may not be lost in it.
-        if over && (life.end > stream.end || !reads(model, &stream, t)) {
-            return Err(stream.end - 1);
-        }
-    }
-    Ok(())
-}
-
-fn reads(model: &Model<'_>, stream: &StreamRecord<'_>, t: usize) -> bool {
-    let mut layers = stream.links().filter_map(|l| model.layer(l.layer));
-    layers.any(|l| l.reads(t))
-}
-
 /// Walks all streams to their ends: every row finds room, and none is lost that is still needed.
-pub(super) fn turns(model: &Model<'_>) -> Result<(), ModelError> {
+pub(super) fn turns(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let (mut left, mut walked) = (MAX_TURNS, Stream::default());
     for stream in model.streams() {
         let output = model.tensor(stream.end);
@@ -229,10 +195,14 @@ pub(super) fn turns(model: &Model<'_>) -> Result<(), ModelError> {
             self::walk(model, &mut walked, over, &mut left)
         };
         walk(None).map_err(|what| fault(&stream, what))?;
-        for t in (0..=stream.at).filter(|t| !model.is_streamed(*t)) {
-            let tensor = model.tensor(t);
-            if reads(model, &stream, t) && !apart(&tensor.range(), &output.range()) {
-                walk(Some(t)).map_err(|what| fault(&stream, what))?;
+        for (k, link) in stream.links().enumerate() {
+            for t in record_of(model, link.layer).inputs.into_iter().flatten() {
+                let reads = |l: LinkRecord| record_of(model, l.layer).inputs.contains(&Some(t));
+                let again = stream.links().take(k).any(reads);
+                let whole = !index.is_streamed(t) && !again;
+                if whole && !apart(&model.tensor(t).range(), &output.range()) {
+                    walk(Some(t)).map_err(|what| fault(&stream, what))?;
+                }
             }
         }
     }

@@ -131,7 +131,7 @@ proptest! {
             let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
             let frame = vec![200; model.input().shape.len()];
             interpreter.load(&frame).unwrap();
-            prop_assert_eq!(interpreter.run(&mut ()).len(), model.class_count());
+            prop_assert_eq!(interpreter.run(&mut ()).unwrap().len(), model.class_count());
         }
     }
 

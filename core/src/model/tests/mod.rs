@@ -130,7 +130,7 @@ fn scores(bytes: &[u8], frame: &[u8]) -> Vec<i8> {
     let mut arena = vec![0; model.arena_len()];
     let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
     interpreter.load(frame).unwrap();
-    interpreter.run(&mut ()).to_vec()
+    interpreter.run(&mut ()).unwrap().to_vec()
 }
 
 /// Puts the right checksum over changed bytes.

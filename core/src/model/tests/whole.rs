@@ -148,7 +148,7 @@ fn steps_and_a_whole_run_agree_and_observers_see_every_layer() {
     for (q, pixel) in interpreter.input_mut().iter_mut().zip(&frame) {
         *q = (i16::from(*pixel) - 128) as i8;
     }
-    assert_eq!(interpreter.run(&mut ()), expected);
+    assert_eq!(interpreter.run(&mut ()).unwrap(), expected);
     let sum: i32 = expected.iter().map(|q| i32::from(*q) + 128).sum();
     assert!(
         (250..=262).contains(&sum),

@@ -410,7 +410,7 @@ impl Writer {
             let x = self.int8(n);
             let p = SoftmaxParams::new(scale);
             let mut y = vec![0; n];
-            softmax(&p, &x, &mut y);
+            assert!(softmax(&p, &x, &mut y), "both have as many values");
             let mut layer = Layer {
                 op: "softmax".into(),
                 name: format!("softmax_{i}_{n}"),

@@ -15,20 +15,20 @@ use crate::kernels::operators::{OperatorSet as Set, Operators};
 use crate::kernels::row_pairs::Form;
 use crate::kernels::{Filter, Layout};
 
-/// Runs a layer in row pairs. Nothing is written where the layer's kernel is not linked or can't work
-/// in place; [`run`](crate::kernels::m4::run::run) has checked the places.
+/// Runs a layer in row pairs. False, with nothing written, where the layer's kernel is not linked or
+/// can't work in place; [`run`](crate::kernels::m4::run::run) has checked the places.
 ///
 /// A filter is only made of a parsed model: its words are whole channels of this form, its window is
 /// not empty, padding is less than the window, outputs are a multiple of the input's channels, and
 /// every window has a row and a column inside the image.
 #[inline(never)]
-pub fn run<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
+pub fn run<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) -> bool {
     let Layout::RowPairs(form) = f.layout else {
-        return;
+        return false;
     };
     let (maps, scratch) = (&mut places.maps, &mut places.scratch);
     if maps.are_one() && !works_in_place(form, f.input, f.output) {
-        return;
+        return false;
     }
     let (input, output) = maps.places();
     let layer = Layer {
@@ -45,17 +45,19 @@ pub fn run<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) {
     let scratch = scratch.as_mut_ptr().cast();
     match form {
         Form::Blocks(kernel) if O::SET.has_any(Set::DEPTHWISE_BLOCKS) => {
-            if let Some(block) = Block::of::<O>(kernel) {
-                layer.blocks::<O>(block, scratch);
-            }
+            let Some(block) = Block::of::<O>(kernel) else {
+                return false;
+            };
+            layer.blocks::<O>(block, scratch);
         }
         Form::Any if O::SET.has(Set::DEPTHWISE_ANY) => layer.any::<O>(scratch),
-        _ => return,
+        _ => return false,
     }
     if O::SET.has(Set::DEPTHWISE_CLAMP) && f.out.lookup.is_none() {
         let map = maps.output().get_mut(..f.output.len());
         clamp((f.out.min as i8, f.out.max as i8), map.unwrap_or(&mut []));
     }
+    true
 }
 
 /// A layer on maps that are as long as it says.
