@@ -135,6 +135,7 @@ mod device {
         loop {
             match interpreter.step(&mut trace) {
                 Step::Ran(_) => {}
+                Step::NotRun(_) => return None,
                 Step::Done => break,
                 Step::NeedsRows(_) => {
                     let left = interpreter.feed(rest);

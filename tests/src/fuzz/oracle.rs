@@ -145,6 +145,7 @@ fn by_steps(
     for _ in 0..most + frame.len() {
         match interpreter.step(observer) {
             Step::Ran(_) => {}
+            Step::NotRun(layer) => return Err(format!("layer {layer} did not run")),
             Step::Done => return Ok(interpreter.scores().to_vec()),
             Step::NeedsRows(n) => {
                 let portion = (row * (1 + random.below(n))).min(rest.len());
