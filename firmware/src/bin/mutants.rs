@@ -15,7 +15,7 @@ fn main() -> std::process::ExitCode {
 #[cfg(all(target_os = "none", target_arch = "arm"))]
 mod device {
     use pupil_core::interpreter::{Interpreter, Step};
-    use pupil_core::model::Model;
+    use pupil_core::model::{Model, ModelBytes};
     use pupil_firmware::board::{Console, FENCE, Fences, exit, fail, take_workplace};
     use pupil_firmware::board::{paint_stack, stack_room, stack_used};
     use pupil_firmware::cases::{HEADER_BYTES, Header, Trace};
@@ -98,6 +98,7 @@ mod device {
         place.copy_from_slice(packed);
         let packed = &*place;
 
+        let packed = ModelBytes::new(packed).ok()?;
         let arena_len = Model::parse(packed).ok()?.arena_len();
         let skipped = memory.as_ptr().addr().wrapping_neg() % FENCE;
         let memory = memory.get_mut(skipped..)?;
@@ -124,7 +125,12 @@ mod device {
     }
 
     /// Wrong bytes of scores and hash.
-    fn run(packed: &[u8], frame: &[u8], expected: &[u8], arena: &mut [i8]) -> Option<usize> {
+    fn run(
+        packed: ModelBytes<'_>,
+        frame: &[u8],
+        expected: &[u8],
+        arena: &mut [i8],
+    ) -> Option<usize> {
         let model = Model::parse(packed).ok()?;
         let mut interpreter = Interpreter::new(&model, arena).ok()?;
         let mut rest = frame;

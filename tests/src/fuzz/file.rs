@@ -144,9 +144,12 @@ fn word(from: &[u8], at: usize) -> Option<u32> {
 }
 
 impl File {
-    /// Takes a file apart; none where a section lies outside.
+    /// Takes a file apart; none where a section lies outside, or there is no layer.
     pub fn read(file: &[u8]) -> Option<Self> {
         let (classes, layers) = (half(file, 16)?, usize::from(half(file, 18)?));
+        if layers == 0 {
+            return None;
+        }
         let [labels_at, tensors_at, layers_at, weights_at] =
             [24, 28, 32, 36].map(|at| word(file, at).unwrap_or(u32::MAX) as usize);
         let mut end = labels_at;

@@ -243,13 +243,16 @@ fn operator(file: &mut File, layer: usize, random: &mut Random) {
         }
         5 => lookup(file, layer, random),
         _ => {
-            let shape = file.tensors[usize::from(l.inputs[0])].shape;
+            let shape = file.maps(layer)[0].shape;
+            let l = &mut file.layers[layer];
             let alike: Vec<u16> = (0..=layer)
                 .filter(|t| file.tensors[*t].shape == shape)
                 .map(|t| t as u16)
                 .collect();
             let second = usize::from(l.code == code::ADD && random.below(2) == 0);
-            l.inputs[second] = random.of(&alike);
+            if !alike.is_empty() {
+                l.inputs[second] = random.of(&alike);
+            }
         }
     }
 }
@@ -262,14 +265,20 @@ fn places(file: &mut File, layer: usize, random: &mut Random) {
         0 => to,
         1 => to.saturating_sub(4),
         2 => random.of(&[0, 2, u32::MAX, u32::MAX - 3, 1 << 31]),
-        3 => random.below(file.arena as usize / 4 + 2) as u32 * 4,
+        3 => (random.below(file.arena as usize / 4 + 2) as u32).wrapping_mul(4),
         _ => to
             .saturating_add(file.tensors[other].len() as u32)
             .next_multiple_of(4),
     };
     let l = &mut file.layers[layer];
     match random.below(6) {
-        0 => l.scratch[1] = random.of(&[0, l.scratch[1].saturating_sub(4), l.scratch[1] + 4]),
+        0 => {
+            l.scratch[1] = random.of(&[
+                0,
+                l.scratch[1].saturating_sub(4),
+                l.scratch[1].saturating_add(4),
+            ])
+        }
         1 => l.scratch[0] = to,
         2 => {
             let section = &mut l.sections[random.below(4)];
@@ -310,7 +319,7 @@ fn stream(file: &mut File, random: &mut Random) {
             match kind {
                 4 => link.layer = random.below(layers + 1) as u16,
                 5 => link.replaces = random.below(4) as u8,
-                6 => link.offset = random.below(arena as usize / 4 + 2) as u32 * 4,
+                6 => link.offset = (random.below(arena as usize / 4 + 2) as u32).wrapping_mul(4),
                 7 => link.capacity = near(link.capacity, random),
                 _ => link.band = near(link.band, random),
             }
@@ -327,4 +336,25 @@ fn frame(file: &mut File, random: &mut Random) -> bool {
         file.format[0] = 3;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::seeds::seed;
+
+    #[test]
+    fn refused_mutants_can_be_mutated_again() {
+        let mut random = Random::new(3);
+        for number in 0..60 {
+            let mut bytes = seed(number);
+            for _ in 0..40 {
+                let (Ok(next) | Err((_, next))) = match mutate(&bytes, &mut random) {
+                    Some(mutant) => mutant,
+                    None => break,
+                };
+                bytes = next;
+            }
+        }
+    }
 }

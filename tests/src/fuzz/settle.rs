@@ -15,7 +15,7 @@ pub fn fitted(file: &File) -> Vec<(usize, u16)> {
 /// layers before the change.
 pub fn settle(file: &mut File, random: &mut Random, before: &[(usize, u16)]) {
     for i in 0..file.layers.len() {
-        let input = file.tensors[usize::from(file.layers[i].inputs[0])].shape;
+        let input = file.maps(i)[0].shape;
         let second = file.layers[i].inputs[1];
         let other = file.tensors.get(usize::from(second)).map(|t| t.shape);
         let fits = match file.layers[i].code {
