@@ -113,6 +113,7 @@ fn load(path: &Path, images: &Path) -> Result<Load, String> {
         model: bytes.len(),
         images,
         arena: model.arena_len(),
+        work: model.work(),
     })
 }
 

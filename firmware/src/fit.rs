@@ -15,7 +15,11 @@ pub const STATICS: usize = 256;
 /// (Cortex-M4F).
 pub const STACK: usize = 4096;
 
-/// What a model wants to put on a board, in bytes.
+/// Seconds that an image may take at most, at one value that an operator reads a tick: more is no
+/// classifier but a mistake, or a file that keeps the chip busy on purpose.
+pub const SECONDS: u64 = 20;
+
+/// What a model wants of a board: bytes, and values that its operators read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     /// The packed model.
@@ -24,15 +28,19 @@ pub struct Load {
     pub images: usize,
     /// The arena.
     pub arena: usize,
+    /// Values that the operators read for an image: `Model::work`.
+    pub work: u64,
 }
 
-/// Which memory is too small.
+/// What is too small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
     /// Code, model and images exceed the flash.
     Flash(&'static Board, Load),
     /// Arena, statics and stack exceed the RAM.
     Ram(&'static Board, Load),
+    /// An image takes longer than [`SECONDS`].
+    Work(&'static Board, Load),
 }
 
 impl Load {
@@ -46,10 +54,10 @@ impl Load {
         self.arena.saturating_add(STATICS + STACK)
     }
 
-    /// Whether all of it finds room on `board`.
+    /// Whether all of it finds room and time on `board`.
     ///
     /// # Errors
-    /// The memory that is too small; RAM first, since it is the scarcer one.
+    /// What is too small; RAM first, since it is the scarcest.
     pub const fn fits(&self, board: &'static Board) -> Result<(), Misfit> {
         if self.ram() > board.ram.len as usize {
             return Err(Misfit::Ram(board, *self));
@@ -57,8 +65,16 @@ impl Load {
         if self.flash() > board.flash.len as usize {
             return Err(Misfit::Flash(board, *self));
         }
+        if self.work > most_work(board) {
+            return Err(Misfit::Work(board, *self));
+        }
         Ok(())
     }
+}
+
+/// Values that operators may read for an image on `board`.
+pub const fn most_work(board: &Board) -> u64 {
+    board.hz as u64 * SECONDS
 }
 
 impl Misfit {
@@ -75,6 +91,15 @@ impl fmt::Display for Headline {
         let (board, memory, needs, has) = match self.0 {
             Misfit::Flash(board, load) => (board, "flash", load.flash(), board.flash.len),
             Misfit::Ram(board, load) => (board, "RAM", load.ram(), board.ram.len),
+            Misfit::Work(board, load) => {
+                return write!(
+                    f,
+                    "its operators read {} values an image, {} takes up to {} ({SECONDS} s)",
+                    load.work,
+                    board.name,
+                    most_work(board)
+                );
+            }
         };
         let (has, kb) = (has as usize, |bytes: usize| bytes as f64 / 1024.0);
         write!(
@@ -104,6 +129,11 @@ impl fmt::Display for Misfit {
                 )?;
                 write!(f, "\n         or choose a board with more flash")
             }
+            Self::Work(..) => write!(
+                f,
+                "layers that read more than their weights, such as poolings over large windows\n  \
+                 do:    look at the layers with `pupil inspect`, and pack a smaller net"
+            ),
             Self::Ram(_, load) => {
                 writeln!(
                     f,
@@ -133,6 +163,7 @@ mod tests {
         model: 28_588,
         images: 25_132,
         arena: 10_976,
+        work: 426_206,
     };
 
     #[test]
@@ -144,6 +175,7 @@ mod tests {
                 model: model.len(),
                 images,
                 arena: parsed.arena_len(),
+                work: parsed.work(),
             }
         };
         let quickstart = load(include_bytes!("../model/quickstart.pupil"));
@@ -187,6 +219,17 @@ mod tests {
             ..SMALL
         };
         assert_eq!(over.fits(board), Err(Misfit::Flash(board, over)));
+        let most = most_work(board);
+        let slow = |work| Load { work, ..SMALL };
+        assert_eq!(slow(most).fits(board), Ok(()));
+        let over = slow(most + 1);
+        assert_eq!(over.fits(board), Err(Misfit::Work(board, over)));
+        assert!(
+            over.fits(board)
+                .unwrap_err()
+                .to_string()
+                .starts_with("its operators read 320000001 values an image, microbit takes up to")
+        );
         assert!(
             Load {
                 model: usize::MAX,

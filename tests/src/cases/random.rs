@@ -1,4 +1,5 @@
-//! Random layers of any shape, zero point, clamp, shift and table, small ones and odd ones first.
+//! Random layers of any shape, zero point, clamp, shift and table, small ones and odd ones first; every
+//! third one with constants at the ends of their ranges.
 
 use pupil_core::model::{BuildError, Channel, Conv, Fused, Pad, Pool};
 use pupil_core::quant::{Affine, Multiplier};
@@ -39,7 +40,7 @@ fn width(r: &mut Random) -> usize {
 }
 
 fn any_affine(r: &mut Random) -> Affine {
-    let zero_point = r.of(&[-128, -128, 0, 127, r.clone().int8()]);
+    let zero_point = r.of(&[-128, -128, -127, 0, 126, 127, r.clone().int8()]);
     r.word();
     Affine {
         scale: (0.01 + r.unit()) as f32,
@@ -51,12 +52,58 @@ fn clamps(r: &mut Random) -> (i8, i8) {
     if r.below(4) > 0 {
         return (-128, 127);
     }
+    if r.below(3) == 0 {
+        return r.of(&[
+            (-128, -128),
+            (127, 127),
+            (-128, 0),
+            (0, 127),
+            (-127, 127),
+            (-128, 126),
+        ]);
+    }
     let (a, b) = (r.int8(), r.int8());
     (a.min(b), a.max(b))
 }
 
+/// Greatest bias of a channel of `taps` weights: with it every sum still fits 32 bits, the input's zero
+/// point folded in.
+fn most_bias(taps: usize) -> i32 {
+    i32::MAX - 2 * 128 * 128 * taps as i32
+}
+
+/// A bias as trainers have it, or at a limit of a layout: 2^22 and 2^23 of the pair layout's odd
+/// channels, 2^30 of its even ones, and what 32 bits hold.
+fn bias(r: &mut Random, taps: usize, extreme: bool) -> i32 {
+    if !extreme {
+        return (r.word() as i32) >> r.of(&[12, 16, 20]);
+    }
+    let most = most_bias(taps);
+    let limit = r.of(&[
+        0,
+        1,
+        1 << 21,
+        1 << 22,
+        1 << 23,
+        1 << 24,
+        1 << 29,
+        1 << 30,
+        most,
+    ]);
+    let near = limit.saturating_add(r.of(&[-1, 0, 1]));
+    // Sums may reach a limit before the bias does.
+    let less = r.of(&[0, 0, 128 * 127, 128 * 127 * taps as i32]);
+    near.saturating_sub(less).clamp(-most, most) * r.of(&[1, -1])
+}
+
 /// Shifts around those that spread the outputs over the range, and now and then any at all.
-fn multiplier(r: &mut Random, taps: usize) -> Multiplier {
+fn multiplier(r: &mut Random, taps: usize, extreme: bool) -> Multiplier {
+    if extreme {
+        return Multiplier {
+            mantissa: r.of(&[0, 1, 1 << 30, (1 << 30) + 1, 1_518_500_250, i32::MAX]),
+            shift: r.of(&[-31, -30, -24, -23, -22, -21, -12, -11, -2, -1, 0, 1, 30]),
+        };
+    }
     let spread = 5400.0 * (taps as f64).sqrt();
     match r.below(24) {
         0 => Multiplier::default(),
@@ -105,19 +152,24 @@ fn filter(
     } else {
         Pad::Same
     };
+    let extreme = r.below(3) == 0;
     let mut weights = r.weights(taps * out_ch);
+    if extreme && r.below(3) == 0 {
+        let all = r.of(&[129, 127, 0]);
+        weights.fill(all);
+    }
     if r.below(16) == 0 {
         weights[0] = 128;
     }
     let one = r.below(2) == 0;
-    let mut m = multiplier(r, taps);
+    let mut m = multiplier(r, taps, extreme);
     let channels = (0..out_ch)
         .map(|_| {
             if !one {
-                m = multiplier(r, taps);
+                m = multiplier(r, taps, extreme && r.below(2) == 0);
             }
             Channel {
-                bias: (r.word() as i32) >> r.of(&[12, 16, 20]),
+                bias: bias(r, taps, extreme && r.below(2) == 0),
                 multiplier: m,
             }
         })

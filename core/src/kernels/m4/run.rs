@@ -75,6 +75,15 @@ pub(in crate::kernels) fn run<O: Operators>(
     if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
         return Some(false);
     }
+    #[cfg(debug_assertions)]
+    {
+        let extents = crate::kernels::Extents::of(operator, output_len);
+        let second = places
+            .other
+            .len()
+            .max(if places.which == 2 { input_len } else { 0 });
+        assert!(extents.fit(input_len, second, output_len, places.scratch.len()));
+    }
     let ran = match operator {
         Operator::Conv(f) if O::SET.has_any(Set::CONV.with(Set::CONV_ODD).with(Set::POINTWISE)) => {
             super::conv::conv::<O>(f, places)

@@ -44,6 +44,14 @@ fn a_model_says_what_it_was_built_with() {
 }
 
 #[test]
+fn the_readmes_example_is_the_one_that_is_compiled() {
+    let readme = include_str!("../../../README.md");
+    let code = readme.split("```rust\n").nth(1).unwrap();
+    let code = code.split("```").next().unwrap();
+    assert_eq!(code, include_str!("../../../examples/on_a_chip.rs"));
+}
+
+#[test]
 fn the_readme_lists_every_operator() {
     let readme = include_str!("../../../README.md");
     let listed: Vec<&str> = readme

@@ -15,6 +15,9 @@ pub struct Gemm<'a> {
     frame: Frame,
     input: *const i8,
     output: *mut i8,
+    /// Bytes of input and output, and taps that the scratch memory has room for.
+    #[cfg(debug_assertions)]
+    lens: [usize; 3],
     life: PhantomData<(&'a [i8], &'a mut [i8])>,
 }
 
@@ -109,8 +112,22 @@ impl<'a> Gemm<'a> {
             },
             input,
             output,
+            #[cfg(debug_assertions)]
+            lens: [f.input.len(), f.output.len(), taps],
             life: PhantomData,
         })
+    }
+
+    /// That a call stays inside: the ends of what it reads and writes, and of its taps.
+    #[cfg(debug_assertions)]
+    fn assert_inside(&self, [input, output, taps]: [usize; 3]) {
+        let [inputs, outputs, all] = self.lens;
+        assert!(input <= inputs, "a column reads {input} of {inputs} bytes");
+        assert!(
+            output <= outputs,
+            "a column writes {output} of {outputs} bytes"
+        );
+        assert!(taps <= all, "a column has {taps} of {all} taps");
     }
 
     /// Sets the taps of `range` of both columns to `value`, for rows outside the image: in the
@@ -149,6 +166,18 @@ impl<'a> Gemm<'a> {
     #[inline(never)]
     pub unsafe fn run<O: Operators>(&mut self, c: &Columns, lines: &Lines, expand: Expand) {
         let out_ch = self.frame.out_ch;
+        #[cfg(debug_assertions)]
+        if c.count > 0 && c.lines > 0 {
+            let row = c.input + (c.lines - 1) * lines.input + (c.rows - 1) * lines.pitch;
+            let input = row + (c.count - 1) * c.step + lines.run;
+            let output = c.output + (c.lines - 1) * lines.output + c.count * out_ch;
+            // Words beyond an odd row's end are read only where pixels follow.
+            let beyond = match expand {
+                Expand::Words => lines.run.next_multiple_of(4) - lines.run,
+                _ => 0,
+            };
+            self.assert_inside([input + beyond, output, c.first_tap + c.rows * lines.run]);
+        }
         let frame = &mut self.frame;
         let (destination, tap_bytes) = match expand {
             Expand::Bytes => (frame.buffer, 1),
@@ -207,6 +236,12 @@ impl<'a> Gemm<'a> {
         words: bool,
     ) {
         let (step, out_ch) = (self.buffer_step(), self.frame.out_ch);
+        #[cfg(debug_assertions)]
+        for side in sides {
+            let row = side.input + (count - 1) * lines.input + (rows - 1) * lines.pitch;
+            let output = side.output + (count - 1) * lines.output + out_ch;
+            self.assert_inside([row + side.len, output, side.tap + side.len]);
+        }
         let frame = &mut self.frame;
         let half = u32::from(i16::from(outside) as u16);
         let byte = u32::from(outside as u8);
