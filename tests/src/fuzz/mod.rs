@@ -12,6 +12,7 @@ pub mod mend;
 pub mod mutate;
 pub mod oracle;
 mod place;
+mod record;
 pub mod reference;
 mod refit;
 pub mod seeds;

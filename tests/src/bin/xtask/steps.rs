@@ -9,7 +9,7 @@ use pupil_tests::cases::{blocks, random};
 
 use super::boards::{all as all_boards, machine, targets};
 use super::command::{capture, command, out, target_dir};
-use super::{bench, qemu, size, toolchain};
+use super::{bench, mutants, qemu, size, toolchain};
 
 /// Tests that ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,26 @@ struct Report {
     counts: Counts,
     /// Output to show when something failed.
     text: String,
+}
+
+impl Report {
+    /// Adds `count` cases of a machine: how many are right, and the first that is not.
+    fn add(&mut self, name: &str, count: usize, cases: anyhow::Result<(usize, Option<String>)>) {
+        match cases {
+            Ok((right, first)) => {
+                self.counts.passed += right;
+                self.counts.failed += count.saturating_sub(right);
+                if let Some(first) = first {
+                    self.counts.failed = self.counts.failed.max(1);
+                    self.text += &format!("{name}: first difference in case {first}\n");
+                }
+            }
+            Err(error) => {
+                self.counts.failed += 1;
+                self.text += &format!("{error:#}\n");
+            }
+        }
+    }
 }
 
 /// A step: its name, what it does, and the function.
@@ -83,7 +103,7 @@ const STEPS: [Step; 15] = [
     ),
     (
         "qemu",
-        "device and host to the byte: four boards, random layers on M4 and M7",
+        "device and host to the byte: four boards, random layers and mutants on M4 and M7",
         boards,
     ),
     (
@@ -327,19 +347,14 @@ fn boards() -> anyhow::Result<Report> {
         let board = machine(name)?;
         let fuzz = bench::build(&toolchain, board, "bench")
             .and_then(|p| bench::fuzz(&p, board, series, count));
-        match fuzz {
-            Ok((right, first)) => {
-                report.counts.passed += right;
-                report.counts.failed += count as usize - right;
-                if let Some(first) = first {
-                    report.text += &format!("{name}: first difference in case {first}\n");
-                }
-            }
-            Err(error) => {
-                report.counts.failed += 1;
-                report.text += &format!("{error:#}\n");
-            }
-        }
+        report.add(name, count as usize, fuzz);
+    }
+    for (name, count) in MUTANTS {
+        let board = machine(name)?;
+        let fuzz = mutants::build(&toolchain, board)
+            .and_then(|p| mutants::run(&p, board, 0, count))
+            .map(|outcome| (outcome.right, outcome.findings.into_iter().next()));
+        report.add(name, count, fuzz);
     }
     Ok(report)
 }
@@ -351,6 +366,9 @@ const RANDOM_CASES: [(&str, bench::Series, u64); 4] = [
     ("mps2-an500", random::case, 500),
     ("mps2-an500", blocks::case, 100),
 ];
+
+/// Mutants of models that each machine runs between fences.
+const MUTANTS: [(&str, usize); 2] = [("mps2-an386", 500), ("mps2-an500", 200)];
 
 #[cfg(test)]
 mod tests {
