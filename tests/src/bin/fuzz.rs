@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use pupil_core::kernels::OperatorSet;
+use pupil_core::model::Model;
 use pupil_tests::fuzz::Mutants;
 use pupil_tests::fuzz::oracle::{Limits, Verdict};
 
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     let (start, mut mutants) = (Instant::now(), Mutants::default());
     let (mut right, mut skipped, mut wrong) = (0u64, 0u64, 0u64);
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
+    let mut kinds = Kinds::default();
     let mut index = options.from;
     while index < options.from + options.count && start.elapsed() < options.time {
         let judged = catch_unwind(AssertUnwindSafe(|| mutants.judge(index, Limits::default())));
@@ -68,7 +71,10 @@ fn main() -> ExitCode {
             Err(format!("panic: {text}"))
         });
         match judged {
-            Ok((Verdict::Right(_), _)) => right += 1,
+            Ok((Verdict::Right(_), bytes)) => {
+                right += 1;
+                kinds.count(&bytes);
+            }
             Ok((Verdict::Skipped, _)) => skipped += 1,
             Ok((Verdict::Refused(error), _)) => *refused.entry(kind(&error)).or_default() += 1,
             Err(what) => {
@@ -91,8 +97,39 @@ fn main() -> ExitCode {
     refused.sort_by_key(|r| std::cmp::Reverse(r.1));
     let words = refused.iter().map(|(kind, n)| format!("{kind} {n}"));
     println!("refused: {}", words.collect::<Vec<_>>().join(", "));
+    println!("{kinds}");
     println!("{right} passed, {wrong} failed, 0 skipped");
     ExitCode::from(u8::from(wrong > 0))
+}
+
+/// What occurs in the models that have run.
+#[derive(Default)]
+struct Kinds {
+    operators: u64,
+    streams: u64,
+    by_rows: u64,
+}
+
+impl Kinds {
+    fn count(&mut self, packed: &[u8]) {
+        if let Ok(model) = Model::parse(packed) {
+            self.operators |= OperatorSet::of_model(&model).bits();
+            self.streams += u64::from(packed.get(4) == Some(&3));
+            self.by_rows += u64::from(model.reads_rows());
+        }
+    }
+}
+
+impl std::fmt::Display for Kinds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "run: {} kinds of kernels, {} models with streams, {} of them read the frame by rows",
+            self.operators.count_ones(),
+            self.streams,
+            self.by_rows
+        )
+    }
 }
 
 /// An error without its numbers.

@@ -84,7 +84,11 @@ fn change(file: &mut File, random: &mut Random) -> bool {
         18 => table(file, layer, random),
         19 => operator(file, layer, random),
         20 => places(file, layer, random),
-        21..=23 => stream(file, random),
+        21..=23 => {
+            stream(file, random);
+            // With buffers of the new size, or with the old places.
+            return random.below(2) == 0;
+        }
         24..=25 => return structure::layers(file, random),
         26 => return structure::cut(file, random),
         27..=28 => return frame(file, random),
@@ -261,14 +265,15 @@ fn operator(file: &mut File, layer: usize, random: &mut Random) {
 fn places(file: &mut File, layer: usize, random: &mut Random) {
     let other = random.below(file.tensors.len());
     let to = file.tensors[other].offset;
-    let to = match random.below(5) {
+    let step = random.of(&[4, 8, 16, 64]);
+    let to = match random.below(7) {
+        5 => to.wrapping_add(step),
+        6 => to.wrapping_sub(step),
         0 => to,
         1 => to.saturating_sub(4),
         2 => random.of(&[0, 2, u32::MAX, u32::MAX - 3, 1 << 31]),
         3 => (random.below(file.arena as usize / 4 + 2) as u32).wrapping_mul(4),
-        _ => to
-            .saturating_add(file.tensors[other].len() as u32)
-            .next_multiple_of(4),
+        _ => to.saturating_add(file.tensors[other].len() as u32) & !3,
     };
     let l = &mut file.layers[layer];
     match random.below(6) {
@@ -285,7 +290,7 @@ fn places(file: &mut File, layer: usize, random: &mut Random) {
             *section = random.of(&[section.wrapping_add(16), section.wrapping_sub(16), to]);
         }
         _ => {
-            let t = random.below(file.tensors.len());
+            let t = random.of(&[other, random.clone().below(file.tensors.len())]);
             file.tensors[t].offset = to;
         }
     }

@@ -98,7 +98,7 @@ const STEPS: [Step; 15] = [
         "mutants of packed models against a second interpreter",
         || {
             // The development profile: overflow checks and debug assertions.
-            cargo(&["cargo run --quiet -p pupil-tests --bin fuzz -- --count 20000"])
+            cargo(&["cargo run --quiet -p pupil-tests --bin fuzz -- --count 10000"])
         },
     ),
     (
