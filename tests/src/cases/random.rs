@@ -165,11 +165,12 @@ fn filter(
     let mut m = multiplier(r, taps, extreme);
     let channels = (0..out_ch)
         .map(|_| {
+            let [factor, sum] = [(); 2].map(|()| extreme && r.below(2) == 0);
             if !one {
-                m = multiplier(r, taps, extreme && r.below(2) == 0);
+                m = multiplier(r, taps, factor);
             }
             Channel {
-                bias: bias(r, taps, extreme && r.below(2) == 0),
+                bias: bias(r, taps, sum),
                 multiplier: m,
             }
         })
