@@ -102,9 +102,8 @@ mod device {
                 // Read between layers, so that a short counter may wrap once a layer.
                 let (mut ticks, mut longest) = (0, 0);
                 loop {
-                    let mut step = Step::Done;
-                    let empty = measure(clock, || ());
-                    let took = measure(clock, || step = interpreter.step(&mut ()));
+                    let (empty, ()) = measure(clock, || ());
+                    let (took, step) = measure(clock, || interpreter.step(&mut ()));
                     let took = took.saturating_sub(empty);
                     (ticks, longest) = (ticks + took, took.max(longest));
                     match step {
@@ -137,17 +136,14 @@ mod device {
         let (x2, _) = rest.split_at_mut_checked(second.len())?;
         let (x, x2) = (copy(x, input)?, copy(x2, second)?);
         let (output, output_guard) = output.split_at_mut(out_len);
-        let mut ran = Ok(());
-        let empty = measure(clock, || ());
-        let ticks = if in_place {
+        let (empty, ()) = measure(clock, || ());
+        let (ticks, ran) = if in_place {
             copy(output, input)?;
             measure(clock, || {
-                ran = run_in_place(&layer.operator, 0, output, x2, scratch);
+                run_in_place(&layer.operator, 0, output, x2, scratch)
             })
         } else {
-            measure(clock, || {
-                ran = run(&layer.operator, x, x2, output, scratch);
-            })
+            measure(clock, || run(&layer.operator, x, x2, output, scratch))
         };
         ran.ok()?;
         let stray = output_guard.iter().chain(&*guard).filter(|b| **b != CANARY);
@@ -164,9 +160,9 @@ mod device {
     }
 
     #[inline(never)]
-    fn measure(clock: &mut Ticks, work: impl FnOnce()) -> u64 {
+    fn measure<T>(clock: &mut Ticks, work: impl FnOnce() -> T) -> (u64, T) {
         let start = clock.ticks();
-        work();
-        clock.ticks() - start
+        let result = work();
+        (clock.ticks() - start, result)
     }
 }

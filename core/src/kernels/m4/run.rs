@@ -51,12 +51,7 @@ pub(in crate::kernels) fn run<O: Operators>(
                 return None;
             }
             let weights = f.weights.as_ptr().addr();
-            // A dense layer reads all of its input in aligned words, whatever its channels.
-            let ch = match operator {
-                Operator::Dense(_) => 4,
-                _ => f.input.c,
-            };
-            (f.input.len(), f.output.len(), weights, ch)
+            (f.input.len(), f.output.len(), weights, f.input.c)
         }
         Operator::Add(p) if p.table.is_some() => (0, 0, 0, 0),
         Operator::Mul(p) => (0, 0, 0, p.ch),
