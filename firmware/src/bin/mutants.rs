@@ -141,7 +141,8 @@ mod device {
         loop {
             match interpreter.step(&mut trace) {
                 Step::Ran(_) => {}
-                Step::NotRun(_) => return None,
+                // More than any model can have wrong, and which layer it was.
+                Step::NotRun(layer) => return Some((1 << 16) + layer),
                 Step::Done => break,
                 Step::NeedsRows(_) => {
                     let left = interpreter.feed(rest);

@@ -83,6 +83,9 @@ fn main() -> ExitCode {
                 keep(&options, &mut mutants, index);
             }
         }
+        if options.count == 1 {
+            keep(&options, &mut mutants, index);
+        }
         index += 1;
     }
     let all = index - options.from;
@@ -141,7 +144,7 @@ fn kind(error: &pupil_core::error::ModelError) -> String {
     format!("{name} {what}").trim().to_owned()
 }
 
-/// Writes a finding's bytes, where that is wished.
+/// Writes a mutant's bytes, where that is wished.
 fn keep(options: &Options, mutants: &mut Mutants, index: u64) {
     let Some(folder) = &options.out else {
         return;
