@@ -25,6 +25,7 @@ struct Live<'m, 'a> {
 }
 
 /// See above.
+#[inline(never)] // its memory is not the stack's for long
 pub(super) fn check(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let mut live = Live {
         model,
