@@ -256,11 +256,9 @@ fn direct(model: &Model<'_>, stream: &Stream, k: usize, over: Option<usize>) -> 
         return true;
     };
     let (from, to) = (model.tensor(t), model.tensor(layer.output));
-    let works = |i| layer.operator.works_in_place(i);
     let takes = match layer.operator {
         Operator::Depthwise(_) => false,
-        _ if layer.input == t => works(0),
-        _ => works(1),
+        _ => layer.may_replace(t),
     };
     !layer.reads(t) || takes && from.offset == to.offset && from.shape == to.shape
 }
