@@ -162,8 +162,8 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
         if !O::SET.has(OperatorSet::STREAM) || !self.model.reads_rows() {
             return pixels;
         }
-        if !self.streaming && self.next == 0 {
-            self.begin_stream();
+        if !self.streaming && self.next == 0 && !self.begin_stream() {
+            return pixels;
         }
         let Some((k, n)) = self.stream.next().filter(|_| self.streaming) else {
             return pixels;
@@ -237,8 +237,9 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
     /// Runs one layer, or one layer's next rows in a stream, for schedulers that must yield.
     pub fn step(&mut self, observer: &mut impl Observer) -> Step {
         if O::SET.has(OperatorSet::STREAM) && self.model.streams_len() > 0 {
-            if !self.streaming {
-                self.begin_stream();
+            if !self.streaming && !self.begin_stream() {
+                debug_assert!(false, "the stream at layer {} did not begin", self.next);
+                return Step::NotRun(self.next);
             }
             if self.streaming {
                 return self.turn(observer);

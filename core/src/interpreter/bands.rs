@@ -9,14 +9,15 @@ use crate::stream::{FRAME, Link};
 use core::ops::Range;
 
 impl<O: Operators> Interpreter<'_, '_, O> {
-    /// Begins the stream that runs in the place of the next layer, if there is one.
-    pub(super) fn begin_stream(&mut self) {
+    /// Begins the stream that runs in the place of the next layer, if there is one. False where one
+    /// can't begin: no stream that the model's checks have let pass.
+    pub(super) fn begin_stream(&mut self) -> bool {
         let record = self.model.stream_at(self.cursor);
         let Some(record) = record.filter(|r| r.at == self.next) else {
-            return;
+            return true;
         };
         if self.stream.begin(&self.model, &record).is_none() {
-            return;
+            return false;
         }
         self.end = record.end;
         (self.cursor, self.streaming) = (record.next, true);
@@ -29,17 +30,22 @@ impl<O: Operators> Interpreter<'_, '_, O> {
                     if let Some(owner) = self.stream.owner(k).map(|o| self.stream.link(o)) {
                         let rows = owner.base.unsigned_abs() as usize;
                         let (at, len) = (owner.at as usize, owner.row_len as usize);
-                        let rows = self.arena.get_mut(at..at + rows * len);
-                        rows.unwrap_or(&mut []).fill(f.input_zero_point as i8);
+                        let Some(rows) = self.arena.get_mut(at..at + rows * len) else {
+                            return false;
+                        };
+                        rows.fill(f.input_zero_point as i8);
                     }
                 }
                 Some(Operator::Mean(_)) if O::SET.has(OperatorSet::STREAM_MEAN) => {
-                    let sums = self.stream.sums();
-                    self.arena.get_mut(sums).unwrap_or(&mut []).fill(0);
+                    let Some(sums) = self.arena.get_mut(self.stream.sums()) else {
+                        return false;
+                    };
+                    sums.fill(0);
                 }
                 _ => {}
             }
         }
+        true
     }
 
     /// One turn of the stream: a layer makes a band of rows.

@@ -162,6 +162,16 @@ impl<'a> Layer<'a> {
         self.scratch.0..self.scratch.0 + self.scratch.1
     }
 
+    /// Whether the output may take the place of `tensor`, value by value. A layer that reads it twice must
+    /// be able to lose both: a map may be added to itself there, not multiplied by itself.
+    pub fn may_replace(&self, tensor: usize) -> bool {
+        let first = self.input == tensor;
+        let second = self.second == Some(tensor);
+        (first || second)
+            && (!first || self.operator.works_in_place(0))
+            && (!second || self.operator.works_in_place(1))
+    }
+
     /// Whether the layer reads `tensor`.
     pub fn reads(&self, tensor: usize) -> bool {
         self.input == tensor || self.second == Some(tensor)

@@ -68,13 +68,13 @@ pub(super) fn demands(
             Some(stream) => stream.over,
             None => {
                 let layer = &net.layers[i];
-                let free = |x: usize, k: usize| {
+                let free = |x: usize| {
                     let fits = net.model.tensor(x).shape == net.model.tensor(t).shape;
                     let gone = net.last_reader(x) == i;
-                    layer.operator.works_in_place(k) && fits && gone
+                    layer.may_replace(x) && fits && gone
                 };
-                let second = layer.second.filter(|b| free(*b, 1));
-                if free(layer.input, 0) {
+                let second = layer.second.filter(|b| free(*b));
+                if free(layer.input) {
                     Some(layer.input)
                 } else {
                     second

@@ -111,11 +111,14 @@ impl ModelBuilder {
                 // Layer t − 1 writes tensor t; it may replace an input that nobody reads later.
                 let replaces = t.checked_sub(1).and_then(|i| {
                     let (a, b) = self.reads[i];
-                    let free = |x: usize, k: usize| {
+                    let [first, second] = self.in_place[i];
+                    let free = |x: usize| {
                         let fits = self.tensors[x].shape == self.tensors[t].shape;
-                        (self.in_place[i][k] && fits && last(x) == i).then_some(x)
+                        // As `Layer::may_replace`.
+                        let takes = (a != x || first) && (b != Some(x) || second);
+                        (takes && fits && last(x) == i).then_some(x)
                     };
-                    free(a, 0).or_else(|| b.and_then(|b| free(b, 1)))
+                    free(a).or_else(|| b.and_then(free))
                 });
                 Demand {
                     len: self.tensors[t].shape.len(),

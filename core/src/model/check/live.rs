@@ -25,6 +25,7 @@ struct Live<'m, 'a> {
 }
 
 /// See above.
+#[inline(never)] // its memory is not the stack's for long
 pub(super) fn check(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let mut live = Live {
         model,
@@ -104,10 +105,7 @@ impl Live<'_, '_> {
             if apart(&out.range(), &tensor.range()) {
                 continue;
             }
-            let takes = |layer: Layer<'_>| {
-                let first = layer.input == t && layer.operator.works_in_place(0);
-                first || layer.second == Some(t) && layer.operator.works_in_place(1)
-            };
+            let takes = |layer: Layer<'_>| layer.may_replace(t);
             let one = out.offset == tensor.offset && out.shape == tensor.shape;
             if later || !one || !self.model.layer(i).is_some_and(takes) {
                 return Err(overlap(i, t));

@@ -57,6 +57,7 @@ pub(super) fn records(model: &Model<'_>) -> Result<(), ModelError> {
 }
 
 /// Layers and buffers, and that every tensor is where its readers look for it.
+#[inline(never)] // its memory is not the stack's for long
 pub(super) fn layers(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let mut walk = Stream::default();
     for stream in model.streams() {
@@ -185,6 +186,7 @@ pub(super) fn ends<'a>(model: &'a Model<'a>) -> impl Iterator<Item = usize> + 'a
 }
 
 /// Walks all streams to their ends: every row finds room, and none is lost that is still needed.
+#[inline(never)] // as above
 pub(super) fn turns(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelError> {
     let (mut left, mut walked) = (MAX_TURNS, Stream::default());
     for stream in model.streams() {
@@ -254,11 +256,9 @@ fn direct(model: &Model<'_>, stream: &Stream, k: usize, over: Option<usize>) -> 
         return true;
     };
     let (from, to) = (model.tensor(t), model.tensor(layer.output));
-    let works = |i| layer.operator.works_in_place(i);
     let takes = match layer.operator {
         Operator::Depthwise(_) => false,
-        _ if layer.input == t => works(0),
-        _ => works(1),
+        _ => layer.may_replace(t),
     };
     !layer.reads(t) || takes && from.offset == to.offset && from.shape == to.shape
 }

@@ -165,6 +165,41 @@ fn steps_and_a_whole_run_agree_and_observers_see_every_layer() {
 }
 
 #[test]
+fn a_tensor_multiplied_by_itself_is_squared_in_a_place_of_its_own() {
+    let input = InputSpec {
+        shape: Shape::new(1, 1, 3),
+        format: PixelFormat::Raw8,
+        affine: affine(1.0, 0),
+    };
+    let mut b = ModelBuilder::new(input, &["a", "b", "c"]);
+    let x = b.input();
+    b.mul(x, x, affine(1.0, 0), (-128, 127)).unwrap();
+    let bytes = b.finish().unwrap();
+    assert_eq!(scores(&bytes, &[128 + 3, 128 - 5, 128]), [9, 25, 0]);
+    let model = Model::parse(&bytes).unwrap();
+    let layer = model.layer(0).unwrap();
+    assert!(!layer.may_replace(0) && layer.operator.works_in_place(0));
+    // In the place of its input it could not be: the gate would be lost before the last pixel.
+    let tensors = u32::from_le_bytes(bytes[28..32].try_into().unwrap()) as usize;
+    let mut moved = bytes.clone();
+    let place: [u8; 4] = bytes[tensors + 12..tensors + 16].try_into().unwrap();
+    moved[tensors + 28..tensors + 32].copy_from_slice(&place);
+    mend_checksum(&mut moved);
+    let error = Model::parse(&moved).unwrap_err();
+    if let crate::error::ModelError::ArenaLen { used, .. } = error {
+        moved[40..44].copy_from_slice(&used.to_le_bytes());
+        mend_checksum(&mut moved);
+    }
+    assert_eq!(
+        Model::parse(&moved).unwrap_err(),
+        crate::error::ModelError::Overlap {
+            layer: 0,
+            tensor: 0
+        }
+    );
+}
+
+#[test]
 fn a_tensor_added_to_itself_is_doubled() {
     let input = InputSpec {
         shape: Shape::new(1, 1, 3),
