@@ -1,9 +1,9 @@
-//! Runs the models of `cases.bin` in the host's working folder, which are mutants that the parser
-//! accepts, and compares scores and all layers' outputs. `cargo xtask bench --mutants` runs it.
+//! Runs the models of `cases.bin` in the host's working folder, mutants that the parser accepts, and
+//! compares their scores and all layers' outputs. `cargo xtask bench --mutants` runs it.
 //!
 //! Every model runs twice: once its arena ends where a fence begins, once it begins where one ends.
 //! What lies between the arena and the other fence is guard bytes. The model's last word ends at a
-//! fence, too. So whoever reads or writes outside faults at once, or changes guard bytes.
+//! fence, too. An access outside faults at once or changes guard bytes.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(not(target_os = "none"))]

@@ -1,5 +1,5 @@
-//! Pieces of memory that nobody may touch, by the memory protection unit: a read or write there is a
-//! fault, which names its instruction.
+//! Forbids access to pieces of memory with the memory protection unit: a read or write there is a
+//! fault at a known instruction.
 #![allow(unsafe_code)] // takes memory away
 
 use cortex_m::asm::{dsb, isb};
@@ -40,14 +40,14 @@ impl Fences {
         Some(fences)
     }
 
-    /// Takes the fences away, but for that below the stack.
+    /// Removes all fences but the one below the stack.
     pub fn open(&mut self) {
         for region in 0..STACK {
             self.region(region, 0, 0);
         }
     }
 
-    /// Puts fences on the [`FENCE`] bytes from each of these addresses. Others are taken away.
+    /// Puts fences on the [`FENCE`] bytes from each of these addresses. Others are removed.
     pub fn close(&mut self, places: &[usize]) {
         self.open();
         for (region, place) in (0..STACK).zip(places) {

@@ -2,7 +2,7 @@
 //!
 //! A second reader and writer of the format, independent of core's: it checks nothing, so that a
 //! mutator can write what no packer would. Lengths, section offsets and the checksum are always
-//! right; everything else is what the fields say.
+//! right; everything else is written as the fields have it.
 
 use pupil_core::kernels::pairs::{padded, stream_len};
 
@@ -15,7 +15,7 @@ const HEADER: usize = 48;
 /// All of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct File {
-    /// Pixel format and the byte behind it.
+    /// Pixel format and the reserved byte after it.
     pub format: [u8; 2],
     /// Labels as they are in the file, without padding; a label a class.
     pub labels: Vec<u8>,
@@ -36,7 +36,7 @@ pub struct File {
 }
 
 impl File {
-    /// Takes a file apart; none where a section lies outside, or there is no layer.
+    /// Reads a file; none if a section lies outside it or there is no layer.
     pub fn read(file: &[u8]) -> Option<Self> {
         let (classes, layers) = (half(file, 16)?, usize::from(half(file, 18)?));
         if layers == 0 {
@@ -101,7 +101,7 @@ impl File {
         file
     }
 
-    /// Whether only rows of tensor `t` exist.
+    /// Whether only some rows of tensor `t` exist at a time.
     pub fn is_streamed(&self, t: usize) -> bool {
         match t.checked_sub(1) {
             None => self.streams.first().is_some_and(|s| s.frame_rows > 0),
@@ -172,7 +172,7 @@ impl File {
         [weights, channels, table, constants]
     }
 
-    /// Scratch bytes that are enough for a layer, or nearly so.
+    /// An estimate of a layer's scratch bytes, rarely too small.
     pub fn ample_scratch(&self, layer: usize) -> usize {
         let [input, output] = self.maps(layer);
         let l = &self.layers[layer];

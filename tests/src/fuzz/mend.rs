@@ -1,4 +1,4 @@
-//! Makes a mutant's numbers agree with one another again, so that the parser looks behind them.
+//! Corrects the numbers of a mutant that follow from others, so that the parser gets past them.
 
 use pupil_core::error::{LayerFault, ModelError};
 use pupil_core::kernels::scratch_len;
@@ -12,7 +12,7 @@ use crate::cases::Random;
 const ATTEMPTS: usize = 16;
 
 /// Mends length, section offsets, checksum, multiply-accumulates, arena and, with `moved`, places
-/// and scratch memory. The parser itself says what it has counted.
+/// and scratch memory. The parser's errors carry the right numbers.
 ///
 /// # Errors
 /// What the parser says of the last attempt, with its bytes.
@@ -22,7 +22,7 @@ pub fn mend(
     moved: bool,
 ) -> Result<Vec<u8>, (ModelError, Vec<u8>)> {
     let mut shared = true;
-    // Now and then scratch memory stays larger than it need be: valid, too.
+    // Sometimes scratch memory stays larger than necessary, which is valid.
     let mut exact = !moved || random.below(8) == 0;
     if moved {
         place(file, random, shared);

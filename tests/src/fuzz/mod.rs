@@ -1,9 +1,9 @@
 //! Fuzzing of packed models: mutants of valid ones, and the judgment of those that the parser
 //! accepts.
 //!
-//! [`file`] takes a model apart and writes it again, [`mutate`] changes fields and what belongs to
-//! them, [`mend`] makes the sums right, [`reference`] is the slow second interpreter, [`oracle`]
-//! compares. Everything follows from a number, so that a finding is its number. `tests/fuzz` lets
+//! [`file`] reads and writes all fields of a model, [`mutate`] changes them, [`mend`] corrects what
+//! follows from others, [`mod@reference`] is a slow second interpreter, [`oracle`] compares. A mutant
+//! is determined by its number. `tests/fuzz` lets
 //! libFuzzer choose the numbers; `cargo xtask test fuzz` counts them up; `cargo xtask bench
 //! --mutants` sends accepted mutants to a Cortex-M4.
 

@@ -1,4 +1,4 @@
-//! Changes to a packed model's fields, one or several that belong together.
+//! Changes to a packed model's fields, alone or several that depend on one another.
 
 use super::file::{File, NONE, code};
 use super::mend::mend;
@@ -8,7 +8,7 @@ use super::structure;
 use crate::cases::Random;
 use pupil_core::error::ModelError;
 
-/// Numbers at which proofs and rounding change their minds.
+/// Edge cases of proofs and rounding.
 const WORDS: [i32; 18] = [
     0,
     1,
@@ -30,7 +30,7 @@ const WORDS: [i32; 18] = [
     (1 << 20) - 1,
 ];
 
-/// A mutant that the parser accepts, or what it says and the bytes.
+/// A mutant that the parser accepts, or the parser's error and the bytes.
 pub type Mutant = Result<Vec<u8>, (ModelError, Vec<u8>)>;
 
 /// One to a few changes of chance to a model, and everything mended that follows from them. None
@@ -53,7 +53,7 @@ pub fn mutate(packed: &[u8], random: &mut Random) -> Option<Mutant> {
     if random.below(24) > 0 {
         return Some(mended);
     }
-    // Some byte anywhere, with the right checksum.
+    // One bit anywhere, with the right checksum.
     let (Ok(mut bytes) | Err((_, mut bytes))) = mended;
     let at = random.below(bytes.len());
     bytes[at] ^= 1 << random.below(8);
@@ -64,7 +64,7 @@ pub fn mutate(packed: &[u8], random: &mut Random) -> Option<Mutant> {
     })
 }
 
-/// One change; whether shapes, layers or places may have to follow.
+/// One change; whether later shapes and places have to be adapted to it.
 fn change(file: &mut File, random: &mut Random) -> bool {
     let layer = random.below(file.layers.len());
     match random.below(30) {
@@ -121,7 +121,7 @@ fn tensor(file: &mut File, random: &mut Random) {
     }
 }
 
-/// Zero point and clamps of an output; packed weights are made anew, which depend on them.
+/// Zero point and clamps of an output; packed weights depend on them and are encoded again.
 fn clamps(file: &mut File, layer: usize, random: &mut Random) {
     let l = &mut file.layers[layer];
     match random.below(4) {
@@ -202,7 +202,7 @@ fn numbers(file: &mut File, layer: usize, random: &mut Random, section: usize, u
     }
 }
 
-/// Constants of operators without weights; a table of an addition made anew from them.
+/// Constants of operators without weights; the table of an addition is computed from them.
 fn constants(file: &mut File, layer: usize, random: &mut Random) {
     let n = file.layers.len();
     let has = |i: &usize| file.section_lens(*i)[3] > 0;
@@ -215,7 +215,7 @@ fn constants(file: &mut File, layer: usize, random: &mut Random) {
     }
 }
 
-/// A table put behind a layer, or taken away, or another one.
+/// Adds, removes or replaces a layer's table.
 fn table(file: &mut File, layer: usize, random: &mut Random) {
     let fresh = random.bytes(256);
     let at = append(file, &fresh);

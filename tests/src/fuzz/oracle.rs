@@ -1,5 +1,5 @@
-//! Runs a model that the parser has accepted in two ways, between guard bytes, and compares every
-//! byte of every layer with the reference.
+//! Runs a model that the parser accepts in two ways, between guard bytes, and compares every byte of
+//! every layer with the reference.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::cases::Random;
 /// Guard bytes on either side of the arena.
 const GUARD: usize = 256;
 
-/// What a model may take; larger ones are parsed only.
+/// Models above these limits are only parsed.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of the arena.
@@ -74,7 +74,7 @@ fn frame(model: &Model<'_>, random: &mut Random) -> Vec<u8> {
 /// # Errors
 /// What is wrong: a byte that differs, a guard byte that has changed, a run that does not end.
 pub fn judge(bytes: &[u8], random: &mut Random, limits: Limits) -> Result<Verdict, String> {
-    // Exactly sized, so that AddressSanitizer sees what reads behind the end.
+    // Exactly sized, so that AddressSanitizer notices reads past the end.
     let bytes: Box<[u8]> = bytes.into();
     let model = match Model::parse(&bytes) {
         Ok(model) => model,
@@ -93,7 +93,7 @@ pub fn judge(bytes: &[u8], random: &mut Random, limits: Limits) -> Result<Verdic
     watch.finish(&scores)?;
     let (trace, steps) = (watch.trace.hash(), watch.steps);
 
-    // Another way, another content of the arena, guards around it.
+    // Again by steps, with other initial contents of the arena and guards around it.
     let fill = 0x2a;
     let mut guarded = vec![fill; model.arena_len() + 2 * GUARD];
     let arena = &mut guarded[GUARD..][..model.arena_len()];
@@ -101,10 +101,10 @@ pub fn judge(bytes: &[u8], random: &mut Random, limits: Limits) -> Result<Verdic
     let mut again = Trace::default();
     let second = by_steps(&model, arena, &frame, random, &mut again, 4 * steps + 4)?;
     if second != scores {
-        return Err("two runs differ: something reads what nobody has written".into());
+        return Err("two runs differ: something reads uninitialized memory".into());
     }
     if again.hash() != trace {
-        return Err("layers of two runs differ: something reads what nobody has written".into());
+        return Err("layers of two runs differ: something reads uninitialized memory".into());
     }
     let (before, rest) = guarded.split_at(GUARD);
     if let Some(at) = before.iter().position(|b| *b != fill) {
@@ -114,7 +114,7 @@ pub fn judge(bytes: &[u8], random: &mut Random, limits: Limits) -> Result<Verdic
         ));
     }
     if let Some(at) = rest[model.arena_len()..].iter().position(|b| *b != fill) {
-        return Err(format!("byte {at} behind the arena has changed"));
+        return Err(format!("byte {at} past the arena has changed"));
     }
     Ok(Verdict::Right(Answer {
         frame,
@@ -124,7 +124,7 @@ pub fn judge(bytes: &[u8], random: &mut Random, limits: Limits) -> Result<Verdic
     }))
 }
 
-/// Step by step, with rows of the frame in portions of chance.
+/// Step by step, with rows of the frame in portions of random size.
 fn by_steps(
     model: &Model<'_>,
     arena: &mut [i8],
@@ -141,7 +141,7 @@ fn by_steps(
     } else {
         interpreter.load(frame).map_err(|e| e.to_string())?;
     }
-    // Rows one by one take more steps than portions as large as they can be.
+    // Small portions of rows take more steps.
     for _ in 0..most + frame.len() {
         match interpreter.step(observer) {
             Step::Ran(_) => {}
@@ -152,7 +152,7 @@ fn by_steps(
                 let left = interpreter.feed(&rest[..portion]);
                 rest = &rest[portion - left.len()..];
                 if left.len() == portion {
-                    return Err("the model asks for rows behind the frame's last".into());
+                    return Err("the model asks for rows past the frame's last".into());
                 }
             }
         }

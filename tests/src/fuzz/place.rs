@@ -1,6 +1,6 @@
 //! Memory of a mutant: every tensor, scratch memory and line buffer gets a place of its own, without
-//! gaps between them, in an order of chance. So what writes one byte too far meets something that is
-//! alive, or the arena's end.
+//! gaps, in random order. A kernel that writes one byte too far overwrites something that is in use, or
+//! the guard after the arena.
 
 use super::file::{File, code};
 use crate::cases::Random;
@@ -13,7 +13,7 @@ enum Place {
     Rows(usize, usize),
 }
 
-/// Places everything anew. With `shared`, outputs that lay on an input of the same shape still do.
+/// Assigns all places. With `shared`, outputs that replaced an input of the same shape still do.
 pub fn place(file: &mut File, random: &mut Random, shared: bool) {
     let mut places: Vec<(Place, usize)> = Vec::new();
     let mut owner: Vec<usize> = Vec::new();

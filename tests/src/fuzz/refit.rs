@@ -8,7 +8,7 @@ use pupil_core::shape::Window;
 use super::file::{File, code};
 use crate::cases::Random;
 
-/// Limits that proofs of sums know; biases are chosen to reach them.
+/// Limits of sums in the parser's proofs; biases are chosen to reach them.
 const LIMITS: [i64; 5] = [1 << 22, 1 << 23, 1 << 30, 1 << 31, 1 << 20];
 
 /// Appends bytes to the weights section; their offset.
@@ -32,8 +32,8 @@ pub fn window(record: [u8; 6]) -> Window {
     }
 }
 
-/// Gives a convolution, depthwise or dense layer weights for the shapes that it has now: in the
-/// layout `wish` if its claims hold, else in another one, at last in the natural one.
+/// Gives a convolution, depthwise or dense layer new weights for its current shapes: in the layout
+/// `wish` if its proofs hold, else in another one, and finally in the natural one.
 pub fn refit(file: &mut File, layer: usize, random: &mut Random, wish: u8) {
     let [_, output] = file.maps(layer);
     let (taps, out_ch) = (file.taps(layer), usize::from(output.shape[2]));
@@ -171,8 +171,8 @@ fn row_pairs(
     RowPairs::encode_as(form, &Claims { window, zero_point }, weights, channels)
 }
 
-/// Writes the weights section anew: only what layers use, in an order of chance, so that another
-/// layer's bytes are the last ones of the file.
+/// Rewrites the weights section with only what layers use, in random order, so that any layer's
+/// bytes can be the last ones of the file.
 pub fn compact(file: &mut File, random: &mut Random) {
     let mut parts: Vec<(u32, usize)> = Vec::new();
     for layer in 0..file.layers.len() {

@@ -1,18 +1,18 @@
-//! Makes all layers behind a change fit it: shapes of outputs, and weights for new reduction
-//! lengths. What no longer fits at all becomes something simple that does.
+//! Propagates a change through the later layers: output shapes, and weights for new reduction
+//! lengths. A layer that no longer fits becomes a simple one that does.
 
 use super::file::{File, NONE, code};
 use super::refit::{append, refit};
 use crate::cases::Random;
 
-/// Layers' weights as they are laid out now: taps and output channels.
+/// The shapes of all layers' weights: taps and output channels.
 pub fn fitted(file: &File) -> Vec<(usize, u16)> {
     let of = |i| (file.taps(i), file.tensors[i + 1].shape[2]);
     (0..file.layers.len()).map(of).collect()
 }
 
-/// Follows a change through the layers from first to last; `before` is what [`fitted`] said of the
-/// layers before the change.
+/// Propagates a change from the first layer to the last; `before` is the result of [`fitted`] before
+/// the change.
 pub fn settle(file: &mut File, random: &mut Random, before: &[(usize, u16)]) {
     for i in 0..file.layers.len() {
         let input = file.maps(i)[0].shape;

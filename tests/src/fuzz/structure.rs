@@ -1,4 +1,4 @@
-//! Layers and streams that come and go.
+//! Inserts and removes layers and streams.
 
 use pupil_core::quant::Multiplier;
 
@@ -7,7 +7,7 @@ use super::refit::{append, refit};
 use super::settle::{fitted, settle};
 use crate::cases::Random;
 
-/// Inserts a layer that keeps its input's shape, or takes one away that does; always moves.
+/// Inserts or removes a layer that keeps its input's shape.
 pub fn layers(file: &mut File, random: &mut Random) -> bool {
     let at = random.below(file.layers.len() + 1);
     if random.below(3) == 0 && file.layers.len() > 1 {
@@ -37,7 +37,7 @@ fn shift(file: &mut File, at: usize, by: i32) {
     }
 }
 
-/// A new layer at `at`; who read its input reads its output now, or goes on as before.
+/// A new layer at `at`. Layers that read its input now read its output, or still its input.
 fn insert(file: &mut File, at: usize, random: &mut Random) {
     let source = at as u16;
     let mut tensor = file.tensors[at];
@@ -85,7 +85,7 @@ fn insert(file: &mut File, at: usize, random: &mut Random) {
     }
     file.layers.insert(at, layer);
     file.tensors.insert(at + 1, tensor);
-    // It does not run in a stream: one that would have it inside is gone.
+    // It runs alone, so a stream around it has to go.
     file.streams
         .retain(|s| !(s.layers[0] < at as u16 && at as u16 + 1 < s.layers[1]));
     if matches!(layer.code, code::CONV | code::DEPTHWISE) {
@@ -98,7 +98,7 @@ fn insert(file: &mut File, at: usize, random: &mut Random) {
     settle(file, random, &before);
 }
 
-/// Takes a layer away; its readers read its input.
+/// Removes a layer; its readers read its input.
 fn remove(file: &mut File, at: usize) {
     let [input, output] = file.maps(at);
     if input.shape != output.shape || file.layers[at].code == code::SOFTMAX {
@@ -120,7 +120,7 @@ fn remove(file: &mut File, at: usize) {
     file.relabel();
 }
 
-/// Ends the model at a layer of chance: a map in the middle becomes its output.
+/// Ends the model at a random layer, whose output becomes the model's.
 pub fn cut(file: &mut File, random: &mut Random) -> bool {
     let layers = 1 + random.below(file.layers.len());
     file.layers.truncate(layers);
@@ -131,7 +131,7 @@ pub fn cut(file: &mut File, random: &mut Random) -> bool {
     true
 }
 
-/// Takes a stream away: its layers run one by one.
+/// Removes a stream: its layers run one by one.
 pub fn streams(file: &mut File, random: &mut Random) {
     if !file.streams.is_empty() {
         let at = random.below(file.streams.len());

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::boards::{Machine, machine};
 use super::command::{capture, command, out, target_dir};
 use super::peers::{PEERS, Peer};
+use super::plan;
 use super::toolchain::{Toolchain, setup};
-use super::{mutants, plan};
 
 /// Seconds after which QEMU is stopped.
 const LIMIT: u32 = 300;
@@ -40,8 +40,7 @@ pub struct Answer {
 pub fn main(words: &[&str]) -> anyhow::Result<bool> {
     let (mut board, mut json, mut fuzz) = (machine("mps2-an386")?, false, None);
     let mut plan_only = false;
-    let (mut mutated, mut from) = (None, 0);
-    let (mut folders, mut models) = (Vec::new(), Vec::new());
+    let mut folders = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match *word {
@@ -50,18 +49,6 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
             "--fuzz" => {
                 let count = words.next().and_then(|n| n.parse::<u64>().ok());
                 fuzz = Some(count.ok_or_else(|| anyhow!("--fuzz needs a number of layers"))?);
-            }
-            "--mutants" => {
-                let count = words.next().and_then(|n| n.parse::<usize>().ok());
-                mutated = Some(count.ok_or_else(|| anyhow!("--mutants needs a number of models"))?);
-            }
-            "--from" => {
-                let number = words.next().and_then(|n| n.parse::<u64>().ok());
-                from = number.ok_or_else(|| anyhow!("--from needs a mutant's number"))?;
-            }
-            "--model" => {
-                let file = words.next();
-                models.push(*file.ok_or_else(|| anyhow!("--model needs a packed model"))?);
             }
             "--vectors" => {
                 let folder = words
@@ -82,12 +69,6 @@ pub fn main(words: &[&str]) -> anyhow::Result<bool> {
         );
     }
     let toolchain = setup()?;
-    if let Some(count) = mutated {
-        return mutants::main(&toolchain, board, from, count);
-    }
-    if !models.is_empty() {
-        return mutants::files(&toolchain, board, &models);
-    }
     let program = build(&toolchain, board, "bench")?;
     if !folders.is_empty() {
         return vectors(&program, board, &folders);

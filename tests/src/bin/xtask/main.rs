@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         ["check-gpu", rest @ ..] => gpu::main(rest),
         ["qemu", rest @ ..] => qemu::main(rest),
         ["bench", "train", rest @ ..] => train_bench::main(rest),
+        ["bench", rest @ ..] if mutants::wanted(rest) => mutants::main(rest),
         ["bench", rest @ ..] => bench::main(rest),
         ["size", rest @ ..] => size::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use pupil_core::model::Model;
 use pupil_firmware::cases::Work;
 use pupil_firmware::protocol::Record;
@@ -13,9 +13,9 @@ use pupil_tests::fuzz::oracle::{Answer, Limits, Verdict, judge};
 use pupil_tests::fuzz::reference;
 
 use super::bench;
-use super::boards::Machine;
+use super::boards::{Machine, machine};
 use super::command::{capture, command, out, target_dir};
-use super::toolchain::Toolchain;
+use super::toolchain::{Toolchain, setup};
 
 /// Seconds after which QEMU is stopped.
 const LIMIT: u32 = 300;
@@ -85,11 +85,52 @@ pub fn run(program: &Path, board: Machine, from: u64, count: usize) -> anyhow::R
     Ok(outcome)
 }
 
-/// `cargo xtask bench --mutants N [--from M]`: true if all are right.
+/// Whether arguments of `cargo xtask bench` are for this file.
+pub fn wanted(words: &[&str]) -> bool {
+    words.iter().any(|w| matches!(*w, "--mutants" | "--model"))
+}
+
+/// `cargo xtask bench [MACHINE] [--mutants N [--from M] | --model FILE…]`: true if all models are
+/// right.
 ///
 /// # Errors
-/// As [`run`].
-pub fn main(
+/// Unknown arguments, or a set-up that fails.
+pub fn main(words: &[&str]) -> anyhow::Result<bool> {
+    let (mut board, mut count, mut from) = (machine("mps2-an386")?, 0, 0);
+    let mut models = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let number = |value: Option<&&str>| {
+            let number = value.and_then(|n| n.parse::<u64>().ok());
+            number.ok_or_else(|| anyhow!("{word} needs a number"))
+        };
+        match *word {
+            "--mutants" => count = number(words.next())? as usize,
+            "--from" => from = number(words.next())?,
+            "--model" => models.push(
+                *words
+                    .next()
+                    .ok_or_else(|| anyhow!("--model needs a file"))?,
+            ),
+            option if option.starts_with('-') => {
+                bail!("unknown option `{option}`\n  do:    cargo xtask help")
+            }
+            name => board = machine(name)?,
+        }
+    }
+    if board.board.name != "mps2-an386" {
+        bail!("{}: mutants run on mps2-an386 or mps2-an500", board.name);
+    }
+    let toolchain = setup()?;
+    if models.is_empty() {
+        count_up(&toolchain, board, from, count)
+    } else {
+        files(&toolchain, board, &models)
+    }
+}
+
+/// Many mutants, with a line from time to time.
+fn count_up(
     toolchain: &Toolchain,
     board: Machine,
     mut from: u64,
@@ -98,7 +139,6 @@ pub fn main(
     let program = build(toolchain, board)?;
     let (mut all, mut done) = (Outcome::default(), 0);
     while done < count {
-        // A line from time to time, with the number to go on from.
         let part = (10 * BATCH).min(count - done);
         let outcome = run(&program, board, from, part)?;
         done += part;
@@ -120,11 +160,8 @@ pub fn main(
     Ok(all.findings.is_empty())
 }
 
-/// `cargo xtask bench --model FILE`: packed models between fences, one by one.
-///
-/// # Errors
-/// A file that can't be read or is refused.
-pub fn files(toolchain: &Toolchain, board: Machine, files: &[&str]) -> anyhow::Result<bool> {
+/// Packed models one by one.
+fn files(toolchain: &Toolchain, board: Machine, files: &[&str]) -> anyhow::Result<bool> {
     let program = build(toolchain, board)?;
     let mut all = true;
     for file in files {
@@ -188,6 +225,7 @@ fn on_chip(
 ) -> anyhow::Result<()> {
     let folder = target_dir().join(format!("mutants-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
+    let before = outcome.findings.len();
     while !cases.is_empty() {
         let mut bytes = Vec::new();
         cases.iter().for_each(|case| case.write(&mut bytes));
@@ -230,7 +268,7 @@ fn on_chip(
         }
         cases = cases.get(next..).unwrap_or(&[]);
     }
-    for finding in &outcome.findings {
+    for finding in outcome.findings.iter().skip(before) {
         out!("FINDING: {finding}");
     }
     std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())
