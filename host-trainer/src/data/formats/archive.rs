@@ -84,7 +84,7 @@ pub fn for_each(
     mut each: impl FnMut(&mut Entry) -> io::Result<bool>,
 ) -> Result<(), ArchiveError> {
     let mut members = 0;
-    let walk = || -> io::Result<()> {
+    let mut walk = || -> io::Result<()> {
         let mut archive = tar::Archive::new(unpacked(file, packed)?);
         // Raw: the reader of long names believes their announced size.
         let entries = archive.entries()?.raw(true);
@@ -93,9 +93,10 @@ pub fn for_each(
             let mut entry = entry?;
             if let Some(name) = described(&mut entry, &mut next)? {
                 let size = entry.size();
-                members += 1;
                 let data = &mut entry;
-                if !each(&mut Entry { name, size, data })? {
+                let more = each(&mut Entry { name, size, data })?;
+                members += 1;
+                if !more {
                     return Ok(());
                 }
             }
