@@ -84,7 +84,7 @@ pub fn for_each(
     mut each: impl FnMut(&mut Entry) -> io::Result<bool>,
 ) -> Result<(), ArchiveError> {
     let mut members = 0;
-    let mut walk = || -> io::Result<()> {
+    let walk = || -> io::Result<()> {
         let mut archive = tar::Archive::new(unpacked(file, packed)?);
         // Raw: the reader of long names believes their announced size.
         let entries = archive.entries()?.raw(true);
