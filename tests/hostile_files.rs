@@ -88,7 +88,10 @@ fn lists_and_containers_that_have_no_end_are_refused() {
     let sparse = |name: &str, length: u64| {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::File::create(path).unwrap().set_len(length).unwrap();
+        std::fs::File::create(path)
+            .unwrap()
+            .set_len(length)
+            .unwrap();
     };
     sparse("list.csv", 1 << 38);
     refused("list.csv", "too many: at most");

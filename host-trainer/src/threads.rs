@@ -107,7 +107,10 @@ pub fn side_by_side<R: Send, E: Send>(
                 }
             };
             // The work is shared: fewer workers do it too, and the first may be this thread.
-            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+            if std::thread::Builder::new()
+                .spawn_scoped(scope, work)
+                .is_err()
+            {
                 if job == 0 {
                     worker();
                 }

@@ -152,11 +152,7 @@ pub fn parse(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxErr
 
 impl<R: std::io::BufRead> Stream<R> {
     /// Reads the header of a file of `length` bytes.
-    fn new(
-        mut file: R,
-        length: u64,
-        (rank, wanted): (u8, &'static str),
-    ) -> Result<Self, IdxError> {
+    fn new(mut file: R, length: u64, (rank, wanted): (u8, &'static str)) -> Result<Self, IdxError> {
         let start = file.fill_buf().map_err(|e| IdxError::Io(e.to_string()))?;
         let packed = start.starts_with(&[0x1f, 0x8b]);
         let mut source = if packed {

@@ -143,6 +143,9 @@ mod tests {
         assert!(gone.stamp.is_none() && !gone.result.unwrap_err().lasts());
         std::fs::write(&path, b"P5 9000 9000 255\n").unwrap();
         assert!(image(&path).unwrap_err().lasts());
-        assert_eq!(from_bytes(b"P5 1 1 255\n\x08", |_, i| i.pixels), Ok(vec![8]));
+        assert_eq!(
+            from_bytes(b"P5 1 1 255\n\x08", |_, i| i.pixels),
+            Ok(vec![8])
+        );
     }
 }

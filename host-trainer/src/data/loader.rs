@@ -168,7 +168,10 @@ impl Source {
             // Until the training has ended: nobody listens any more.
             while send.send(maker.next()).is_ok() {}
         };
-        match std::thread::Builder::new().name("loader".into()).spawn(make) {
+        match std::thread::Builder::new()
+            .name("loader".into())
+            .spawn(make)
+        {
             Ok(thread) => match hand.send(maker) {
                 Ok(()) => Self::Thread {
                     ready: Some(ready),

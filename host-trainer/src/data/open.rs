@@ -256,6 +256,9 @@ pub fn open_all(
     place(&source, &mut collected.items, &mut report);
     report.damaged = collected.damaged;
     report.other_files = collected.others;
+    report.cache_damaged = shelf.damaged().to_vec();
+    let listing = listing.damaged().map(str::to_owned);
+    report.cache_damaged.extend(listing);
     Ok((collected.items, shelf, report))
 }
 

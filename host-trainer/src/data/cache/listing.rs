@@ -44,7 +44,10 @@ impl Stamp {
             use std::os::unix::fs::MetadataExt;
             let seconds = u64::try_from(data.ctime()).unwrap_or(0);
             let rest = u64::try_from(data.ctime_nsec()).unwrap_or(0);
-            (seconds.saturating_mul(SECOND_NS).saturating_add(rest), data.ino())
+            (
+                seconds.saturating_mul(SECOND_NS).saturating_add(rest),
+                data.ino(),
+            )
         };
         #[cfg(not(unix))]
         let (touched, file) = (0, 0);
@@ -73,7 +76,11 @@ impl Stamp {
 
     /// Whether a change from now on will change the stamp.
     pub fn is_settled(&self) -> bool {
-        let last = if self.touched > 0 { self.touched } else { self.changed };
+        let last = if self.touched > 0 {
+            self.touched
+        } else {
+            self.changed
+        };
         let window = if self.touched > 0 && last % SECOND_NS != 0 {
             TICK_NS
         } else {

@@ -368,7 +368,10 @@ mod tests {
         assert_eq!(known.pixels(0), [1, 2, 3, 4, 5, 6]);
         assert_eq!(known.failure(), None);
         let text = pixels_are_black(&unknown, 0);
-        assert!(text.contains("do not match") && text.contains("archive"), "{text}");
+        assert!(
+            text.contains("do not match") && text.contains("archive"),
+            "{text}"
+        );
         // The photo is another one by now, then gone.
         std::fs::write(&photo, b"P5 3 2 255\n\x01\x02\x03\x04\x05\x07").unwrap();
         let changed = open();

@@ -92,7 +92,9 @@ impl Shelf {
             for (segment, bad) in &old {
                 for row in (0..segment.len()).filter(|r| bad.binary_search(r).is_err()) {
                     // Damaged only just: found missing later.
-                    let Ok(pixels) = segment.read(row) else { continue };
+                    let Ok(pixels) = segment.read(row) else {
+                        continue;
+                    };
                     let mut open = match writer.take() {
                         Some(writer) => writer,
                         None => SegmentWriter::create(&self.folder, self.dims, self.fit)?,

@@ -14,6 +14,7 @@ use super::segment::{Entry, HEADER, emit, head};
 use crate::data::dataset::hex;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
+use crate::data::regular;
 
 /// A segment being written: it appears under its name when it is whole.
 #[derive(Debug)]
@@ -134,7 +135,9 @@ fn locked(path: &Path) -> io::Result<File> {
 
 /// Removes a part whose writer is dead.
 pub fn clean_up(path: &Path) {
-    let Ok(file) = File::open(path) else { return };
+    let Ok((file, _)) = regular::open(path) else {
+        return;
+    };
     let dead = match file.try_lock() {
         Ok(()) => true,
         Err(TryLockError::WouldBlock) => false,

@@ -205,7 +205,7 @@ fn of_cifar(
             other => damaged(path, other),
         })
     });
-    raw(images, 32 * 32 * 3, collecting, members)
+    raw(images, (path, 32 * 32 * 3), collecting, members)
 }
 
 fn of_idx(
@@ -237,21 +237,21 @@ fn of_idx(
         let dims = [h, w, 1];
         Ok((label, Decoded { dims, pixels }))
     });
-    raw(all, h * w, collecting, members)
+    raw(all, (path, h * w), collecting, members)
 }
 
-/// Adds images of `bytes` pixels each that need no decoder.
+/// Adds images of the file at `path`, of `bytes` pixels each, that need no decoder.
 fn raw(
     mut images: impl Iterator<Item = Result<(u8, Decoded), CollectError>>,
-    bytes: usize,
+    (path, bytes): (&Path, usize),
     collecting: &mut Collecting,
     members: &mut Vec<Member>,
 ) -> Result<(), CollectError> {
     let most = (waiting_bytes() as usize / bytes.max(1)).clamp(1, RAW_CHUNK);
-    let told = |e| CollectError::Many {
-        path: "an image".into(),
-        count: 1,
-        why: e,
+    let told = |why| CollectError::Many {
+        path: path.to_owned(),
+        count: most as u64,
+        why,
     };
     loop {
         // The pixels, and what fitting copies of each.

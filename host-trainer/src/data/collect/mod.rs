@@ -91,7 +91,9 @@ pub enum CollectError {
         why: String,
     },
     /// More images than the memory can list.
-    #[error("{path}: {count} images: {why}\n  do:    take fewer of them, or allow the program more memory")]
+    #[error(
+        "{path}: {count} images: {why}\n  do:    take fewer of them, or allow the program more memory"
+    )]
     Many {
         /// The source.
         path: PathBuf,

@@ -64,7 +64,10 @@ fn of_file(path: &Path) -> Option<[usize; 3]> {
     let (mut file, data) = regular::open(path).ok()?;
     let size = data.len();
     let mut bytes = Vec::new();
-    file.by_ref().take(START.min(size)).read_to_end(&mut bytes).ok()?;
+    file.by_ref()
+        .take(START.min(size))
+        .read_to_end(&mut bytes)
+        .ok()?;
     if let Ok(found) = decode::header(&bytes, size) {
         return Some(found);
     }

@@ -46,14 +46,23 @@ fn an_io_error_is_not_remembered() {
     std::os::unix::fs::symlink(&target, root.join("cat/2.pgm")).unwrap();
     settle();
     let found = collected(root, cache.path());
-    assert_eq!((found.items.len(), found.damaged.len(), found.read), (1, 2, 3));
+    assert_eq!(
+        (found.items.len(), found.damaged.len(), found.read),
+        (1, 2, 3)
+    );
     assert!(found.damaged[0].why.contains("can't be read"));
     // Only the one that could not be read is tried again.
     let found = collected(root, cache.path());
-    assert_eq!((found.items.len(), found.damaged.len(), found.read), (1, 2, 1));
+    assert_eq!(
+        (found.items.len(), found.damaged.len(), found.read),
+        (1, 2, 1)
+    );
     put(root, "elsewhere", &image(2));
     let found = collected(root, cache.path());
-    assert_eq!((found.items.len(), found.damaged.len(), found.read), (2, 1, 1));
+    assert_eq!(
+        (found.items.len(), found.damaged.len(), found.read),
+        (2, 1, 1)
+    );
 }
 
 #[test]
@@ -138,7 +147,12 @@ fn one_image_of_the_cache_that_is_damaged_is_decoded_again_alone() {
     settle();
     let before = collected(set.path(), cache.path());
     let folder = cache.path().join("images/4x4x1-crop");
-    let path = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let path = std::fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[64 + 16 * 7 + 3] ^= 0x20;
     std::fs::write(&path, bytes).unwrap();
@@ -166,7 +180,11 @@ fn an_archive_with_a_crafted_image_is_read_and_the_image_named() {
         let found = collected(&path, cache.path());
         assert_eq!((found.items.len(), found.read), (2, read));
         assert_eq!(found.damaged[0].file, "cat/bomb.pgm");
-        assert!(found.damaged[0].why.contains("cannot hold"), "{:?}", found.damaged);
+        assert!(
+            found.damaged[0].why.contains("cannot hold"),
+            "{:?}",
+            found.damaged
+        );
         assert_eq!(found.others[".txt"], 1);
     }
 }

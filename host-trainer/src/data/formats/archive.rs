@@ -144,7 +144,9 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(bytes)?;
         self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::other(format!("it unpacks to more than {MOST_RATIO} times its size"))
+            io::Error::other(format!(
+                "it unpacks to more than {MOST_RATIO} times its size"
+            ))
         })?;
         Ok(n)
     }
@@ -162,10 +164,7 @@ fn sparse() -> io::Error {
 }
 
 /// The name of an entry that is a file. One that only describes the next is remembered.
-fn described(
-    entry: &mut tar::Entry<impl Read>,
-    next: &mut Next,
-) -> io::Result<Option<String>> {
+fn described(entry: &mut tar::Entry<impl Read>, next: &mut Next) -> io::Result<Option<String>> {
     let kind = entry.header().entry_type();
     let (name, pax) = (kind.is_gnu_longname(), kind.is_pax_local_extensions());
     if name || pax || kind.is_gnu_longlink() || kind.is_pax_global_extensions() {
@@ -317,7 +316,10 @@ pub(crate) mod tests {
         bytes.resize(1024, 0);
         bytes.extend(tar(&[("short", b"one"), ("next", b"two")]));
         let found = list(&bytes).unwrap();
-        assert_eq!((found[0].0.as_str(), found[1].0.as_str()), (long.as_str(), "next"));
+        assert_eq!(
+            (found[0].0.as_str(), found[1].0.as_str()),
+            (long.as_str(), "next")
+        );
     }
 
     proptest! {

@@ -50,13 +50,13 @@ impl Claims {
             return Err(Damage::Pixels { w, h });
         }
         // Most pixels that a byte can stand for. JPEG: a block of 64 takes at least a bit.
-        // PNG: deflate packs at most 1032 to 1, and a byte has eight pixels. The run-length
-        // codes of BMP have no bound.
+        // PNG: deflate packs at most 1032 to 1, and a byte has eight pixels. BMP: a run of 255
+        // takes two bytes; what its codes skip is no photo.
         let most = match self.format {
             ImageFormat::Jpeg => 8 * 64,
             ImageFormat::Png => 8 * 1032,
-            ImageFormat::Pnm => 8,
-            _ => u64::MAX,
+            ImageFormat::Bmp => 128,
+            _ => 8,
         };
         if self.file.saturating_mul(most) < self.pixels() {
             return Err(Damage::Hollow {
@@ -88,7 +88,11 @@ impl Claims {
         // A crop, and its grey.
         let fitting = 2 * used + pixels;
         // The JPEG decoder copies the file, and its metadata once more.
-        let copies = if self.format == ImageFormat::Jpeg { 3 } else { 1 };
+        let copies = if self.format == ImageFormat::Jpeg {
+            3
+        } else {
+            1
+        };
         decoding.max(fitting) + copies * self.file + (1 << 16)
     }
 }
@@ -119,6 +123,9 @@ mod tests {
             text,
             "it announces 16000x16000 pixels, which its 471 bytes cannot hold"
         );
+        let mut bmp = jpeg(16_000, 16_000, 54);
+        bmp.format = ImageFormat::Bmp;
+        assert!(refused(bmp).contains("cannot hold"));
         assert!(jpeg(0, 5, 471).check().is_err());
         assert!(jpeg(40_000, 5, 1 << 20).check().is_err());
         // 108 megapixels, as phones take them; a plain wall of 12.

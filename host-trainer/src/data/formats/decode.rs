@@ -379,8 +379,7 @@ pub(crate) mod tests {
     fn a_png_whose_profile_unpacks_to_megabytes_is_read_without_it() {
         use std::io::Write;
         let plain = file(ImageFormat::Png, 12, 8, true);
-        let mut packed =
-            flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         packed.write_all(&vec![0; 40 << 20]).unwrap();
         let mut chunk = b"iCCPx\0\0".to_vec();
         chunk.extend(packed.finish().unwrap());

@@ -108,7 +108,10 @@ mod tests {
         put("a/b/memory.current", "100\n");
         put("a/memory.max", "1000\n");
         put("a/memory.current", "400\n");
-        put("a/memory.stat", "anon 300\ninactive_file 60\nactive_file 40\n");
+        put(
+            "a/memory.stat",
+            "anon 300\ninactive_file 60\nactive_file 40\n",
+        );
         let left = |own: &str| left_of_groups(own, root.path());
         assert_eq!(left("0::/a/b\n"), Some(700));
         put("memory/c/memory.limit_in_bytes", "500\n");

@@ -178,7 +178,11 @@ mod tests {
                 scope.spawn(move || {
                     for i in 0..200 {
                         // Now and then all of it: it waits, and is not refused.
-                        let size = if i % 50 == thread { 1000 } else { 37 * thread + i };
+                        let size = if i % 50 == thread {
+                            1000
+                        } else {
+                            37 * thread + i
+                        };
                         let _part = budget.reserve(size).unwrap();
                         let now = held.fetch_add(size, Ordering::SeqCst) + size;
                         most.fetch_max(now, Ordering::SeqCst);
