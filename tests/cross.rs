@@ -6,6 +6,8 @@ mod bit_exact;
 mod cli;
 // Methods compared through the real binary.
 mod compare;
+// Crafted images, special files, little memory and a kill, through the real binary.
+mod hostile_files;
 // The recorded arena against what a run really touches.
 mod memory_plan;
 // The committed students, damaged in every way.

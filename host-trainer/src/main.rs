@@ -1,5 +1,7 @@
 //! The `pupil` command.
 
+mod allocator;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -8,9 +10,8 @@ use pupil::cli::{Cli, Command, RunOptions};
 use pupil::pipeline::{self, Which};
 use pupil::{commands, inspect, report, threads};
 
-/// Freed tensors stay with the process: the training loop allocates the same sizes each step.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Advising = allocator::Advising;
 
 /// The last word of what was stopped and can go on.
 const GOES_ON: &str = "stopped; the same command continues from here, unless it has --fresh";

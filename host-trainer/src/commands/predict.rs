@@ -9,7 +9,7 @@ use super::student::Student;
 use crate::cli::StudentOptions;
 use crate::data::Images;
 use crate::data::fit::fit;
-use crate::data::formats::decode;
+use crate::data::load;
 use crate::graph::int8;
 
 /// Classes shown beside the first, in text.
@@ -31,9 +31,7 @@ pub fn predict(
     let dims = student.dims()?;
     let (mut answers, mut failures) = (Vec::new(), Vec::new());
     for file in files {
-        let decoded = std::fs::read(file)
-            .map_err(|e| format!("can't be read: {e}"))
-            .and_then(|bytes| decode::decode(&bytes).map_err(|e| e.to_string()));
+        let decoded = load::image(file).map_err(|e| e.to_string());
         match decoded {
             Ok(image) => {
                 let images = Images::new(dims, fit(&image, dims, student.fit));

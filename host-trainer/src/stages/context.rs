@@ -130,6 +130,9 @@ impl<N> Watch<N> for Follow<'_, '_, N> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        if let Some(lost) = self.ctx.data.failure() {
+            return Err(FitError::Lost(lost));
+        }
         self.start.keep(snapshot).map(Some)
     }
 }

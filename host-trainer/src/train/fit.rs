@@ -170,6 +170,9 @@ pub enum FitError {
         /// The last state with a finite loss, and the updates that it has.
         good: Option<(PathBuf, u64)>,
     },
+    /// Images that can't be read any more: what was learned since is not kept.
+    #[error("{0}")]
+    Lost(String),
     /// A snapshot that does not fit the net, though its configuration is the same.
     #[error("the interrupted training can't go on: {0}\n  do:    start this run over with --fresh")]
     Foreign(String),

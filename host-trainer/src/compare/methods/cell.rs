@@ -79,6 +79,9 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        if let Some(lost) = self.data.failure() {
+            return Err(FitError::Lost(lost));
+        }
         self.start.keep(snapshot).map(Some)
     }
 }
