@@ -14,7 +14,9 @@ mod record;
 mod stream;
 
 #[cfg(feature = "std")]
-pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
+pub use builder::{
+    BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId, check_label,
+};
 pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
 pub use layer::{Layer, Operator};
 

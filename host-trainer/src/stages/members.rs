@@ -57,8 +57,10 @@ impl Context<'_> {
     /// What an earlier run says of the net called `name`, if it has trained it to its end; `work`
     /// is the work of that.
     ///
+    /// What is damaged counts as not done, which is said.
+    ///
     /// # Errors
-    /// A damaged file, an unwritable directory.
+    /// An unwritable directory.
     pub fn done_before(
         &self,
         stage: Stage,
@@ -66,12 +68,20 @@ impl Context<'_> {
         work: f64,
     ) -> Result<Option<Trained>, StageError> {
         let about = self.dir.file(stage, &format!("{name}.json"))?;
-        if !self.has(stage, name)? || !about.is_file() {
-            return Ok(None);
+        match self.dir.training(&about) {
+            Ok(Some(trained)) => {
+                self.progress.skip(work);
+                self.progress.say(&format!("  {name} done before"));
+                Ok(Some(trained))
+            }
+            Ok(None) => Ok(None),
+            Err(why) => {
+                let folder = about.parent().unwrap_or(&about).display();
+                self.progress
+                    .say(&format!("  {folder}/{why}; {name} is trained again"));
+                Ok(None)
+            }
         }
-        self.progress.skip(work);
-        self.progress.say(&format!("  {name} done before"));
-        Ok(Some(self.dir.read_json(&about)?))
     }
 
     /// The nets of `stage` that are called `name`, one for each member of the ensemble.
