@@ -15,6 +15,9 @@ use crate::run_dir::{RunDir, RunDirError, Stage};
 /// The record of a stage, in its folder.
 const DONE: &str = "done.json";
 
+/// What is said of a record that is whole and out of date.
+const OTHER_INPUTS: &str = "earlier stages have other files now than those that it was made from";
+
 /// How far a stage is.
 #[derive(Clone, Debug)]
 pub enum State {
@@ -183,8 +186,7 @@ impl RunDir {
         match now {
             Some(now) if Some(&now) != before.as_ref() => State::Broken(Broken {
                 path: file(self.root(), stage, DONE),
-                why: "earlier stages have other files than those that this one was made from"
-                    .into(),
+                why: OTHER_INPUTS.into(),
                 stale: true,
             }),
             _ => State::Done(record),
@@ -283,13 +285,13 @@ impl RunDir {
         Ok(bytes)
     }
 
-    /// Writes what a training says of itself into `about`, with a proof of its `files`.
+    /// Writes what a training of `stage` says of itself into `about`, with a proof of its `files`.
     ///
     /// # Errors
     /// An unwritable directory.
     pub fn finish_training<T: Serialize>(
         &self,
-        about: &Path,
+        (stage, about): (Stage, &Path),
         summary: &T,
         files: &[&str],
     ) -> Result<(), RunDirError> {
@@ -297,34 +299,24 @@ impl RunDir {
             |name: &&str| Some(((*name).to_owned(), self.known(&about.with_file_name(name))?));
         let proof = Proof {
             artifacts: files.iter().filter_map(known).collect(),
-            ..Proof::default()
+            inputs: self.inputs(stage),
+            settings: self.settings(),
         };
         self.write_record(about, summary, proof)
     }
 
-    /// What a training that has ended says of itself in `about`; none where it has not ended.
+    /// The record of a training of `stage` in `about`, whose files are whole; none where it has not
+    /// ended.
     ///
     /// # Errors
-    /// What is damaged, in words: the training has to be repeated.
-    pub fn training<T: DeserializeOwned>(&self, about: &Path) -> Result<Option<T>, String> {
+    /// What is damaged or out of date, in words: the training has to be repeated.
+    pub fn training(&self, stage: Stage, about: &Path) -> Result<Option<Record>, String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
         let Ok(bytes) = std::fs::read(about) else {
             return Ok(None);
         };
         let record = Record::from_bytes(&bytes).map_err(|why| format!("{}: {why}", name(about)))?;
-        let files = match &record.proof {
-            Some(proof) => proof.artifacts.clone(),
-            None => BTreeMap::new(),
-        };
-        for (file, artifact) in &files {
-            let path = about.with_file_name(file);
-            let bytes = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
-            if let Some(why) = artifact.difference(&bytes) {
-                return Err(format!("{file}: {why}"));
-            }
-            self.know(&path, &bytes);
-        }
-        if record.proof.is_none() {
+        let Some(proof) = &record.proof else {
             // An older version's: the net has a checksum of its own.
             let path = about.with_extension("safetensors");
             let Ok(net) = std::fs::read(&path) else {
@@ -333,12 +325,26 @@ impl RunDir {
             crate::tensor_file::from_bytes(&net)
                 .map_err(|why| format!("{}: {why}", name(&path)))?;
             self.know(&path, &net);
+            self.know(about, &bytes);
+            return Ok(Some(record));
+        };
+        for (file, artifact) in &proof.artifacts {
+            let path = about.with_file_name(file);
+            let bytes = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
+            if let Some(why) = artifact.difference(&bytes) {
+                return Err(format!("{file}: {why}"));
+            }
+            self.know(&path, &bytes);
+        }
+        if proof.inputs.is_some()
+            && self
+                .inputs(stage)
+                .is_some_and(|now| proof.inputs != Some(now))
+        {
+            return Err(format!("{}: {OTHER_INPUTS}", name(about)));
         }
         self.know(about, &bytes);
-        let summary = record
-            .summary()
-            .map_err(|why| format!("{}: {why}", name(about)))?;
-        Ok(Some(summary))
+        Ok(Some(record))
     }
 
     /// Texts that stages which are done have recorded of the settings file `name`.
@@ -377,7 +383,7 @@ mod tests {
         let path = dir.file(stage, "net.safetensors").unwrap();
         dir.write(&path, bytes).unwrap();
         let about = dir.file(stage, "net.json").unwrap();
-        dir.finish_training(&about, &SUMMARY, &["net.safetensors"])
+        dir.finish_training((stage, &about), &SUMMARY, &["net.safetensors"])
             .unwrap();
         dir.finish(stage, &SUMMARY).unwrap();
     }
@@ -402,7 +408,7 @@ mod tests {
         assert!(dir.read(Stage::Distill, "net.safetensors").is_err());
         assert!(verify(dir.root(), Stage::Distill, "net.safetensors", b"nat").is_err());
         let about = dir.file(Stage::Distill, "net.json").unwrap();
-        let why = dir.training::<serde_json::Value>(&about).unwrap_err();
+        let why = dir.training(Stage::Distill, &about).unwrap_err();
         assert!(why.starts_with("net.safetensors: "), "{why}");
         std::fs::remove_file(&net).unwrap();
         assert!(broken(&dir, Stage::Distill).why.contains("missing"));
@@ -419,6 +425,8 @@ mod tests {
         let (_folder, dir) = run();
         done(&dir, Stage::Student, b"other");
         assert!(matches!(dir.state(Stage::Student), State::Done(_)));
+        let about = dir.file(Stage::Pack, "net.json").unwrap();
+        assert!(dir.training(Stage::Pack, &about).is_err());
         let stale = broken(&dir, Stage::Pack);
         assert!(stale.stale && stale.why.contains("earlier stages"));
         dir.reopen(Stage::Pack, &stale).unwrap();

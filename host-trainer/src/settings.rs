@@ -101,15 +101,16 @@ pub fn keep(
     }
 }
 
-/// Where a settings file is refused although a stage that is done was made with what is asked for,
-/// the file is what has changed: it is written again.
+/// Where a settings file is refused although the last stage that is done was made with what is
+/// asked for, the file is what has changed: it is written again.
 fn mended(
     dir: &RunDir,
     (name, text): (&str, &str),
     outcome: Result<(), RunDirError>,
     tell: &dyn Fn(&str),
 ) -> Result<(), RunDirError> {
-    if outcome.is_ok() || !dir.recorded_settings(name).iter().any(|t| t == text) {
+    let last = dir.recorded_settings(name).pop();
+    if outcome.is_ok() || last.as_deref() != Some(text) {
         return outcome;
     }
     let path = dir.root().join(name);
@@ -126,26 +127,30 @@ fn mended(
 /// # Errors
 /// Other settings, with the place of those that it was made with.
 pub fn same(dir: &RunDir, config: &RunConfig, stage: Stage, record: &Record) -> anyhow::Result<()> {
-    let Some(old) = recorded(record) else {
+    let Some(other) = other(record, config, stage) else {
         return Ok(());
     };
-    let other = if old.seed != config.seed || old.data != config.data || old.images != config.images
-    {
-        Some(Stage::Teacher)
-    } else {
-        first_other(&old, config)
-    };
-    if other.is_none_or(|other| other > stage) {
-        return Ok(());
-    }
     let path = dir.root().join(SETTINGS[0]);
     anyhow::bail!(
         "{}: not what stage {} was made with\n  why:   it was changed or damaged since\n  do:    restore it, as {} has it under proof.settings; or repeat from there on: {}",
         path.display(),
         stage.word(),
         crate::artifacts::file(dir.root(), stage, "done.json").display(),
-        crate::cli::repeat(other.unwrap_or(stage), dir.root())
+        crate::cli::repeat(other, dir.root())
     )
+}
+
+/// The first stage up to `stage` that `config` has other settings for than those that the record
+/// says it was made with.
+pub fn other(record: &Record, config: &RunConfig, stage: Stage) -> Option<Stage> {
+    let old = recorded(record)?;
+    let all = old.seed == config.seed && old.data == config.data && old.images == config.images;
+    let first = if all {
+        first_other(&old, config)
+    } else {
+        Some(Stage::Teacher)
+    };
+    first.filter(|first| *first <= stage)
 }
 
 /// The configuration that a stage was made with, where its record says so.

@@ -263,7 +263,7 @@ impl Context<'_> {
         // Last: a training whose record lies there has come to its end.
         let about = self.dir.file(stage, &about)?;
         self.dir
-            .finish_training(&about, &trained, &[&metrics, &net_file])?;
+            .finish_training((stage, &about), &trained, &[&metrics, &net_file])?;
         Ok((net, trained))
     }
 

@@ -5,6 +5,7 @@ use crate::config::{NetChoice, RunConfig};
 use crate::model::Ensemble;
 use crate::nn::ops::is_fused;
 use crate::run_dir::Stage;
+use crate::settings;
 use crate::threads::side_by_side;
 use crate::train::accuracy;
 
@@ -68,7 +69,16 @@ impl Context<'_> {
         work: f64,
     ) -> Result<Option<Trained>, StageError> {
         let about = self.dir.file(stage, &format!("{name}.json"))?;
-        match self.dir.training(&about) {
+        let found = self.dir.training(stage, &about).and_then(|record| {
+            let Some(record) = record else {
+                return Ok(None);
+            };
+            match settings::other(&record, self.config, stage) {
+                Some(_) => Err(format!("{name}.json: made with other settings")),
+                None => record.summary().map(Some),
+            }
+        });
+        match found {
             Ok(Some(trained)) => {
                 self.progress.skip(work);
                 self.progress.say(&format!("  {name} done before"));
