@@ -123,7 +123,7 @@ impl Bench<'_> {
         tick: &mut dyn FnMut(),
     ) -> Result<Fitted<EfficientNet>, FitError> {
         let settings = self.settings;
-        let start = self.unfinished.start(part);
+        let start = self.unfinished.start(part, how.fit.steps)?;
         let setup = Setup {
             data: self.data,
             normalization: self.normalization,
@@ -294,7 +294,7 @@ fn pretext(
         label_smoothing: 0.0,
         ..bench.how(half).fit
     };
-    let start = bench.unfinished.start(FIRST);
+    let start = bench.unfinished.start(FIRST, fit.steps)?;
     let mut objective = Pretext::new(
         task,
         pool(bench.data),
