@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use rayon::prelude::*;
 
 use super::restore::restore;
+use crate::console;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
 use crate::data::memory::Budget;
@@ -192,9 +193,9 @@ impl Segment {
         restored
             .inspect(|_| {
                 self.0.restored.call_once(|| {
-                    eprintln!(
+                    console::note(&format!(
                         "warning: {path}: {why}; what is damaged in it is decoded again as it is needed"
-                    );
+                    ));
                 });
             })
             .unwrap_or_else(|gone| {
