@@ -10,7 +10,7 @@ use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::values::{Named, assign, collect};
 use crate::random::stream;
-use crate::run_dir::{repeat, write_atomic};
+use crate::run_dir::{read_file, repeat, write_atomic};
 use crate::tensor_file;
 
 /// A checkpoint that can't be written or read.
@@ -18,8 +18,25 @@ use crate::tensor_file;
 #[error("{path}: {why}\n  do:    {}", repeat(path))]
 pub struct CheckpointError {
     path: std::path::PathBuf,
-    /// What is wrong with it, without advice.
-    pub why: String,
+    why: String,
+}
+
+impl CheckpointError {
+    fn new(path: &Path, why: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            why,
+        }
+    }
+}
+
+/// The file of a net and its configuration.
+///
+/// # Errors
+/// None; a net's numbers can be written.
+pub fn to_bytes(config: &EfficientNetConfig, net: &EfficientNet) -> Result<Vec<u8>, String> {
+    let about = serde_json::to_string(config).map_err(|e| e.to_string())?;
+    tensor_file::to_bytes(&collect(net), &about)
 }
 
 /// Writes `net` and its configuration to `path`, whole or not at all.
@@ -31,15 +48,8 @@ pub fn save(
     config: &EfficientNetConfig,
     net: &EfficientNet,
 ) -> Result<(), CheckpointError> {
-    let write = || {
-        let about = serde_json::to_string(config).map_err(|e| e.to_string())?;
-        let file = tensor_file::to_bytes(&collect(net), &about)?;
-        write_atomic(path, &file).map_err(|e| e.to_string())
-    };
-    write().map_err(|why| CheckpointError {
-        path: path.to_owned(),
-        why,
-    })
+    let write = || write_atomic(path, &to_bytes(config, net)?).map_err(|e| e.to_string());
+    write().map_err(|why| CheckpointError::new(path, why))
 }
 
 /// Reads a net back.
@@ -50,29 +60,69 @@ pub fn load(
     path: &Path,
     device: &Device,
 ) -> Result<(EfficientNetConfig, EfficientNet), CheckpointError> {
-    let read = || {
-        let file = std::fs::read(path).map_err(|e| e.to_string())?;
-        let (about, tensors) =
-            tensor_file::from_bytes(&file).map_err(|e| format!("damaged checkpoint: {e}"))?;
-        let config: EfficientNetConfig = serde_json::from_str(&about).map_err(|e| e.to_string())?;
-        let mut rng = stream(0, "shape only", 0);
+    let bytes = read_file(path).map_err(|e| CheckpointError::new(path, e.to_string()))?;
+    from_bytes(path, &bytes, device)
+}
+
+/// [`load`] from the bytes of the file at `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    device: &Device,
+) -> Result<(EfficientNetConfig, EfficientNet), CheckpointError> {
+    let build = || {
+        let (config, list) = parse(bytes)?;
+        // Only now: as much memory as the file's own numbers.
         let net = config.init(&mut Init {
             device,
-            rng: &mut rng,
+            rng: &mut stream(0, "shape only", 0),
         });
-        let mut by_name: BTreeMap<String, Named> =
-            tensors.into_iter().map(|t| (t.name.clone(), t)).collect();
-        let list: Option<Vec<Named>> = collect(&net)
-            .iter()
-            .map(|slot| by_name.remove(&slot.name))
-            .collect();
-        let list = list.ok_or("it lacks a part of its net")?;
         Ok((config, assign(net, &list)?))
     };
-    read().map_err(|why: String| CheckpointError {
-        path: path.to_owned(),
-        why,
-    })
+    build().map_err(|why: String| CheckpointError::new(path, why))
+}
+
+/// The numbers in a checkpoint, in field order, without a net.
+///
+/// # Errors
+/// A damaged or foreign file, in words; numbers that are none.
+pub fn numbers(bytes: &[u8]) -> Result<Vec<Named>, String> {
+    let (_, list) = parse(bytes)?;
+    match list
+        .iter()
+        .find(|n| n.values.iter().any(|v| !v.is_finite()))
+    {
+        Some(entry) => Err(format!("{} has values that are no numbers", entry.name)),
+        None => Ok(list),
+    }
+}
+
+/// What the bytes of a checkpoint hold, compared with the net that they describe.
+fn parse(bytes: &[u8]) -> Result<(EfficientNetConfig, Vec<Named>), String> {
+    let (about, tensors) =
+        tensor_file::from_bytes(bytes).map_err(|e| format!("damaged checkpoint: {e}"))?;
+    let config: EfficientNetConfig =
+        serde_json::from_str(&about).map_err(|e| format!("it holds no net of this kind: {e}"))?;
+    config.check()?;
+    let mut by_name: BTreeMap<String, Named> =
+        tensors.into_iter().map(|t| (t.name.clone(), t)).collect();
+    let mut list = Vec::new();
+    for (name, dims) in config.entries() {
+        match by_name.remove(&name) {
+            Some(entry) if entry.dims == dims => list.push(entry),
+            Some(entry) => {
+                return Err(format!("{name} is {:?}, its net's is {dims:?}", entry.dims));
+            }
+            None => return Err(format!("it lacks a part of its net: {name}")),
+        }
+    }
+    match by_name.keys().next() {
+        Some(name) => Err(format!("{name} is no part of its net")),
+        None => Ok((config, list)),
+    }
 }
 
 #[cfg(test)]
@@ -137,6 +187,42 @@ mod tests {
                     "flip at {at}"
                 );
             }
+        }
+    }
+
+    /// A checkpoint that says of itself what `change` makes of the small net's description.
+    fn crafted(change: impl Fn(&mut EfficientNetConfig)) -> Vec<u8> {
+        let (mut config, net) = small();
+        change(&mut config);
+        to_bytes(&config, &net).unwrap()
+    }
+
+    #[test]
+    fn a_crafted_checkpoint_reserves_no_memory_and_does_not_panic() {
+        let wrong: [fn(&mut EfficientNetConfig); 6] = [
+            |c| c.head_ch = usize::MAX / 2,
+            |c| c.classes = 65_535,
+            |c| c.stem_stride = 0,
+            |c| c.blocks[0].kernel = 0,
+            |c| c.blocks[0].expand_ratio = 60,
+            |c| c.blocks.clear(),
+        ];
+        for change in wrong {
+            let bytes = crafted(change);
+            let error = from_bytes(Path::new("x"), &bytes, &Device::flex());
+            assert!(error.unwrap_err().to_string().contains("do:"));
+        }
+        // A header that claims to be longer than the file.
+        let mut long = crafted(|_| ());
+        long[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(from_bytes(Path::new("x"), &long, &Device::flex()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_or_has_no_end_is_not_read() {
+        for path in ["/dev/zero", "/"] {
+            let error = load(Path::new(path), &Device::flex()).unwrap_err();
+            assert!(error.to_string().contains(path), "{error}");
         }
     }
 }

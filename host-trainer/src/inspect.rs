@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::commands::student::verified;
+use crate::limits;
+use crate::run_dir::read_file;
 use anyhow::{Context as _, anyhow};
 use pupil_core::error::ModelError;
 use pupil_core::model::Model;
@@ -15,11 +18,13 @@ use serde_json::json;
 /// A file that can't be read or is no packed model, with what to do.
 pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     let name = file.display();
-    let bytes = std::fs::read(file).with_context(|| {
+    let bytes = read_file(file).with_context(|| {
         format!("{name}: can't be read\n  do:    give the path of a student.pupil")
     })?;
+    verified(file, &bytes)?;
     let model =
         Model::parse(&bytes).map_err(|e| anyhow!("{name}: {e}\n  do:    {}", advice(&e)))?;
+    let refused = limits::check(&model).err();
     let plan = Plan::of(&model);
     let input = model.input();
     let shape = input.shape;
@@ -41,6 +46,7 @@ pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
             "flash": bytes.len(),
             "arena": model.arena_len(),
             "macs": model.macs(),
+            "refused": refused.map(|why| why.to_string()),
             "layers": layers,
         });
         return Ok(format!("{object}\n"));
@@ -48,6 +54,9 @@ pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     let labels: Vec<&str> = model.labels().collect();
     writeln!(text, "{name}")?;
+    if let Some(why) = refused {
+        writeln!(text, "  not run by this program: {why}")?;
+    }
     writeln!(
         text,
         "  input   {}x{}x{} u8 pixels",

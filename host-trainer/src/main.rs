@@ -1,22 +1,28 @@
 //! The `pupil` command.
 
-use std::io::Write as _;
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+mod allocator;
+
 use std::process::ExitCode;
 
 use clap::Parser;
 use pupil::cli::{Cli, Command, RunOptions};
+use pupil::console::{self, result as show};
 use pupil::pipeline::{self, Which};
 use pupil::{commands, inspect, report, threads};
 
-/// Freed tensors stay with the process: the training loop allocates the same sizes each step.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Advising = allocator::Advising;
 
 /// The last word of what was stopped and can go on.
 const GOES_ON: &str = "stopped; the same command continues from here, unless it has --fresh";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(console::usage(&error)),
+    };
     let last_word = match &cli.command {
         None | Some(Command::Run { .. } | Command::Compare(_)) => GOES_ON,
         Some(command) if command.stage().is_some() => GOES_ON,
@@ -24,26 +30,20 @@ fn main() -> ExitCode {
     };
     // Every file is written whole or not at all, so stopping needs no more than a last word.
     let handler = ctrlc::set_handler(move || {
-        eprintln!("\n{last_word}");
+        console::note(&format!("\n{last_word}"));
         std::process::exit(130);
     });
     if let Err(error) = handler {
-        eprintln!("warning: Ctrl-C will stop without a word: {error}");
+        console::note(&format!(
+            "warning: Ctrl-C will stop without a word: {error}"
+        ));
     }
     match threads::inside(|| execute(&cli)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", explained(&error));
+            console::note(&format!("error: {}", explained(&error)));
             ExitCode::from(2)
         }
-    }
-}
-
-/// Writes to stdout; a reader that goes away early, as `head` does, is no error.
-fn show(text: &str) -> std::io::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -137,7 +137,9 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             }
             if let Some(target) = target.filter(|t| 100.0 * result.accuracy < *t) {
                 let percent = 100.0 * result.accuracy;
-                eprintln!("target missed: {percent:.2} % are right, --target is {target}");
+                console::note(&format!(
+                    "target missed: {percent:.2} % are right, --target is {target}"
+                ));
                 return Ok(ExitCode::from(1));
             }
             Ok(ExitCode::SUCCESS)
@@ -164,10 +166,10 @@ fn run(
     }
     let drop = summary.drop();
     if drop > config.quantize.max_drop {
-        eprintln!(
+        console::note(&format!(
             "target missed: int8 loses {drop:.2} points on the test images, quantize.max_drop is {}",
             config.quantize.max_drop
-        );
+        ));
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde::Serialize;
+use pupil_core::model::check_label;
 
+use crate::artifacts::State;
 use crate::cli::RunOptions;
 use crate::config::{DataSource, RunConfig, check};
+use crate::console;
 use crate::data::assemble::Cut;
 use crate::data::batch::Normalization;
 use crate::data::cache::Cache;
@@ -15,8 +17,10 @@ use crate::data::report::DataReport;
 use crate::data::{Dataset, fashion_mnist};
 use crate::device::TrainingDevice;
 use crate::progress::{Progress, minutes};
+use crate::record::Record;
 use crate::report;
-use crate::run_dir::{RunDir, RunDirError, SETTINGS, Stage};
+use crate::run_dir::{RunDir, RunDirError, Stage};
+use crate::settings;
 use crate::stages::{
     Context, StageError, distill, pack, pseudo_labels, quantize, student, teacher,
 };
@@ -47,12 +51,13 @@ pub fn run(
         .unwrap_or_else(|| default_root(config_file));
     let tell = |line: &str| {
         if !options.quiet {
-            eprintln!("{line}");
+            console::note(line);
         }
     };
     let (data, images) = load_data(&config, &tell)?;
     let dir = RunDir::open(&root, options.fresh && which == Which::All)?;
-    keep_settings(&dir, &config, &data, options.fresh.then_some(which))?;
+    let fresh = options.fresh.then_some(which);
+    settings::keep(&dir, &config, &data, fresh, &tell)?;
     if let Some(images) = &images {
         dir.write_json(&root.join("data.json"), images)?;
     }
@@ -89,11 +94,14 @@ pub fn run(
     for finding in images.iter().flat_map(|i| i.findings(5)) {
         progress.say(&format!("  {finding}"));
     }
+    if !dir.is_done(Stage::Pack) {
+        pack::check(&config, &data, normalization)?;
+    }
     let start = std::time::Instant::now();
     let outcome = run_stages(&ctx, which);
     progress.clear();
     outcome?;
-    if !dir.is_done(Stage::Pack) {
+    if !matches!(dir.state(Stage::Pack), State::Done(_)) {
         return Ok(None);
     }
     let summary: pack::Summary = dir.summary(Stage::Pack)?;
@@ -104,13 +112,39 @@ pub fn run(
 }
 
 fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
+    // Whether a stage was repeated: one after it that says nothing of its inputs is out of date.
+    let mut repeated = false;
     for stage in Stage::ALL {
-        if ctx.dir.is_done(stage) {
-            ctx.progress.skip(work(stage, ctx.config, ctx.data));
-            if which == Which::All || which == Which::Only(stage) {
-                ctx.progress.stage(stage, "done before");
+        if matches!(which, Which::Only(wanted) if stage > wanted) {
+            break;
+        }
+        let only_before = matches!(which, Which::Only(wanted) if stage < wanted);
+        match ctx.dir.state(stage) {
+            State::Done(record) if !(repeated && unsure_of_inputs(&record)) => {
+                settings::same(ctx.dir, ctx.config, stage, &record)?;
+                ctx.progress.skip(work(stage, ctx.config, ctx.data));
+                if which == Which::All || which == Which::Only(stage) {
+                    let old = record.proof.is_none();
+                    let note = if old {
+                        ", by a version without checksums"
+                    } else {
+                        ""
+                    };
+                    ctx.progress.stage(stage, &format!("done before{note}"));
+                }
+                continue;
             }
-            continue;
+            State::Broken(broken) if only_before => return Err(RunDirError::from(broken).into()),
+            State::Broken(broken) => {
+                let (path, why) = (broken.path.display(), &broken.why);
+                let word = stage.word();
+                ctx.progress
+                    .say(&format!("  {path}: {why}; {word} is repeated"));
+                ctx.dir.reopen(stage, &broken)?;
+                repeated = true;
+            }
+            State::Done(_) => ctx.dir.forget_from(stage)?,
+            State::Open => {}
         }
         match which {
             Which::Only(wanted) if stage < wanted => {
@@ -120,7 +154,6 @@ fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
                 };
                 return Err(order.into());
             }
-            Which::Only(wanted) if stage > wanted => break,
             _ => run_stage(ctx, stage)?,
         }
         // What was made of images that could not be read is worth nothing.
@@ -130,6 +163,14 @@ fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a record, of an older version or made after one, says nothing of its inputs.
+fn unsure_of_inputs(record: &Record) -> bool {
+    record
+        .proof
+        .as_ref()
+        .is_none_or(|proof| proof.inputs.is_none())
 }
 
 fn run_stage(ctx: &Context<'_>, stage: Stage) -> Result<(), StageError> {
@@ -214,8 +255,38 @@ pub fn name_of(file: &Path) -> Option<String> {
 /// Opens the configured set; the user's own come with a report.
 ///
 /// # Errors
-/// Whatever keeps the set from being read, with what to do.
+/// Whatever keeps the set from being read or its classes from being packed, with what to do.
 pub fn load_data(
+    config: &RunConfig,
+    tell: &dyn Fn(&str),
+) -> anyhow::Result<(Dataset, Option<DataReport>)> {
+    let (data, report) = open_data(config, tell)?;
+    check_labels(&data)?;
+    Ok((data, report))
+}
+
+/// Whether a packed student can hold the names of the classes: the packer's own check, before any
+/// training.
+fn check_labels(data: &Dataset) -> anyhow::Result<()> {
+    for (class, name) in data.classes.iter().enumerate() {
+        let Err(why) = check_label(name) else {
+            continue;
+        };
+        let parts = [&data.labeled, &data.validation, &data.test];
+        let image = parts.into_iter().find_map(|part| {
+            let of_class = |label: &u8| usize::from(*label) == class;
+            Some(part.images.name(part.labels.iter().position(of_class)?))
+        });
+        bail!(
+            "{}: {why}\n  where: {}\n  why:   the packed student holds the names of its classes\n  do:    rename the class",
+            data.source,
+            image.unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+fn open_data(
     config: &RunConfig,
     tell: &dyn Fn(&str),
 ) -> anyhow::Result<(Dataset, Option<DataReport>)> {
@@ -254,109 +325,6 @@ pub fn request(config: &RunConfig, path: &Path) -> Request {
     }
 }
 
-/// SHA-256 of the images that the run in `root` has had, as its `provenance.json` says.
-///
-/// # Errors
-/// A missing or damaged file.
-pub fn data_sha256(root: &Path) -> anyhow::Result<String> {
-    let path = root.join(SETTINGS[1]);
-    let damaged = || format!("{}: missing or damaged", path.display());
-    let text = std::fs::read(&path).with_context(damaged)?;
-    let all: serde_json::Value = serde_json::from_slice(&text).with_context(damaged)?;
-    let sha = all["data_sha256"].as_str().with_context(damaged)?;
-    Ok(sha.to_owned())
-}
-
-/// What `provenance.json` says.
-#[derive(Serialize)]
-struct Provenance<'a> {
-    version: &'a str,
-    seed: u64,
-    source: &'a str,
-    data_sha256: String,
-    labeled: usize,
-    validation: usize,
-    unlabeled: usize,
-    test: usize,
-}
-
-/// Writes settings and provenance into a new directory; an old one must have been made with
-/// them. With `fresh`, the stages that start over may have other settings.
-fn keep_settings(
-    dir: &RunDir,
-    config: &RunConfig,
-    data: &Dataset,
-    fresh: Option<Which>,
-) -> anyhow::Result<()> {
-    let settings = toml::to_string_pretty(config).context("run.toml can't be written")?;
-    let provenance = serde_json::to_string_pretty(&Provenance {
-        version: env!("CARGO_PKG_VERSION"),
-        seed: config.seed,
-        source: &data.source,
-        data_sha256: data.hash(),
-        labeled: data.labeled.labels.len(),
-        validation: data.validation.labels.len(),
-        unlabeled: data.unlabeled.len(),
-        test: data.test.labels.len(),
-    })? + "\n";
-    let [settings_name, provenance_name] = SETTINGS;
-    if dir.is_new() {
-        // An earlier run ended before it made anything.
-        SETTINGS.iter().try_for_each(|name| dir.remove(name))?;
-    }
-    dir.keep(provenance_name, &provenance, "run")?;
-    let Err(mut error) = dir.keep_settings(settings_name, (&settings, config), "run") else {
-        return Ok(());
-    };
-    let path = dir.root().join(settings_name);
-    let first = std::fs::read_to_string(&path)
-        .ok()
-        .and_then(|old| first_other(&toml::from_str(&old).ok()?, config));
-    match (first, fresh) {
-        (Some(first), Some(Which::Only(stage))) if stage <= first => {
-            dir.forget_from(stage)?;
-            dir.write(&path, settings.as_bytes())?;
-            Ok(())
-        }
-        (Some(first), _) => {
-            if let RunDirError::OtherSettings { advice, .. } = &mut error {
-                *advice = format!(
-                    "repeat from there on with `{} --fresh` and these settings, then run; or start over with --fresh, or choose another directory with --run-dir DIR",
-                    first.word()
-                );
-            }
-            Err(error.into())
-        }
-        (None, _) => Err(error.into()),
-    }
-}
-
-/// The first stage that two configurations do not have in common; none where they differ in what
-/// all stages depend on.
-fn first_other(old: &RunConfig, new: &RunConfig) -> Option<Stage> {
-    if old.seed != new.seed || old.data != new.data || old.images != new.images {
-        return None;
-    }
-    let same = [
-        (
-            Stage::Teacher,
-            old.teacher == new.teacher
-                && old.ensemble == new.ensemble
-                && (old.pretext, &old.init, &old.transfer)
-                    == (new.pretext, &new.init, &new.transfer),
-        ),
-        (Stage::PseudoLabels, old.pseudo_labels == new.pseudo_labels),
-        (
-            Stage::Student,
-            old.student == new.student && old.method == new.method && old.methods == new.methods,
-        ),
-        (Stage::Distill, old.distill == new.distill),
-        (Stage::Quantize, old.quantize == new.quantize),
-        (Stage::Pack, old.pack == new.pack),
-    ];
-    same.iter().find(|(_, same)| !same).map(|(stage, _)| *stage)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,20 +339,5 @@ mod tests {
         let leaf = folder.path().join("leaf");
         std::fs::create_dir(&leaf).unwrap();
         assert_eq!(default_root(Some(&leaf)), Path::new("runs/leaf"));
-    }
-
-    #[test]
-    fn the_first_stage_with_other_settings_is_found() {
-        let old = RunConfig::default();
-        let mut new = old.clone();
-        assert_eq!(first_other(&old, &new), None);
-        new.pack.frame_by_rows = true;
-        assert_eq!(first_other(&old, &new), Some(Stage::Pack));
-        new.quantize.clip = 0.01;
-        assert_eq!(first_other(&old, &new), Some(Stage::Quantize));
-        new.student.fit.steps += 1;
-        assert_eq!(first_other(&old, &new), Some(Stage::Student));
-        new.seed += 1;
-        assert_eq!(first_other(&old, &new), None);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::console;
 use crate::run_dir::Stage;
 use crate::train::Epoch;
 
@@ -91,8 +92,8 @@ impl Progress {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| console::note(line)),
+            None => console::note(line),
         }
     }
 
@@ -113,7 +114,7 @@ impl Progress {
             100.0 * epoch.validation
         );
         match &self.bar {
-            Some(bar) => bar.set_message(line.trim_start().to_owned()),
+            Some(bar) => bar.set_message(console::escaped(line.trim_start()).into_owned()),
             None => self.say(&line),
         }
     }

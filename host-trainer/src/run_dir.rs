@@ -1,7 +1,9 @@
 //! The run directory: one folder per stage, every file whole or absent.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +11,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::data::dataset::hex;
+use crate::record::Artifact;
 
 /// The files of a run directory that say what the run was made with.
 pub const SETTINGS: [&str; 2] = ["run.toml", "provenance.json"];
@@ -78,7 +81,7 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// It can't be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}\n  do:    make it readable, or {}", repeat(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -124,6 +127,16 @@ pub enum RunDirError {
 pub struct RunDir {
     root: PathBuf,
     _lock: std::fs::File,
+    memory: Mutex<Memory>,
+}
+
+/// What this process knows of the directory.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Files as they were written or found whole.
+    files: BTreeMap<PathBuf, Artifact>,
+    /// Texts of the settings, by file name.
+    settings: BTreeMap<String, String>,
 }
 
 impl RunDir {
@@ -150,6 +163,7 @@ impl RunDir {
         let dir = Self {
             root: root.to_owned(),
             _lock: lock,
+            memory: Mutex::default(),
         };
         if fresh {
             for stage in Stage::ALL {
@@ -185,38 +199,45 @@ impl RunDir {
         self.root.join(stage.folder()).join("done.json").is_file()
     }
 
-    /// Writes the stage's summary, which marks it done.
-    ///
-    /// # Errors
-    /// An unwritable directory.
-    pub fn finish<T: Serialize>(&self, stage: Stage, summary: &T) -> Result<(), RunDirError> {
-        self.write_json(&self.file(stage, "done.json")?, summary)?;
-        // Only now: until the stage is done, a training that has ended is taken from there.
-        crate::train::snapshot::remove_all(&self.root.join(stage.folder()));
-        Ok(())
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The summary of a stage that is done.
-    ///
-    /// # Errors
-    /// A missing or damaged file.
-    pub fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
-        self.read_json(&self.root.join(stage.folder()).join("done.json"))
+    /// Notes that the file at `path` is whole and has these bytes.
+    pub fn know(&self, path: &Path, bytes: &[u8]) {
+        let artifact = Artifact::of(bytes);
+        self.memory().files.insert(path.to_owned(), artifact);
     }
 
-    /// A value that [`Self::write_json`] has written.
-    ///
-    /// # Errors
-    /// A missing or damaged file.
-    pub fn read_json<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunDirError> {
-        let text = std::fs::read_to_string(path).map_err(|source| RunDirError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
-            path: path.to_owned(),
-            why: e.to_string(),
-        })
+    /// The file at `path` as this process has written it or found it whole.
+    pub fn known(&self, path: &Path) -> Option<Artifact> {
+        self.memory().files.get(path).cloned()
+    }
+
+    /// All such files of a stage, by name, but its own record.
+    pub fn known_in(&self, stage: Stage) -> BTreeMap<String, Artifact> {
+        let folder = self.root.join(stage.folder());
+        let memory = self.memory();
+        let files = memory.files.iter();
+        let inside = files.filter(|(path, _)| path.parent() == Some(&folder));
+        inside
+            .map(|(path, artifact)| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                (name.into_owned(), artifact.clone())
+            })
+            .filter(|(name, _)| name != "done.json")
+            .collect()
+    }
+
+    /// Notes a text of the settings, which stages record beside what they make.
+    pub fn set_settings(&self, name: &str, text: &str) {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        self.memory().settings.insert(name, text);
+    }
+
+    /// What [`Self::set_settings`] was told.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        self.memory().settings.clone()
     }
 
     /// Writes `text` into the file `name` of a new directory; an old one must hold the same.
@@ -323,7 +344,9 @@ impl RunDir {
         write_atomic(path, bytes).map_err(|source| RunDirError::Write {
             path: path.to_owned(),
             source,
-        })
+        })?;
+        self.know(path, bytes);
+        Ok(())
     }
 
     /// Deletes a file or folder; one that is not there is none to delete.
@@ -332,6 +355,9 @@ impl RunDir {
     /// What keeps it from being deleted.
     pub fn remove(&self, name: &str) -> Result<(), RunDirError> {
         let path = self.root.join(name);
+        self.memory()
+            .files
+            .retain(|file, _| !file.starts_with(&path));
         let outcome = if path.is_dir() {
             std::fs::remove_dir_all(&path)
         } else {
@@ -356,8 +382,33 @@ pub fn repeat(path: &Path) -> String {
             let call = crate::cli::repeat(stage, root);
             format!("repeat its stage: {call}, then the same command")
         }
-        None => "start over with --fresh".into(),
+        None => "delete it and repeat the command, which makes it anew; or start over with --fresh"
+            .into(),
     }
+}
+
+/// Longest file that is read into memory: the snapshot of a training of B7 has about 2 GB.
+const LONGEST_FILE: u64 = 8 << 30;
+
+/// The bytes of a regular file. A device without an end, such as /dev/zero, or a file that no net
+/// needs, is refused before memory is reserved.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    // Before it is opened: opening a pipe waits for its writer.
+    let about = std::fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if about.len() > LONGEST_FILE {
+        let (bytes, most) = (about.len(), LONGEST_FILE);
+        return Err(io::Error::other(format!(
+            "it has {bytes} bytes; {most} are read at most"
+        )));
+    }
+    let mut bytes = Vec::with_capacity(about.len() as usize);
+    let file = std::fs::File::open(path)?;
+    file.take(LONGEST_FILE).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Temporary file beside the target, fsync, rename: a reader finds the old file or the new one.
@@ -380,6 +431,13 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Summary {
+        value: u8,
+    }
+
+    const SUMMARY: Summary = Summary { value: 7 };
+
     #[test]
     fn a_half_written_file_is_never_taken_for_a_whole_one() {
         let root = tempfile::tempdir().unwrap();
@@ -387,11 +445,12 @@ mod tests {
         let done = dir.file(Stage::Teacher, "done.json").unwrap();
         std::fs::write(done.with_file_name("done.json.part"), b"{\"x\":").unwrap();
         assert!(!dir.is_done(Stage::Teacher));
-        dir.finish(Stage::Teacher, &7).unwrap();
+        dir.finish(Stage::Teacher, &SUMMARY).unwrap();
         assert!(dir.is_done(Stage::Teacher));
-        assert_eq!(dir.summary::<u8>(Stage::Teacher).unwrap(), 7);
+        assert_eq!(dir.summary::<Summary>(Stage::Teacher).unwrap(), SUMMARY);
         std::fs::write(&done, b"[").unwrap();
-        let text = dir.summary::<u8>(Stage::Teacher).unwrap_err().to_string();
+        let text = dir.summary::<Summary>(Stage::Teacher).unwrap_err();
+        let text = text.to_string();
         assert!(text.contains("damaged") && text.contains("do:"), "{text}");
     }
 
@@ -423,7 +482,7 @@ mod tests {
     fn one_process_at_a_time_and_fresh_starts_over() {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::open(root.path(), false).unwrap();
-        dir.finish(Stage::Pack, &1).unwrap();
+        dir.finish(Stage::Pack, &SUMMARY).unwrap();
         assert!(matches!(
             RunDir::open(root.path(), false),
             Err(RunDirError::Busy { .. })
@@ -460,7 +519,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = RunDir::open(root.path(), false).unwrap();
         for stage in Stage::ALL {
-            dir.finish(stage, &0).unwrap();
+            dir.finish(stage, &SUMMARY).unwrap();
         }
         dir.forget_from(Stage::Distill).unwrap();
         let left: Vec<_> = Stage::ALL.into_iter().filter(|s| dir.is_done(*s)).collect();

@@ -51,8 +51,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(String, Vec<Named>), String> {
     let entry = entry.ok_or("it was not written by pupil")?;
     let metadata: Metadata = serde_json::from_str(entry).map_err(|e| e.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-    let mut tensors: Vec<Named> = file
-        .tensors()
+    let views = file.tensors();
+    if let Some((name, view)) = views.iter().find(|(_, v)| v.dtype() != Dtype::F32) {
+        return Err(format!(
+            "{name} has values of type {:?}, not F32",
+            view.dtype()
+        ));
+    }
+    let mut tensors: Vec<Named> = views
         .into_iter()
         .map(|(name, view)| Named {
             name,

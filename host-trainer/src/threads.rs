@@ -15,9 +15,49 @@ const STACK: usize = 8 << 20;
 /// Calls `work` on a thread of the pool, which has as many as there are cores, or as
 /// `RAYON_NUM_THREADS` says.
 pub fn inside<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let builder = ThreadPoolBuilder::new().stack_size(STACK);
+    // What can't be started once rayon never tries again: only what can be is asked for.
+    let builder = match startable(wanted()) {
+        0 => builder.num_threads(1).use_current_thread(),
+        count => builder.num_threads(count),
+    };
     // A pool that exists already serves as well.
-    let _ = ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    let _ = builder.build_global();
     rayon::scope(|_| work())
+}
+
+/// As rayon itself counts: `RAYON_NUM_THREADS`, else the cores.
+fn wanted() -> usize {
+    let set = std::env::var("RAYON_NUM_THREADS").ok();
+    match set.and_then(|n| n.parse().ok()) {
+        Some(count) if count > 0 => count,
+        _ => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// How many of `wanted` threads the system gives: `ulimit -v` and `-u` may leave fewer.
+fn startable(wanted: usize) -> usize {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(Mutex::new(held));
+    let mut started = Vec::new();
+    for _ in 0..wanted {
+        let held = held.clone();
+        let wait = move || {
+            let held = held.lock().unwrap_or_else(PoisonError::into_inner);
+            // Until the sender is gone.
+            let _ = held.recv();
+        };
+        match std::thread::Builder::new().stack_size(STACK).spawn(wait) {
+            Ok(thread) => started.push(thread),
+            Err(_) => break,
+        }
+    }
+    drop(hold);
+    let count = started.len();
+    for thread in started {
+        let _ = thread.join();
+    }
+    count
 }
 
 /// `count` pieces of work, `jobs` at a time, each on its share of the pool's threads; results in
@@ -54,8 +94,8 @@ pub fn side_by_side<R: Send, E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
+        for job in 0..jobs {
+            let work = || {
                 let pool = ThreadPoolBuilder::new()
                     .stack_size(STACK)
                     .num_threads(threads)
@@ -65,7 +105,17 @@ pub fn side_by_side<R: Send, E: Send>(
                     // Threads are short: the common pool serves as well.
                     Err(_) => worker(),
                 }
-            });
+            };
+            // The work is shared: fewer workers do it too, and the first may be this thread.
+            if std::thread::Builder::new()
+                .spawn_scoped(scope, work)
+                .is_err()
+            {
+                if job == 0 {
+                    worker();
+                }
+                break;
+            }
         }
     });
     results
@@ -101,6 +151,13 @@ mod tests {
         let threads =
             pool.install(|| side_by_side(2, 2, |_| Ok::<_, ()>(rayon::current_num_threads())));
         assert_eq!(threads, Ok(vec![3, 3]));
+    }
+
+    #[test]
+    fn only_threads_that_start_are_counted() {
+        assert_eq!(startable(3), 3);
+        assert_eq!(startable(0), 0);
+        assert!(wanted() > 0);
     }
 
     #[test]

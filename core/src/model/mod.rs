@@ -17,7 +17,9 @@ mod work;
 
 pub use aligned::{Aligned, IntoModelBytes, ModelBytes};
 #[cfg(feature = "std")]
-pub use builder::{BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
+pub use builder::{
+    BuildError, Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId, check_label,
+};
 pub use header::{InputSpec, Model, PixelFormat, TensorInfo};
 pub use layer::{Layer, Operator};
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::RunOptions;
 use crate::config::{DataSource, RunConfig};
+use crate::console;
 use crate::data::dataset::Labeled;
 use crate::data::report::{ClassCount, DataReport};
 use crate::pipeline::{configuration, load_data};
@@ -50,7 +51,7 @@ pub fn describe(
 pub fn look(config: &RunConfig, quiet: bool) -> anyhow::Result<DataReport> {
     let tell = |line: &str| {
         if !quiet {
-            eprintln!("{line}");
+            console::note(line);
         }
     };
     let (data, report) = load_data(config, &tell)?;

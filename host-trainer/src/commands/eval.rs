@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::student::Student;
 use crate::cli::{RunOptions, StudentOptions, repeat};
 use crate::config::{DataSource, RunConfig};
+use crate::console;
 use crate::data::cache::Cache;
 use crate::data::open::open_all;
 use crate::data::{Images, Labeled, fashion_mnist};
@@ -19,6 +20,9 @@ use crate::run_dir::Stage;
 use crate::stages::context::thousands;
 use crate::stages::pack::wilson;
 use crate::stages::quantize::share_equal;
+
+/// Most classes of a set: one byte an image.
+const MOST_CLASSES: usize = 256;
 
 /// Figures of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -64,11 +68,20 @@ pub fn measure(
     let student = Student::find(options)?;
     let model = student.model()?;
     let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    if labels.len() > MOST_CLASSES {
+        bail!(
+            "{}: it has {} classes; {MOST_CLASSES} can be measured\n  do:    give a student that pupil has packed",
+            student.path.display(),
+            labels.len()
+        );
+    }
     let (on, set) = match data {
         Some(path) => others(&student, &labels, path)?,
         None => own(&student, &labels, validation)?,
     };
-    let answers = int8::classes(&int8::scores(&model, &set.images), labels.len());
+    let scores = int8::scores(&model, &set.images)
+        .map_err(|why| anyhow!("{}: {why}", student.path.display()))?;
+    let answers = int8::classes(&scores, labels.len());
     if let Some(failure) = set.images.failure() {
         bail!("{failure}");
     }
@@ -111,7 +124,7 @@ fn own(
         anyhow!("{} lies in no run directory, whose images it could be measured on\n  do:    give --data PATH", student.path.display())
     })?;
     let config = configuration(Some(&run.join("run.toml")), &RunOptions::default())?;
-    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
+    let (data, _) = load_data(&config, &console::note)?;
     let dims = student.dims()?;
     if data.classes != labels || data.dims() != dims {
         bail!(
@@ -145,7 +158,7 @@ fn fashion(
         data: source,
         ..RunConfig::default()
     };
-    let (data, _) = load_data(&config, &|line| eprintln!("{line}"))?;
+    let (data, _) = load_data(&config, &console::note)?;
     if data.classes != labels || data.dims() != dims {
         bail!(
             "{}: the student does not know these classes, or not images of {:?}\n  why:   its classes are {}, its images {dims:?}\n  do:    give images as it was trained on",
@@ -165,7 +178,7 @@ fn others(student: &Student, labels: &[String], path: &Path) -> anyhow::Result<(
     let opened = open_all(path, student.dims()?, student.fit, &Cache::standard())?;
     let (items, shelf, report) = opened;
     for finding in report.findings(10) {
-        eprintln!("{finding}");
+        console::note(&finding.to_string());
     }
     let mut unknown: Vec<&str> = Vec::new();
     let (mut places, mut truth) = (Vec::new(), Vec::new());

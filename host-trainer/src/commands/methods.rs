@@ -6,6 +6,7 @@ use crate::cli::{Ablation, CompareOptions, RunOptions};
 use crate::compare::methods::grid::Grid;
 use crate::compare::methods::{GridSettings, Learner, run, table};
 use crate::compare::report;
+use crate::console;
 use crate::pipeline::{configuration, load_data};
 use crate::run_dir::RunDir;
 use crate::train::FitConfig;
@@ -30,7 +31,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     )?;
     let (data, _) = load_data(&config, &|line| {
         if !options.quiet {
-            eprintln!("{line}");
+            console::note(line);
         }
     })?;
     let what = match options.ablation {

@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use serde_json::json;
 
 use super::student::Student;
 use crate::cli::StudentOptions;
+use crate::console;
 use crate::data::Images;
 use crate::data::fit::fit;
-use crate::data::formats::decode;
+use crate::data::load;
 use crate::graph::int8;
 
 /// Classes shown beside the first, in text.
@@ -31,17 +33,16 @@ pub fn predict(
     let dims = student.dims()?;
     let (mut answers, mut failures) = (Vec::new(), Vec::new());
     for file in files {
-        let decoded = std::fs::read(file)
-            .map_err(|e| format!("can't be read: {e}"))
-            .and_then(|bytes| decode::decode(&bytes).map_err(|e| e.to_string()));
+        let decoded = load::image(file).map_err(|e| e.to_string());
         match decoded {
             Ok(image) => {
                 let images = Images::new(dims, fit(&image, dims, student.fit));
-                let scores = int8::scores(&model, &images);
+                let scores = int8::scores(&model, &images)
+                    .map_err(|why| anyhow!("{}: {why}", student.path.display()))?;
                 answers.push((file.display().to_string(), probabilities(&scores)));
             }
             Err(why) => {
-                eprintln!("error: {}: {why}", file.display());
+                console::note(&format!("error: {}: {why}", file.display()));
                 failures.push(json!({ "file": file.display().to_string(), "why": why }));
             }
         }
@@ -67,11 +68,11 @@ pub fn predict(
         return Ok((format!("{object}\n"), failures.len()));
     }
     let mut text = String::new();
-    let wide = answers
-        .iter()
-        .map(|(f, _)| f.chars().count())
-        .max()
-        .unwrap_or(0);
+    for (file, _) in &mut answers {
+        *file = console::printable(file);
+    }
+    let wide = answers.iter().map(|(f, _)| f.chars().count()).max();
+    let wide = wide.unwrap_or(0);
     for (file, p) in &answers {
         let best = order(p);
         let _ = write!(

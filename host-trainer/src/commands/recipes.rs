@@ -10,6 +10,7 @@ use crate::compare::kept;
 use crate::compare::recipes::{Finished, Recipe, chart, json, table};
 use crate::compare::report;
 use crate::config::{DataSource, RunConfig};
+use crate::console;
 use crate::pipeline::{self, Which, configuration, load_data};
 use crate::run_dir::RunDir;
 
@@ -28,7 +29,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     let names = names(&options.recipes)?;
     let tell = |line: &str| {
         if !options.quiet {
-            eprintln!("{line}");
+            console::note(line);
         }
     };
     // All of them are read before the first is run.
@@ -141,7 +142,7 @@ fn run(file: &Path, options: &RunOptions) -> anyhow::Result<Finished> {
         .ok_or_else(|| anyhow!("{}: the run has no packed student", file.display()))?;
     Ok(Finished {
         summary,
-        data_sha256: pipeline::data_sha256(&root)?,
+        data_sha256: crate::settings::data_sha256(&root)?,
         seconds: new.then(|| begun.elapsed().as_secs_f64()),
         threads: rayon::current_num_threads(),
     })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::{AttachOptions, CompareOptions, ZooOptions};
 use crate::compare::{self, Settings, result, run::Changes};
 use crate::config::{DataSource, RunConfig};
+use crate::console;
 use crate::data::Augment;
 use crate::model::Variant;
 use crate::model::zoo::table::{efficientnet_row, zoo_row};
@@ -70,7 +71,7 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     };
     let (data, _) = load_data(&config, &|line| {
         if !options.quiet {
-            eprintln!("{line}");
+            console::note(line);
         }
     })?;
     let root = options

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::record::Proof;
 use crate::run_dir::{RunDir, RunDirError};
 
 /// The value of `file`, if an earlier run has written it.
@@ -12,7 +13,7 @@ use crate::run_dir::{RunDir, RunDirError};
 /// # Errors
 /// A damaged or unreadable file.
 pub fn found<T: DeserializeOwned>(dir: &RunDir, file: &Path) -> Result<Option<T>, RunDirError> {
-    file.exists().then(|| dir.read_json(file)).transpose()
+    file.exists().then(|| dir.read_record(file)).transpose()
 }
 
 /// Writes `value` and reads it back: what is printed now and after a resume is what the file says,
@@ -25,8 +26,8 @@ pub fn keep<T: Serialize + DeserializeOwned>(
     file: &Path,
     value: &T,
 ) -> Result<T, RunDirError> {
-    dir.write_json(file, value)?;
-    dir.read_json(file)
+    dir.write_record(file, value, Proof::default())?;
+    dir.read_record(file)
 }
 
 /// Makes a folder for such files.

@@ -41,7 +41,7 @@ pub fn pack(
 /// Bytes that are no model.
 pub fn packed_accuracy(bytes: &[u8], data: &Dataset) -> anyhow::Result<f64> {
     let model = Model::parse(bytes).map_err(|e| anyhow!("can't be packed: {e}"))?;
-    let scores = int8::scores(&model, &data.test.images);
+    let scores = int8::scores(&model, &data.test.images)?;
     let answers = int8::classes(&scores, data.classes.len());
     Ok(share_equal(&answers, &data.test.labels))
 }

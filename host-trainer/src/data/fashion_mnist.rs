@@ -68,8 +68,15 @@ pub enum LoadError {
 /// Whether `folder` holds the full set: its official test labels are the bundled ones. Where
 /// these are missing or damaged, the training images of a folder named after the set count.
 pub fn is_in(folder: &Path) -> bool {
-    match find(folder, "t10k-labels-idx1-ubyte").map(|p| idx::read(&p, 1, "labels")) {
-        Ok(Ok(labels)) => idx::parse(LABELS, 1, "labels").is_ok_and(|bundled| bundled == labels),
+    let bundled = || idx::parse(LABELS, 1, "labels");
+    let found = find(folder, "t10k-labels-idx1-ubyte").map(|path| {
+        let labels = idx::open(&path, 1, "labels")?;
+        // Another set's file may be of any length.
+        let same = labels.dims == bundled()?.dims;
+        same.then(|| labels.all()).transpose()
+    });
+    match found {
+        Ok(Ok(labels)) => labels.is_some_and(|l| bundled().is_ok_and(|b| b == l)),
         _ => {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             name.to_lowercase().contains("fashion")

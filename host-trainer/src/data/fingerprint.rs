@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::fit::{channels, resize};
+use super::fit::{grey, resize};
 use super::formats::decode::Decoded;
 
 /// SHA-256 of an image's file, or of its size and pixels where many share a file.
@@ -27,7 +27,11 @@ pub fn of_pixels(image: &Decoded) -> Key {
 /// Difference hash: of a grey 9x9 miniature, whether each pixel is brighter than its right and
 /// than its lower neighbor, 64 bits each ("dHash", Krawetz 2013).
 pub fn difference_hash(image: &Decoded) -> u128 {
-    let small = resize(&channels(resize(image, 9, 9), 1), 9, 9).pixels;
+    let mut small = resize(image, 9, 9);
+    if small.dims[2] == 3 {
+        small = grey(&small);
+    }
+    let small = small.pixels;
     let at = |y: usize, x: usize| small[y * 9 + x];
     let mut hash = 0;
     for y in 0..8 {

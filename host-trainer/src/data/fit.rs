@@ -4,6 +4,8 @@
 //! become the same bytes; each target pixel is the mean of its source pixels, which is what
 //! keeps fine patterns from aliasing. Enlarging, which no chip does, is bilinear.
 
+use std::borrow::Cow;
+
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
 use pupil_core::preprocess;
@@ -48,7 +50,7 @@ pub fn fit(image: &Decoded, dims: [usize; 3], fit: Fit) -> Vec<u8> {
                 (h, ((h * tw + th / 2) / th).clamp(1, w))
             };
             let part = crop(image, (h - ch) / 2, (w - cw) / 2, ch, cw);
-            resize(&channels(part, tc), th, tw).pixels
+            shrunk(&part, tc, th, tw).pixels
         }
         Fit::Letterbox => {
             let (sh, sw) = if h * tw > w * th {
@@ -56,7 +58,7 @@ pub fn fit(image: &Decoded, dims: [usize; 3], fit: Fit) -> Vec<u8> {
             } else {
                 (((h * tw + w / 2) / w).clamp(1, th), tw)
             };
-            let small = resize(&channels(image.clone(), tc), sh, sw);
+            let small = shrunk(image, tc, sh, sw);
             let mut out = vec![BAR; th * tw * tc];
             let (top, left) = ((th - sh) / 2, (tw - sw) / 2);
             for (y, row) in small.pixels.chunks_exact(sw * tc).enumerate() {
@@ -67,38 +69,49 @@ pub fn fit(image: &Decoded, dims: [usize; 3], fit: Fit) -> Vec<u8> {
     }
 }
 
-fn crop(image: &Decoded, top: usize, left: usize, h: usize, w: usize) -> Decoded {
-    let [_, whole, c] = image.dims;
-    let pixels = (top..top + h)
-        .flat_map(|y| &image.pixels[(y * whole + left) * c..][..w * c])
-        .copied()
-        .collect();
-    Decoded {
-        dims: [h, w, c],
-        pixels,
+/// With `tc` channels and in size `th`, `tw`. Color becomes grey before it is resized, as on the
+/// chip; grey is repeated only after, for the same values in less memory.
+fn shrunk(image: &Decoded, tc: usize, th: usize, tw: usize) -> Decoded {
+    match (image.dims[2], tc) {
+        (3, 1) => resize(&grey(image), th, tw),
+        (1, 3) => repeated(resize(image, th, tw)),
+        _ => resize(image, th, tw),
     }
 }
 
-/// Grey as core makes it, (77 r + 150 g + 29 b) / 256; or grey repeated three times.
-pub fn channels(image: Decoded, to: usize) -> Decoded {
-    let [h, w, c] = image.dims;
-    let pixels = match (c, to) {
-        (3, 1) => image
-            .pixels
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|p| {
-                let [r, g, b] = p.map(u32::from);
-                ((77 * r + 150 * g + 29 * b + 128) >> 8) as u8
-            })
-            .collect(),
-        (1, 3) => image.pixels.iter().flat_map(|p| [*p; 3]).collect(),
-        _ => return image,
-    };
-    Decoded {
-        dims: [h, w, to],
+fn crop(image: &Decoded, top: usize, left: usize, h: usize, w: usize) -> Cow<'_, Decoded> {
+    let [all, whole, c] = image.dims;
+    if (h, w) == (all, whole) {
+        return Cow::Borrowed(image);
+    }
+    let mut pixels = Vec::with_capacity(h * w * c);
+    for y in top..top + h {
+        pixels.extend_from_slice(&image.pixels[(y * whole + left) * c..][..w * c]);
+    }
+    Cow::Owned(Decoded {
+        dims: [h, w, c],
         pixels,
+    })
+}
+
+/// Grey as core makes it, (77 r + 150 g + 29 b) / 256, of a color image.
+pub fn grey(image: &Decoded) -> Decoded {
+    let [h, w, _] = image.dims;
+    let pixels = image.pixels.as_chunks::<3>().0.iter().map(|p| {
+        let [r, g, b] = p.map(u32::from);
+        ((77 * r + 150 * g + 29 * b + 128) >> 8) as u8
+    });
+    Decoded {
+        dims: [h, w, 1],
+        pixels: pixels.collect(),
+    }
+}
+
+fn repeated(image: Decoded) -> Decoded {
+    let [h, w, _] = image.dims;
+    Decoded {
+        dims: [h, w, 3],
+        pixels: image.pixels.iter().flat_map(|p| [*p; 3]).collect(),
     }
 }
 

@@ -2,13 +2,23 @@
 //!
 //! Layout, big endian: two zero bytes, type 0x08 (u8), rank; one u32 per dimension; the values.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
 
+use super::memory::{Budget, TooLarge};
+use super::regular;
+
 /// Values of at most this many bytes are read: 4 GiB guards against damaged dimensions.
 const MOST: u64 = 1 << 32;
+/// Pictures shrink a few times; what unpacks to so many times its size holds none.
+const MOST_RATIO: u64 = 500;
+/// Small files may shrink more.
+const FREE: u64 = 64 << 20;
+/// Bytes after the end that are counted.
+const COUNTED: u64 = 1 << 20;
 
 /// What can be wrong with an IDX file.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -42,6 +52,17 @@ pub enum IdxError {
     /// Dimensions that no data set has.
     #[error("the header announces dimensions {0:?}")]
     Dimensions(Vec<u32>),
+    /// A packed file of next to nothing.
+    #[error("the header announces {needed} bytes, more than 500 times the {packed} of the file")]
+    Hollow {
+        /// Bytes that the header announces.
+        needed: u64,
+        /// Bytes of the file.
+        packed: u64,
+    },
+    /// More memory than there is.
+    #[error("{0}")]
+    Memory(#[from] TooLarge),
     /// The gzip stream is damaged.
     #[error("damaged gzip data: {0}")]
     Gzip(String),
@@ -59,13 +80,66 @@ pub struct Idx {
     pub values: Vec<u8>,
 }
 
-/// Reads a file; `wanted` names its content in errors ("images", "labels").
+/// Values that are read as they are needed.
+pub struct Stream<R> {
+    /// Sizes, slowest first.
+    pub dims: Vec<usize>,
+    source: Source<R>,
+    /// Bytes of header and values.
+    needed: u64,
+    /// Values that are not read yet.
+    left: u64,
+}
+
+enum Source<R> {
+    Plain(R),
+    Packed(flate2::bufread::GzDecoder<R>),
+}
+
+impl<R: std::io::BufRead> Source<R> {
+    /// Fills `bytes`, or its first part where the data ends before.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, IdxError> {
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let n = match self {
+                Self::Plain(file) => match file.read(&mut bytes[filled..]) {
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                    read => read.map_err(|e| IdxError::Io(e.to_string()))?,
+                },
+                Self::Packed(file) => file
+                    .read(&mut bytes[filled..])
+                    .map_err(|e| IdxError::Gzip(e.to_string()))?,
+            };
+            if n == 0 {
+                break;
+            }
+            filled += n;
+        }
+        Ok(filled)
+    }
+}
+
+/// Opens a regular file; `wanted` names its content in errors ("images", "labels").
+///
+/// # Errors
+/// Any [`IdxError`] that the header shows.
+pub fn open(
+    path: &Path,
+    rank: u8,
+    wanted: &'static str,
+) -> Result<Stream<BufReader<File>>, IdxError> {
+    let io = |e: std::io::Error| IdxError::Io(e.to_string());
+    let (file, metadata) = regular::open(path).map_err(io)?;
+    let file = BufReader::with_capacity(1 << 16, file);
+    Stream::new(file, metadata.len(), (rank, wanted))
+}
+
+/// Reads a whole file.
 ///
 /// # Errors
 /// Any [`IdxError`].
 pub fn read(path: &Path, rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
-    let bytes = std::fs::read(path).map_err(|e| IdxError::Io(e.to_string()))?;
-    parse(&bytes, rank, wanted)
+    open(path, rank, wanted)?.all()
 }
 
 /// Parses the bytes of a file, unpacking gzip when they begin with its magic.
@@ -73,59 +147,110 @@ pub fn read(path: &Path, rank: u8, wanted: &'static str) -> Result<Idx, IdxError
 /// # Errors
 /// Any [`IdxError`] but `Io`.
 pub fn parse(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        flate2::read::GzDecoder::new(bytes)
-            .take(MOST)
-            .read_to_end(&mut plain)
-            .map_err(|e| IdxError::Gzip(e.to_string()))?;
-        return parse_plain(&plain, rank, wanted);
-    }
-    parse_plain(bytes, rank, wanted)
+    Stream::new(bytes, bytes.len() as u64, (rank, wanted))?.all()
 }
 
-fn parse_plain(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
-    let expected = [0, 0, 0x08, rank];
-    if bytes.get(..4) != Some(&expected[..]) {
-        let found = bytes.iter().take(4).copied().collect();
-        return Err(IdxError::BadMagic {
-            wanted,
-            found,
-            expected,
-        });
-    }
-    let header = 4 + 4 * usize::from(rank);
-    let found = bytes.len() as u64;
-    let Some(sizes) = bytes.get(4..header) else {
-        return Err(IdxError::Short {
-            needed: header as u64,
-            found,
-        });
-    };
-    let dims: Vec<u32> = sizes
-        .chunks_exact(4)
-        .map(|b| b.iter().fold(0, |n, byte| n << 8 | u32::from(*byte)))
-        .collect();
-    let count = dims
-        .iter()
-        .try_fold(1u64, |n, d| n.checked_mul(u64::from(*d)));
-    let Some(count) = count.filter(|n| *n > 0 && *n < MOST) else {
-        return Err(IdxError::Dimensions(dims));
-    };
-    let needed = header as u64 + count;
-    if found < needed {
-        return Err(IdxError::Short { needed, found });
-    }
-    if found > needed {
-        return Err(IdxError::TooLong {
+impl<R: std::io::BufRead> Stream<R> {
+    /// Reads the header of a file of `length` bytes.
+    fn new(mut file: R, length: u64, (rank, wanted): (u8, &'static str)) -> Result<Self, IdxError> {
+        let start = file.fill_buf().map_err(|e| IdxError::Io(e.to_string()))?;
+        let packed = start.starts_with(&[0x1f, 0x8b]);
+        let mut source = if packed {
+            Source::Packed(flate2::bufread::GzDecoder::new(file))
+        } else {
+            Source::Plain(file)
+        };
+        let expected = [0, 0, 0x08, rank];
+        let mut header = vec![0; 4 + 4 * usize::from(rank)];
+        let found = source.fill(&mut header)?;
+        if found < 4 || header[..4] != expected {
+            return Err(IdxError::BadMagic {
+                wanted,
+                found: header[..found.min(4)].to_vec(),
+                expected,
+            });
+        }
+        if found < header.len() {
+            return Err(IdxError::Short {
+                needed: header.len() as u64,
+                found: found as u64,
+            });
+        }
+        let dims: Vec<u32> = header[4..]
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| u32::from_be_bytes(*b))
+            .collect();
+        let count = dims
+            .iter()
+            .try_fold(1u64, |n, d| n.checked_mul(u64::from(*d)));
+        let Some(left) = count.filter(|n| *n > 0 && *n < MOST) else {
+            return Err(IdxError::Dimensions(dims));
+        };
+        let needed = header.len() as u64 + left;
+        if packed && needed > length.saturating_mul(MOST_RATIO).saturating_add(FREE) {
+            let packed = length;
+            return Err(IdxError::Hollow { needed, packed });
+        }
+        Ok(Self {
+            dims: dims.into_iter().map(|d| d as usize).collect(),
+            source,
             needed,
-            extra: found - needed,
-        });
+            left,
+        })
     }
-    Ok(Idx {
-        dims: dims.into_iter().map(|d| d as usize).collect(),
-        values: bytes[header..].to_vec(),
-    })
+
+    /// Fills `values` with the next ones. With the last of all the file must end too.
+    ///
+    /// # Errors
+    /// Too few values, too many, damage.
+    pub fn fill(&mut self, values: &mut [u8]) -> Result<(), IdxError> {
+        let wanted = (values.len() as u64).min(self.left);
+        let found = self.source.fill(&mut values[..wanted as usize])? as u64;
+        if found < values.len() as u64 {
+            return Err(IdxError::Short {
+                needed: self.needed,
+                found: self.needed - self.left + found,
+            });
+        }
+        self.left -= found;
+        if self.left > 0 {
+            return Ok(());
+        }
+        // Reading on also checks the sum at the end of packed data.
+        let (mut extra, mut rest) = (0, [0; 4096]);
+        while extra < COUNTED {
+            match self.source.fill(&mut rest)? {
+                0 => break,
+                n => extra += n as u64,
+            }
+        }
+        if extra > 0 {
+            let needed = self.needed;
+            return Err(IdxError::TooLong { needed, extra });
+        }
+        Ok(())
+    }
+
+    /// All values.
+    ///
+    /// # Errors
+    /// As [`Self::fill`]; more memory than there is.
+    pub fn all(mut self) -> Result<Idx, IdxError> {
+        // A short plain file is told before room is made for what is not there.
+        Budget::shared().check(self.left)?;
+        let mut values = Vec::new();
+        while self.left > 0 {
+            let at = values.len();
+            values.resize(at + self.left.min(1 << 20) as usize, 0);
+            self.fill(&mut values[at..])?;
+        }
+        Ok(Idx {
+            dims: self.dims,
+            values,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +313,21 @@ mod tests {
             parse(&huge, 3, "images"),
             Err(IdxError::Dimensions(_))
         ));
+    }
+
+    #[test]
+    fn seventeen_megabytes_that_announce_eight_gigabytes_are_refused() {
+        use std::io::Write;
+        let mut header = vec![0, 0, 8, 3];
+        for d in [1_000_000u32, 28, 28] {
+            header.extend(d.to_be_bytes());
+        }
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&header).unwrap();
+        gz.write_all(&vec![0; 1 << 20]).unwrap();
+        let error = parse(&gz.finish().unwrap(), 3, "images").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("784000016 bytes"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! What a batch holds depends on the seed and the step alone: on no thread count and no timing.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -52,52 +52,70 @@ impl Loaded {
     }
 }
 
+/// Makes the batches of steps one after the other.
+struct Maker {
+    feeds: Vec<Feed>,
+    normalization: Normalization,
+    step: u64,
+}
+
+impl Maker {
+    fn next(&mut self) -> Vec<Loaded> {
+        let (step, normalization) = (self.step, &self.normalization);
+        self.step += 1;
+        let batch = self.feeds.iter_mut().map(|feed| {
+            let mut indices = feed.sampler.next(feed.count);
+            if let Some(entries) = &feed.entries {
+                indices = indices.iter().map(|e| entries[*e]).collect();
+            }
+            // Views draw from streams of their own.
+            let views = feed.views.iter().zip(0u64..).map(|(augment, view)| {
+                let seed = feed.seed ^ (view << 32);
+                let from = AugmentStream { seed, step };
+                values(&feed.images, &indices, augment, normalization, from)
+            });
+            Loaded {
+                values: views.collect(),
+                dims: feed.images.dims,
+                indices,
+            }
+        });
+        batch.collect()
+    }
+}
+
 /// The thread and what it has made.
 pub struct Loader {
-    ready: Option<Receiver<Vec<Loaded>>>,
-    thread: Option<JoinHandle<()>>,
+    source: Source,
     begun: Option<Instant>,
     waited: Duration,
+}
+
+enum Source {
+    Thread {
+        ready: Option<Receiver<Vec<Loaded>>>,
+        thread: Option<JoinHandle<()>>,
+    },
+    /// Where the system gives no thread: each batch is made when it is asked for.
+    Here(Box<Maker>),
 }
 
 impl Loader {
     /// Starts making the batches of steps `first`, `first + 1`, …; earlier steps are passed over
     /// in the samplers' order, so that a resumed training sees what an uninterrupted one sees.
     pub fn new(mut feeds: Vec<Feed>, normalization: Normalization, first: u64) -> Self {
-        let (send, ready) = sync_channel(AHEAD);
-        let make = move || {
-            for feed in &mut feeds {
-                for _ in 0..first {
-                    feed.sampler.next(feed.count);
-                }
+        for feed in &mut feeds {
+            for _ in 0..first {
+                feed.sampler.next(feed.count);
             }
-            for step in first.. {
-                let batch = feeds.iter_mut().map(|feed| {
-                    let mut indices = feed.sampler.next(feed.count);
-                    if let Some(entries) = &feed.entries {
-                        indices = indices.iter().map(|e| entries[*e]).collect();
-                    }
-                    // Views draw from streams of their own.
-                    let views = feed.views.iter().zip(0u64..).map(|(augment, view)| {
-                        let seed = feed.seed ^ (view << 32);
-                        let from = AugmentStream { seed, step };
-                        values(&feed.images, &indices, augment, &normalization, from)
-                    });
-                    Loaded {
-                        values: views.collect(),
-                        dims: feed.images.dims,
-                        indices,
-                    }
-                });
-                // The training has ended: nobody listens any more.
-                if send.send(batch.collect()).is_err() {
-                    return;
-                }
-            }
+        }
+        let maker = Maker {
+            feeds,
+            normalization,
+            step: first,
         };
         Self {
-            ready: Some(ready),
-            thread: Some(std::thread::spawn(make)),
+            source: Source::start(maker),
             begun: None,
             waited: Duration::ZERO,
         }
@@ -109,9 +127,17 @@ impl Loader {
     /// Only with the thread's own panic, which is a bug.
     pub fn next_batch(&mut self) -> Vec<Loaded> {
         let start = Instant::now();
-        let Some(batch) = self.ready.as_ref().and_then(|r| r.recv().ok()) else {
-            let reason = self.thread.take().and_then(|t| t.join().err());
-            std::panic::resume_unwind(reason.unwrap_or_else(|| Box::new("the loader is gone")));
+        let batch = match &mut self.source {
+            Source::Here(maker) => maker.next(),
+            Source::Thread { ready, thread } => match ready.as_ref().and_then(|r| r.recv().ok()) {
+                Some(batch) => batch,
+                None => {
+                    let reason = thread.take().and_then(|t| t.join().err());
+                    std::panic::resume_unwind(
+                        reason.unwrap_or_else(|| Box::new("the loader is gone")),
+                    );
+                }
+            },
         };
         // The first batch can't be there yet.
         match self.begun {
@@ -132,11 +158,39 @@ impl Loader {
     }
 }
 
+impl Source {
+    fn start(maker: Maker) -> Self {
+        let (send, ready) = sync_channel(AHEAD);
+        // The thread takes the maker when it runs: one that cannot be started takes nothing.
+        let (hand, taken) = sync_channel::<Maker>(1);
+        let make = move || {
+            let Ok(mut maker) = taken.recv() else { return };
+            // Until the training has ended: nobody listens any more.
+            while send.send(maker.next()).is_ok() {}
+        };
+        match std::thread::Builder::new()
+            .name("loader".into())
+            .spawn(make)
+        {
+            Ok(thread) => match hand.send(maker) {
+                Ok(()) => Self::Thread {
+                    ready: Some(ready),
+                    thread: Some(thread),
+                },
+                Err(SendError(maker)) => Self::Here(Box::new(maker)),
+            },
+            Err(_) => Self::Here(Box::new(maker)),
+        }
+    }
+}
+
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.ready = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Source::Thread { ready, thread } = &mut self.source {
+            *ready = None;
+            if let Some(thread) = thread.take() {
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -205,6 +259,23 @@ mod tests {
         let entries = loader.next_batch().remove(1).indices;
         assert!(entries.iter().all(|i| [7, 9].contains(i)), "{entries:?}");
         assert!((0.0..=1.0).contains(&loader.waiting()));
+    }
+
+    #[test]
+    fn without_a_thread_batches_are_the_same() {
+        let augment = Augment::Weak {
+            shift: 1,
+            flip: true,
+        };
+        let mut maker = Maker {
+            feeds: feeds(augment),
+            normalization: Normalization::around(80),
+            step: 0,
+        };
+        for expected in load(0, 5) {
+            let values = maker.next().into_iter().flat_map(|l| l.values.concat());
+            assert_eq!(values.collect::<Vec<f32>>(), expected);
+        }
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub enum OpenError {
     /// The cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// Images that the cache had only just now.
+    #[error("{0}")]
+    Lost(String),
     /// Images that make no set.
     #[error("{path}: {why}")]
     Unfit {
@@ -122,8 +125,11 @@ pub fn open(
         // All damaged: decoding tells why.
         Err(_) => cache.shelf([16, 16, 3], request.fit)?,
     };
+    let damaged_listings = std::cell::RefCell::new(Vec::new());
     let gather = |source: &Source, shelf: &mut Shelf| {
         let mut listing = cache.listing(&source.path);
+        let damaged = listing.damaged().map(str::to_owned);
+        damaged_listings.borrow_mut().extend(damaged);
         let start = std::time::Instant::now();
         let said = std::cell::Cell::new(start);
         collect(source, shelf, &mut listing, &|n| {
@@ -149,6 +155,7 @@ pub fn open(
     report.read = first.read + second.read;
     report.damaged = first.damaged.into_iter().chain(second.damaged).collect();
     report.cache_damaged = shelf.damaged().to_vec();
+    report.cache_damaged.extend(damaged_listings.take());
     report.other_files = first.others;
     report.empty_folders = labeled.empty.clone();
     for (extension, count) in second.others {
@@ -179,7 +186,11 @@ pub fn open(
         };
         unfit(why + &also)
     })?;
-    Ok((data, report))
+    // Near copies were looked for among pixels of the cache.
+    match data.failure() {
+        Some(failure) => Err(OpenError::Lost(failure)),
+        None => Ok((data, report)),
+    }
 }
 
 /// Whether both are one folder or file.
@@ -245,6 +256,9 @@ pub fn open_all(
     place(&source, &mut collected.items, &mut report);
     report.damaged = collected.damaged;
     report.other_files = collected.others;
+    report.cache_damaged = shelf.damaged().to_vec();
+    let listing = listing.damaged().map(str::to_owned);
+    report.cache_damaged.extend(listing);
     Ok((collected.items, shelf, report))
 }
 

@@ -23,6 +23,20 @@ pub enum Place {
     GateBeforeAct(usize),
 }
 
+impl Place {
+    /// All places of operator `node`, whatever it is.
+    pub fn all_of(node: usize) -> [Self; 6] {
+        [
+            Self::Output(node),
+            Self::BeforeAct(node),
+            Self::Squeezed(node),
+            Self::HiddenBeforeAct(node),
+            Self::Hidden(node),
+            Self::GateBeforeAct(node),
+        ]
+    }
+}
+
 /// Runs the graph on an NHWC image and returns the last tensor; `watch` sees the values at every
 /// [`Place`].
 pub fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -> Vec<f32> {

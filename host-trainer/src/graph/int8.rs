@@ -18,6 +18,7 @@ use super::float::Place;
 use super::{Filter, Graph, Op};
 use crate::data::Images;
 use crate::data::batch::Normalization;
+use crate::limits::{self, Refused};
 use crate::nn::Activation;
 
 /// SiLU lies above −0.003 from here down: smaller inputs need no steps of their own.
@@ -294,8 +295,12 @@ fn weight_scale(largest: f32, bias: f32) -> f32 {
 }
 
 /// Int8 scores of every image by core's interpreter, row-major `[images, classes]`.
-pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
-    (0..images.len())
+///
+/// # Errors
+/// A model that this host does not run, or whose frames these images are not.
+pub fn scores(model: &Model<'_>, images: &Images) -> Result<Vec<i8>, Refused> {
+    limits::check_frames(model, images.dims)?;
+    let scores = (0..images.len())
         .into_par_iter()
         .map_init(
             || vec![0i8; model.arena_len()],
@@ -305,12 +310,13 @@ pub fn scores(model: &Model<'_>, images: &Images) -> Vec<i8> {
                 {
                     return scores.to_vec();
                 }
-                // The images were cut to the model's input: not reached.
+                // Images of the model's size in an arena of its length: not reached.
                 vec![-128; model.class_count()]
             },
         )
         .flatten()
-        .collect()
+        .collect();
+    Ok(scores)
 }
 
 /// Class of each row of scores: the greatest, the first of equals, as on the chip.

@@ -5,6 +5,7 @@ pub mod blueprint;
 pub mod classifier;
 pub mod efficientnet;
 pub mod ensemble;
+pub mod entries;
 pub mod net;
 pub mod scaling;
 pub mod variant;

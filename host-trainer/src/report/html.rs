@@ -2,6 +2,7 @@
 //! pseudo-labels, confusion matrix, memory map, settings.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 
 use super::svg::{Series, escape, intervals, lines};
 use crate::config::RunConfig;
@@ -45,7 +46,7 @@ pub fn page(
         env!("CARGO_PKG_VERSION")
     );
     accuracy(&mut html, summary);
-    curves(&mut html, dir, config.ensemble);
+    curves(&mut html, dir, config.ensemble)?;
     pseudo(&mut html, &dir.summary(Stage::PseudoLabels)?, data);
     confusion(&mut html, summary, data);
     let quantized: quantize::Summary = dir.summary(Stage::Quantize)?;
@@ -95,23 +96,35 @@ fn accuracy(html: &mut String, summary: &Summary) {
     );
 }
 
-fn curves(html: &mut String, dir: &RunDir, ensemble: usize) {
+/// Trainings whose curves are drawn.
+const LOGS: [(Stage, &str); 4] = [
+    (Stage::Teacher, "teacher"),
+    (Stage::Student, "student"),
+    (Stage::Distill, "distilled"),
+    (Stage::Distill, "labels-only"),
+];
+
+/// The log of a training.
+fn epochs(dir: &RunDir, stage: Stage, name: &str) -> Result<Vec<Epoch>, RunDirError> {
+    let file = format!("{name}.metrics.jsonl");
+    let bytes = match dir.read(stage, &file) {
+        Ok(bytes) => bytes,
+        // A run of an older version, whose records don't vouch for logs.
+        Err(RunDirError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let epochs: Result<Vec<Epoch>, _> = lines.map(serde_json::from_slice).collect();
+    epochs.map_err(|e| RunDirError::Damaged {
+        path: crate::artifacts::file(dir.root(), stage, &file),
+        why: e.to_string(),
+    })
+}
+
+fn curves(html: &mut String, dir: &RunDir, ensemble: usize) -> Result<(), RunDirError> {
     let (mut loss, mut validation) = (Vec::new(), Vec::new());
-    for (stage, name) in [
-        (Stage::Teacher, "teacher"),
-        (Stage::Student, "student"),
-        (Stage::Distill, "distilled"),
-        (Stage::Distill, "labels-only"),
-    ] {
-        let path = dir
-            .root()
-            .join(stage.folder())
-            .join(format!("{name}.metrics.jsonl"));
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let epochs: Vec<Epoch> = text
-            .lines()
-            .filter_map(|l| serde_json::from_str(l).ok())
-            .collect();
+    for (stage, name) in LOGS {
+        let epochs = epochs(dir, stage, name)?;
         let series = |y: fn(&Epoch) -> f64| Series {
             name: name.to_owned(),
             points: epochs.iter().map(|e| (e.step as f64, y(e))).collect(),
@@ -137,6 +150,7 @@ fn curves(html: &mut String, dir: &RunDir, ensemble: usize) {
         ),
         lines("Training loss", "steps", &loss)
     );
+    Ok(())
 }
 
 fn pseudo(html: &mut String, summary: &pseudo_labels::Summary, data: &Dataset) {
@@ -194,7 +208,7 @@ mod tests {
         let dir = RunDir::open(folder.path(), false).unwrap();
         let page = |ensemble| {
             let mut html = String::new();
-            curves(&mut html, &dir, ensemble);
+            curves(&mut html, &dir, ensemble).unwrap();
             html
         };
         let caption = "Of the 3 teachers and the 3 students the first one's curves are drawn.";

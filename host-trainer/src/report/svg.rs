@@ -134,12 +134,14 @@ fn open(w: f64, h: f64, title: &str) -> String {
     )
 }
 
-/// Text that may stand inside HTML.
+/// Text that may stand inside HTML, its control characters escaped as on a terminal.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    crate::console::escaped(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]

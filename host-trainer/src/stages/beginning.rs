@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::context::{Context, StageError, Training, training_work};
 use super::distill::pool;
+use crate::artifacts;
 use crate::checkpoint;
 use crate::config::RunConfig;
 use crate::data::{Dataset, Images};
-use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer};
+use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer, transfer_numbers};
 use crate::model::{EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::random::stream;
-use crate::run_dir::Stage;
+use crate::run_dir::{Stage, read_file};
 
 /// The pretext net's name in the folder of stage 1.
 const NAME: &str = "pretext";
@@ -72,6 +73,13 @@ pub fn net(
     Ok(learned)
 }
 
+/// Nets of another run to begin with, the best first.
+const LEARNED: [(Stage, &str); 3] = [
+    (Stage::Student, "student.safetensors"),
+    (Stage::Teacher, "teacher.safetensors"),
+    (Stage::Distill, "distilled.safetensors"),
+];
+
 /// The trunk of another run with this run's classifier, and where it was found.
 fn other(
     ctx: &Context<'_>,
@@ -79,23 +87,26 @@ fn other(
     init: &Path,
 ) -> Result<(PathBuf, EfficientNet), StageError> {
     let candidates = if init.is_dir() {
-        [
-            "3-student/student",
-            "1-teacher/teacher",
-            "4-distill/distilled",
-        ]
-        .iter()
-        .map(|name| init.join(format!("{name}.safetensors")))
-        .filter(|path| path.is_file())
-        .collect()
+        let of_run = |(stage, name): (Stage, &'static str)| {
+            let path = artifacts::file(init, stage, name);
+            path.is_file().then_some((path, Some((stage, name))))
+        };
+        LEARNED.into_iter().filter_map(of_run).collect()
     } else {
-        vec![init.to_owned()]
+        vec![(init.to_owned(), None)]
     };
     let mut reasons = Vec::new();
-    for path in candidates {
-        let tried = checkpoint::load(&path, &ctx.device())
-            .map_err(|e| e.why)
-            .and_then(|(_, from)| transfer(&from, ctx.new_net(config, "teacher")));
+    for (path, of_run) in candidates {
+        let numbers = || {
+            let bytes = read_file(&path).map_err(|e| e.to_string())?;
+            if let Some((stage, name)) = of_run {
+                artifacts::verify(init, stage, name, &bytes).map_err(|e| e.to_string())?;
+            }
+            checkpoint::numbers(&bytes)
+        };
+        // Compared with this run's net entry by entry; no net is built of what a file says.
+        let tried =
+            numbers().and_then(|from| transfer_numbers(from, ctx.new_net(config, "teacher")));
         match tried {
             Ok(net) => return Ok((path, net)),
             Err(why) => reasons.push(format!("{}: {why}", path.display())),
@@ -113,9 +124,8 @@ fn other(
 
 /// The trunk that a pretext task has trained on all images, from `learned` on if there is one.
 fn pretext(ctx: &Context<'_>, learned: Option<EfficientNet>) -> Result<EfficientNet, StageError> {
-    if ctx.has(Stage::Teacher, NAME)? {
-        ctx.progress.skip(work(ctx.config, ctx.data));
-        ctx.progress.say("  pretext done before");
+    let all = work(ctx.config, ctx.data);
+    if ctx.done_before(Stage::Teacher, NAME, all)?.is_some() {
         return Ok(ctx.load(Stage::Teacher, NAME)?.1);
     }
     let (task, fit) = (ctx.config.pretext, &ctx.config.transfer.fit);
@@ -131,7 +141,7 @@ fn pretext(ctx: &Context<'_>, learned: Option<EfficientNet>) -> Result<Efficient
         Some(from) => transfer(from, net).map_err(StageError::Beginning),
         None => Ok(net),
     };
-    let start = ctx.start(Stage::Teacher, NAME)?;
+    let start = ctx.start(Stage::Teacher, NAME, fit.steps)?;
     let mut objective = Pretext::new(
         task,
         images,

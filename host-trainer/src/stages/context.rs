@@ -130,6 +130,9 @@ impl<N> Watch<N> for Follow<'_, '_, N> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        if let Some(lost) = self.ctx.data.failure() {
+            return Err(FitError::Lost(lost));
+        }
         self.start.keep(snapshot).map(Some)
     }
 }
@@ -151,17 +154,20 @@ impl Context<'_> {
         self.data.classes.len()
     }
 
-    /// Where the training called `name` begins: at step 0, or where it was interrupted.
+    /// Where the training called `name`, of `steps` steps, begins: at step 0, or where it was
+    /// interrupted.
     ///
     /// # Errors
-    /// An unwritable run directory, or one without settings.
-    pub fn start(&self, stage: Stage, name: &str) -> Result<Start, StageError> {
+    /// An unwritable run directory, one without settings, or one whose settings have changed.
+    pub fn start(&self, stage: Stage, name: &str, steps: u64) -> Result<Start, StageError> {
         let folder = self.dir.file(stage, "")?;
         // The directory refuses other settings and images: what it holds stands for them.
         let key = self.dir.identity(&SETTINGS)?;
-        Ok(Start::new(&folder, name, key, &|line| {
-            self.progress.say(line);
-        }))
+        let say = |line: &str| self.progress.say(line);
+        Start::new(&folder, name, (key, steps), &say).map_err(|source| StageError::Fit {
+            stage: stage.word(),
+            source: Box::new(source),
+        })
     }
 
     /// A new net of `config` for the training called `name`.
@@ -242,21 +248,25 @@ impl Context<'_> {
             lines.extend(serde_json::to_vec(epoch).unwrap_or_default());
             lines.push(b'\n');
         }
-        self.dir.write(
-            &self.dir.file(stage, &format!("{name}.metrics.jsonl"))?,
-            &lines,
-        )?;
+        let [metrics, net_file, about] =
+            ["metrics.jsonl", "safetensors", "json"].map(|ending| format!("{name}.{ending}"));
+        self.dir.write(&self.dir.file(stage, &metrics)?, &lines)?;
         let trained = Trained {
             parameters: net_config.parameters(),
             macs: net_config.macs(),
             validation: epochs.last().map_or(0.0, |e| e.validation),
             seconds,
         };
-        let about = self.dir.file(stage, &format!("{name}.json"))?;
-        self.dir.write_json(&about, &trained)?;
-        // Last: a net that lies there has been trained to its end.
-        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
-        checkpoint::save(&path, net_config, &net)?;
+        let path = self.dir.file(stage, &net_file)?;
+        let bytes = checkpoint::to_bytes(net_config, &net).map_err(|why| RunDirError::Damaged {
+            path: path.clone(),
+            why,
+        })?;
+        self.dir.write(&path, &bytes)?;
+        // Last: a training whose record lies there has come to its end.
+        let about = self.dir.file(stage, &about)?;
+        self.dir
+            .finish_training((stage, &about), &trained, &[&metrics, &net_file])?;
         Ok((net, trained))
     }
 
@@ -268,15 +278,6 @@ impl Context<'_> {
         ));
     }
 
-    /// Whether `stage` has saved the net called `name`.
-    ///
-    /// # Errors
-    /// An unwritable directory.
-    pub fn has(&self, stage: Stage, name: &str) -> Result<bool, StageError> {
-        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
-        Ok(path.is_file())
-    }
-
     /// The net that an earlier stage saved.
     ///
     /// # Errors
@@ -286,8 +287,10 @@ impl Context<'_> {
         stage: Stage,
         name: &str,
     ) -> Result<(EfficientNetConfig, EfficientNet), StageError> {
-        let path = self.dir.file(stage, &format!("{name}.safetensors"))?;
-        Ok(checkpoint::load(&path, &self.device())?)
+        let file = format!("{name}.safetensors");
+        let bytes = self.dir.read(stage, &file)?;
+        let path = self.dir.file(stage, &file)?;
+        Ok(checkpoint::from_bytes(&path, &bytes, &self.device())?)
     }
 }
 

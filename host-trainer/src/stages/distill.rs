@@ -112,7 +112,7 @@ fn distill(
         0 => Answers::Asked(ctx.ensemble(Stage::Student, "student")?),
         _ => Answers::Kept(answers::kept(ctx, &pool)?),
     };
-    let start = ctx.start(Stage::Distill, DISTILLED)?;
+    let start = ctx.start(Stage::Distill, DISTILLED, config.fit.steps)?;
     let mut objective = Distillation::new(
         pool,
         (answers, config.temperature),

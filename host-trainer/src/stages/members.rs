@@ -5,6 +5,7 @@ use crate::config::{NetChoice, RunConfig};
 use crate::model::Ensemble;
 use crate::nn::ops::is_fused;
 use crate::run_dir::Stage;
+use crate::settings;
 use crate::threads::side_by_side;
 use crate::train::accuracy;
 
@@ -57,8 +58,10 @@ impl Context<'_> {
     /// What an earlier run says of the net called `name`, if it has trained it to its end; `work`
     /// is the work of that.
     ///
+    /// What is damaged counts as not done, which is said.
+    ///
     /// # Errors
-    /// A damaged file, an unwritable directory.
+    /// An unwritable directory.
     pub fn done_before(
         &self,
         stage: Stage,
@@ -66,12 +69,29 @@ impl Context<'_> {
         work: f64,
     ) -> Result<Option<Trained>, StageError> {
         let about = self.dir.file(stage, &format!("{name}.json"))?;
-        if !self.has(stage, name)? || !about.is_file() {
-            return Ok(None);
+        let found = self.dir.training(stage, &about).and_then(|record| {
+            let Some(record) = record else {
+                return Ok(None);
+            };
+            match settings::other(&record, self.config, stage) {
+                Some(_) => Err(format!("{name}.json: made with other settings")),
+                None => record.summary().map(Some),
+            }
+        });
+        match found {
+            Ok(Some(trained)) => {
+                self.progress.skip(work);
+                self.progress.say(&format!("  {name} done before"));
+                Ok(Some(trained))
+            }
+            Ok(None) => Ok(None),
+            Err(why) => {
+                let folder = about.parent().unwrap_or(&about).display();
+                self.progress
+                    .say(&format!("  {folder}/{why}; {name} is trained again"));
+                Ok(None)
+            }
         }
-        self.progress.skip(work);
-        self.progress.say(&format!("  {name} done before"));
-        Ok(Some(self.dir.read_json(&about)?))
     }
 
     /// The nets of `stage` that are called `name`, one for each member of the ensemble.

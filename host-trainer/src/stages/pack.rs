@@ -1,14 +1,21 @@
 //! Stage 6: `student.pupil`, and every net measured on the test images, once.
 
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError, Trained};
 use super::{distill, quantize};
 use crate::config::RunConfig;
-use crate::data::{Dataset, Labeled};
+use crate::data::batch::Normalization;
+use crate::data::{Dataset, Images, Labeled};
+use crate::graph::calibrate::Range;
+use crate::graph::float::Place;
 use crate::graph::fold::fold;
 use crate::graph::int8;
+use crate::limits;
 use crate::model::Ensemble;
+use crate::nn::init::Init;
+use crate::random::stream;
 use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
 use pupil_core::model::Model;
@@ -104,7 +111,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     );
 
     let test = &ctx.data.test;
-    let answers = int8::classes(&int8::scores(&model, &test.images), ctx.classes());
+    let answers = answers(&model, &test.images)?;
     let trained: distill::Summary = ctx.dir.summary(Stage::Distill)?;
     let mut rows = Vec::new();
     let one = |name| -> Result<_, StageError> {
@@ -149,6 +156,51 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     ctx.progress.advance(work(ctx.config, ctx.data));
     ctx.dir.finish(Stage::Pack, &summary)?;
     Ok(summary)
+}
+
+/// Whether the student will be packed, as far as its shape and the names of its classes decide:
+/// the whole of stage 6 with random weights. Told before hours of training.
+///
+/// # Errors
+/// What the packer says.
+pub fn check(
+    config: &RunConfig,
+    data: &Dataset,
+    normalization: Normalization,
+) -> Result<(), StageError> {
+    let net_config = config.distill.net.resolve(data.dims(), data.classes.len());
+    let net = net_config.init(&mut Init {
+        device: &Device::flex(),
+        rng: &mut stream(0, "shape only", 0),
+    });
+    let graph = fold(&net_config, &net);
+    let range = Range {
+        min: -1.0,
+        max: 1.0,
+    };
+    let places = (0..graph.nodes.len()).flat_map(Place::all_of);
+    let ranges = places.map(|place| (place, range)).collect();
+    let packed = int8::build(&graph, &ranges, &normalization, &data.classes)
+        .and_then(|plain| schedule(&plain, config.pack.memory()))
+        .map_err(|e| e.to_string());
+    let runs = packed.and_then(|bytes| {
+        let model = Model::parse(&bytes).map_err(|e| e.to_string())?;
+        limits::check(&model).map_err(|e| e.to_string())
+    });
+    runs.map_err(|why| {
+        StageError::Build(format!(
+            "{why}\n  where: distill.net, the images' size and [pack] decide it, whatever is learned\n  do:    change one of them in run.toml"
+        ))
+    })
+}
+
+/// Classes that a packed net answers.
+///
+/// # Errors
+/// A net that this host does not run.
+pub fn answers(model: &Model<'_>, images: &Images) -> Result<Vec<u8>, StageError> {
+    let scores = int8::scores(model, images).map_err(|e| StageError::Build(e.to_string()))?;
+    Ok(int8::classes(&scores, model.class_count()))
 }
 
 /// The first 32 test images as the firmware embeds them: `PIMG`, count, height, width, channels

@@ -18,6 +18,9 @@ use crate::run_dir::Stage;
 use crate::train::evaluate::{argmax, probabilities};
 use unsure::unsure;
 
+/// What the stage leaves for the next one.
+const FILE: &str = "pseudo_labels.safetensors";
+
 /// Numbers of the stage, per class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -135,9 +138,7 @@ pub fn select(all: &[f32], classes: usize, threshold: f32, balance: bool) -> (Ve
 }
 
 fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
-    let path = ctx
-        .dir
-        .file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
+    let path = ctx.dir.file(Stage::PseudoLabels, FILE)?;
     let damaged = |why: String| RunDirError::Damaged {
         path: path.clone(),
         why,
@@ -178,42 +179,51 @@ fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
 /// # Errors
 /// A missing or damaged file.
 pub fn load(ctx: &Context<'_>) -> Result<PseudoLabels, StageError> {
-    let path = ctx
-        .dir
-        .file(Stage::PseudoLabels, "pseudo_labels.safetensors")?;
-    let file = std::fs::read(&path).map_err(|source| RunDirError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let damaged = |why: String| RunDirError::Damaged {
-        path: path.clone(),
-        why,
-    };
-    let tensors = SafeTensors::deserialize(&file).map_err(|e| damaged(e.to_string()))?;
-    let words = |name: &str| -> Result<Vec<[u8; 4]>, RunDirError> {
-        let tensor = tensors.tensor(name).map_err(|e| damaged(e.to_string()))?;
-        Ok(tensor
-            .data()
-            .chunks_exact(4)
-            .map(|b| [b[0], b[1], b[2], b[3]])
-            .collect())
-    };
-    let indices: Vec<usize> = words("indices")?
-        .into_iter()
-        .map(|b| u32::from_le_bytes(b) as usize)
-        .collect();
-    let probabilities: Vec<f32> = words("probabilities")?
-        .into_iter()
-        .map(f32::from_le_bytes)
-        .collect();
-    let images = ctx.data.unlabeled.len();
-    if probabilities.len() != images * ctx.classes() || indices.iter().any(|i| *i >= images) {
-        return Err(damaged(format!("it is not about these {images} images")).into());
+    let bytes = ctx.dir.read(Stage::PseudoLabels, FILE)?;
+    match parse(&bytes, [ctx.data.unlabeled.len(), ctx.classes()]) {
+        Ok(labels) => Ok(labels),
+        Err(why) => {
+            let path = ctx.dir.file(Stage::PseudoLabels, FILE)?;
+            Err(RunDirError::Damaged { path, why }.into())
+        }
     }
-    Ok(PseudoLabels {
-        indices,
-        probabilities,
-    })
+}
+
+/// The labels in a file about `[images, classes]`.
+fn parse(bytes: &[u8], dims: [usize; 2]) -> Result<PseudoLabels, String> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let words = |name: &str, dtype: Dtype| -> Result<(Vec<usize>, Vec<[u8; 4]>), String> {
+        let tensor = tensors.tensor(name).map_err(|e| e.to_string())?;
+        if tensor.dtype() != dtype {
+            let found = tensor.dtype();
+            return Err(format!(
+                "{name} has values of type {found:?}, not {dtype:?}"
+            ));
+        }
+        Ok((
+            tensor.shape().to_vec(),
+            tensor.data().as_chunks().0.to_vec(),
+        ))
+    };
+    let (_, indices) = words("indices", Dtype::U32)?;
+    let (found, probabilities) = words("probabilities", Dtype::F32)?;
+    let indices = indices.into_iter().map(|b| u32::from_le_bytes(b) as usize);
+    let probabilities = probabilities.into_iter().map(f32::from_le_bytes);
+    let labels = PseudoLabels {
+        indices: indices.collect(),
+        probabilities: probabilities.collect(),
+    };
+    if found != dims || labels.indices.iter().any(|i| *i >= dims[0]) {
+        return Err(format!("it is not about these {} images", dims[0]));
+    }
+    match labels
+        .probabilities
+        .iter()
+        .find(|p| !(0.0..=1.001).contains(*p))
+    {
+        Some(p) => Err(format!("{p} is no probability")),
+        None => Ok(labels),
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +252,48 @@ mod tests {
         let all = rows(&[0.1, 0.9, 0.2, 0.5]);
         assert_eq!(select(&all, 2, 0.7, false).0, [0, 1, 2]);
         assert_eq!(select(&all, 2, 0.0, false).0, [0, 1, 2, 3]);
+    }
+
+    /// A file with `indices` of type `dtype` and these probabilities `[rows, 2]`.
+    fn file(dtype: Dtype, indices: &[u32], probabilities: &[f32]) -> Vec<u8> {
+        let indices: Vec<u8> = indices.iter().flat_map(|i| i.to_le_bytes()).collect();
+        let values: Vec<u8> = probabilities.iter().flat_map(|p| p.to_le_bytes()).collect();
+        let rows = probabilities.len() / 2;
+        let size = if dtype == Dtype::U32 { 4 } else { 8 };
+        let views = [
+            (
+                "indices",
+                TensorView::new(dtype, vec![indices.len() / size], &indices),
+            ),
+            (
+                "probabilities",
+                TensorView::new(Dtype::F32, vec![rows, 2], &values),
+            ),
+        ];
+        safetensors::serialize(views.map(|(name, view)| (name, view.unwrap())), None).unwrap()
+    }
+
+    #[test]
+    fn crafted_labels_are_told() {
+        let good = rows(&[0.1, 0.9]);
+        let labels = parse(&file(Dtype::U32, &[1, 1], &good), [2, 2]).unwrap();
+        assert_eq!(
+            (labels.indices, labels.probabilities),
+            (vec![1, 1], good.clone())
+        );
+        for (bytes, word) in [
+            (file(Dtype::U64, &[1, 1], &good), "U64"),
+            (file(Dtype::U32, &[1, 2], &good), "these 2 images"),
+            (file(Dtype::U32, &[1], &good[..2]), "these 2 images"),
+            (
+                file(Dtype::U32, &[1], &[0.5, 0.5, f32::NAN, 0.5]),
+                "no probability",
+            ),
+            (b"{}".to_vec(), ""),
+        ] {
+            let why = parse(&bytes, [2, 2]).unwrap_err();
+            assert!(why.contains(word), "{why}");
+        }
     }
 
     #[test]

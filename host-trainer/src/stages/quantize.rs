@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError};
 use super::distill;
+use super::pack::answers;
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::graph::calibrate::{Range, ranges};
@@ -14,6 +15,9 @@ use crate::graph::int8;
 use crate::run_dir::{RunDirError, Stage};
 use crate::train::accuracy;
 use pupil_core::model::Model;
+
+/// What the stage leaves for the next one.
+const RANGES: &str = "ranges.json";
 
 /// The stage's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,12 +61,12 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     );
     let list: Vec<(Place, Range)> = found.iter().map(|(p, r)| (*p, *r)).collect();
     ctx.dir
-        .write_json(&ctx.dir.file(Stage::Quantize, "ranges.json")?, &list)?;
+        .write_json(&ctx.dir.file(Stage::Quantize, RANGES)?, &list)?;
     let bytes = int8::build(&graph, &found, &ctx.normalization, &ctx.data.classes)
         .map_err(|e| StageError::Build(e.to_string()))?;
     let model = Model::parse(&bytes).map_err(|e| StageError::Build(e.to_string()))?;
     let set = &ctx.data.validation;
-    let answers = int8::classes(&int8::scores(&model, &set.images), ctx.classes());
+    let answers = answers(&model, &set.images)?;
     let summary = Summary {
         calibration_images: count,
         float: accuracy(&net, set, &ctx.normalization),
@@ -88,15 +92,18 @@ pub fn share_equal(a: &[u8], b: &[u8]) -> f64 {
 /// # Errors
 /// A missing or damaged file.
 pub fn load(ctx: &Context<'_>) -> Result<std::collections::BTreeMap<Place, Range>, StageError> {
-    let path = ctx.dir.file(Stage::Quantize, "ranges.json")?;
-    let text = std::fs::read_to_string(&path).map_err(|source| RunDirError::Read {
-        path: path.clone(),
-        source,
-    })?;
-    let list: Vec<(Place, Range)> =
-        serde_json::from_str(&text).map_err(|e| RunDirError::Damaged {
-            path,
-            why: e.to_string(),
-        })?;
+    let bytes = ctx.dir.read(Stage::Quantize, RANGES)?;
+    let damaged = |why: String| -> Result<_, RunDirError> {
+        let path = ctx.dir.file(Stage::Quantize, RANGES)?;
+        Err(RunDirError::Damaged { path, why })
+    };
+    let list: Vec<(Place, Range)> = match serde_json::from_slice(&bytes) {
+        Ok(list) => list,
+        Err(e) => return Ok(damaged(e.to_string())?),
+    };
+    let wrong = |r: &Range| !(r.min <= 0.0 && r.max >= 0.0 && (r.max - r.min).is_finite());
+    if let Some((place, range)) = list.iter().find(|(_, r)| wrong(r)) {
+        return Ok(damaged(format!("{place:?} has the range {range:?}"))?);
+    }
     Ok(list.into_iter().collect())
 }

@@ -123,7 +123,7 @@ fn train_one(
 ) -> Result<Trained, StageError> {
     let (config, fit) = (&ctx.config.student, &fit_of(ctx.config, round));
     let seed = ctx.seed(name);
-    let start = ctx.start(Stage::Student, name)?;
+    let start = ctx.start(Stage::Student, name, fit.steps)?;
     let setup = Setup {
         data: ctx.data,
         normalization: ctx.normalization,

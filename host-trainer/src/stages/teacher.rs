@@ -77,7 +77,7 @@ fn head_only(
     from: Option<EfficientNet>,
 ) -> Result<(EfficientNet, Trained), StageError> {
     let config = &ctx.config.teacher;
-    let start = ctx.start(Stage::Teacher, name)?;
+    let start = ctx.start(Stage::Teacher, name, config.fit.steps)?;
     let mut objective = objective(ctx, name, &start, &config.fit, &config.augment);
     let training = Training {
         net: HeadOnly {
@@ -104,7 +104,7 @@ pub fn supervised(
     fit: &FitConfig,
     augment: &Augment,
 ) -> Result<(EfficientNet, Trained), StageError> {
-    let start = ctx.start(stage, name)?;
+    let start = ctx.start(stage, name, fit.steps)?;
     let mut objective = objective(ctx, name, &start, fit, augment);
     let work = training_work(net);
     ctx.train(stage, start, (net, from), fit, work, &mut objective)

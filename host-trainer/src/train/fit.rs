@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::ema::Ema;
 use super::mix::Mix;
-use super::optimizer::{ModuleOptimizer, OptimizerKind};
+use super::optimizer::{ModuleOptimizer, OptimizerKind, State};
 use super::schedule::Schedule;
 use super::snapshot::Snapshot;
 use crate::model::Classifier;
@@ -170,9 +170,20 @@ pub enum FitError {
         /// The last state with a finite loss, and the updates that it has.
         good: Option<(PathBuf, u64)>,
     },
+    /// Images that can't be read any more: what was learned since is not kept.
+    #[error("{0}")]
+    Lost(String),
     /// A snapshot that does not fit the net, though its configuration is the same.
     #[error("the interrupted training can't go on: {0}\n  do:    start this run over with --fresh")]
     Foreign(String),
+    /// A snapshot of a training with other settings.
+    #[error(
+        "{path}: kept by a training with other settings\n  why:   the settings of this directory were changed or damaged after it began\n  do:    restore them, or start over with --fresh"
+    )]
+    OtherSettings {
+        /// The snapshot.
+        path: PathBuf,
+    },
     /// A snapshot that can't be written.
     #[error(
         "{path}: {source}\n  why:   the training keeps its state so that it can go on after an interruption\n  do:    make room or choose another disk with --run-dir DIR, and run again: it goes on from the last state"
@@ -259,9 +270,7 @@ pub fn fit<N: Classifier>(
     let (mut first, mut epochs, mut good) = (0, Vec::new(), None);
     let mut before = 0.0;
     if let Some(snapshot) = watch.start() {
-        if snapshot.average.len() != snapshot.net.len() || snapshot.step > config.steps {
-            return Err(FitError::Foreign("its parts do not match".into()));
-        }
+        belongs(&snapshot, &collect(&net), config.steps).map_err(FitError::Foreign)?;
         net = assign(net, &snapshot.net).map_err(FitError::Foreign)?;
         ema = Ema::new(config.ema, snapshot.average).after(snapshot.updates);
         optimizer = optimizer.after(snapshot.step, snapshot.optimizer);
@@ -332,6 +341,34 @@ pub fn fit<N: Classifier>(
         epochs,
         seconds: before + begun.elapsed().as_secs_f64(),
     })
+}
+
+/// Whether a snapshot is one of a net with the entries `own`, after at most `steps` steps.
+fn belongs(snapshot: &Snapshot, own: &[Named], steps: u64) -> Result<(), String> {
+    let alike = |list: &[Named]| {
+        let pairs = list.iter().zip(own);
+        list.len() == own.len()
+            && pairs
+                .into_iter()
+                .all(|(a, b)| (&a.name, &a.dims) == (&b.name, &b.dims))
+    };
+    if !alike(&snapshot.net) || !alike(&snapshot.average) {
+        return Err("it is of another net".into());
+    }
+    // Statistics and frozen weights have no state: the others' lengths come in the net's order.
+    let mut lengths = own.iter().map(|n| n.values.len());
+    let in_order = |state: &State| {
+        let length = state.first.len().max(state.second.len());
+        let even = |list: &[f32]| list.is_empty() || list.len() == length;
+        even(&state.first) && even(&state.second) && lengths.any(|l| l == length)
+    };
+    if snapshot.step > steps
+        || snapshot.updates > snapshot.step
+        || !snapshot.optimizer.iter().all(in_order)
+    {
+        return Err("its parts do not match".into());
+    }
+    Ok(())
 }
 
 /// A copy of `net` with the averaged numbers; the copy shares nothing with `net`.

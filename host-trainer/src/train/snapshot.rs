@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::fit::Epoch;
 use super::optimizer::State;
 use crate::nn::values::Named;
-use crate::run_dir::write_atomic;
+use crate::run_dir::{read_file, write_atomic};
 use crate::tensor_file;
 
 /// State after `step` updates.
@@ -56,6 +56,8 @@ pub struct Found {
     pub snapshot: Option<Snapshot>,
     /// Damaged files that were passed over, with the reason.
     pub damaged: Vec<(PathBuf, SnapshotError)>,
+    /// The last file that belongs to a training with other settings.
+    pub foreign: Option<PathBuf>,
 }
 
 impl Snapshots {
@@ -96,14 +98,15 @@ impl Snapshots {
         Ok(self.newest.clone())
     }
 
-    /// The newest whole snapshot of the same training.
-    pub fn load(&self) -> Found {
+    /// The newest whole snapshot of the same training, which has `steps` steps.
+    pub fn load(&self, steps: u64) -> Found {
         let mut found = Found {
             snapshot: None,
             damaged: Vec::new(),
+            foreign: None,
         };
         for path in self.files() {
-            let bytes = match std::fs::read(&path) {
+            let bytes = match read_file(&path) {
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => {
@@ -112,10 +115,16 @@ impl Snapshots {
                 }
             };
             match from_bytes(&bytes, &self.key) {
-                Ok(snapshot) => {
-                    found.snapshot = snapshot;
+                Ok(Some(snapshot)) if snapshot.step > steps => {
+                    let why = format!("it is after step {} of {steps}", snapshot.step);
+                    let _ = std::fs::remove_file(&path);
+                    found.damaged.push((path, SnapshotError(why)));
+                }
+                Ok(Some(snapshot)) => {
+                    found.snapshot = Some(snapshot);
                     return found;
                 }
+                Ok(None) => found.foreign = Some(path),
                 Err(error) => {
                     // The next state must not push the good one before it out.
                     let _ = std::fs::remove_file(&path);
@@ -264,12 +273,16 @@ mod tests {
     fn a_snapshot_comes_back_whole_and_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let place = Snapshots::new(dir.path(), "teacher", "k".into());
-        assert!(place.load().snapshot.is_none());
+        assert!(place.load(400).snapshot.is_none());
         place.save(&snapshot(200)).unwrap();
         place.save(&snapshot(400)).unwrap();
-        assert_eq!(place.load().snapshot, Some(snapshot(400)));
+        assert_eq!(place.load(400).snapshot, Some(snapshot(400)));
         let other = Snapshots::new(dir.path(), "teacher", "another configuration".into());
-        assert!(other.load().snapshot.is_none());
+        let found = other.load(400);
+        assert!(found.snapshot.is_none() && found.foreign.is_some());
+        let found = place.load(100);
+        assert!(found.snapshot.is_none() && found.damaged.len() == 2);
+        place.save(&snapshot(400)).unwrap();
         remove_all(dir.path());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -292,7 +305,7 @@ mod tests {
         }
         for bad in variants {
             std::fs::write(&place.newest, &bad).unwrap();
-            let found = place.load();
+            let found = place.load(400);
             let snapshot_found = found.snapshot.unwrap();
             // A flip in the header's padding or field order changes nothing that is read.
             if snapshot_found.step == 400 {

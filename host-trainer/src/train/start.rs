@@ -16,25 +16,37 @@ pub struct Start {
 
 impl Start {
     /// Of the training called `name` that keeps its state in `folder`; `key` is all that it depends
-    /// on. `say` is told where it goes on, and which damaged files were passed over.
-    pub fn new(folder: &Path, name: &str, key: String, say: &dyn Fn(&str)) -> Self {
+    /// on, `steps` are its steps. `say` is told where it goes on, and which damaged files were
+    /// passed over.
+    ///
+    /// # Errors
+    /// A state that was kept under another key: the settings have changed since.
+    pub fn new(
+        folder: &Path,
+        name: &str,
+        (key, steps): (String, u64),
+        say: &dyn Fn(&str),
+    ) -> Result<Self, FitError> {
         let snapshots = Snapshots::new(folder, name, key);
-        let found = snapshots.load();
+        let found = snapshots.load(steps);
         for (path, why) in &found.damaged {
             say(&format!(
                 "  {}: damaged ({why}); the state before it is used",
                 path.display()
             ));
         }
+        if let (None, Some(path)) = (&found.snapshot, found.foreign) {
+            return Err(FitError::OtherSettings { path });
+        }
         if let Some(snapshot) = &found.snapshot {
             say(&format!("  {name} goes on after step {}", snapshot.step));
         }
-        Self {
+        Ok(Self {
             name: name.to_owned(),
             folder: folder.to_owned(),
             snapshot: found.snapshot,
             snapshots,
-        }
+        })
     }
 
     /// The first step to do.

@@ -5,7 +5,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::layers::{ModelBuilder, Tensor};
-use super::spec::{BuildError, TensorId};
+use super::spec::{BuildError, TensorId, check_label};
 use crate::model::bytes::crc32;
 use crate::model::header::{CRC_START, HEADER_BYTES, LAYER_BYTES, MAGIC, Model, TENSOR_BYTES};
 use crate::model::layer::{NONE, code, layout};
@@ -45,14 +45,8 @@ impl ModelBuilder {
         let mut file = vec![0u8; HEADER_BYTES];
         let labels_at = file.len();
         for label in &self.labels {
-            if label.chars().any(char::is_control) {
-                return Err(BuildError(format!(
-                    "label {label:?} has control characters"
-                )));
-            }
-            let len = u8::try_from(label.len())
-                .map_err(|_| BuildError(format!("label `{label}` has over 255 bytes")))?;
-            file.push(len);
+            check_label(label)?;
+            file.push(label.len() as u8);
             file.extend(label.as_bytes());
         }
         pad(&mut file, 4);

@@ -10,4 +10,4 @@ mod packed;
 mod spec;
 
 pub use layers::ModelBuilder;
-pub use spec::{BuildError, Channel, Conv, Depthwise, Fused, Pad, Pool, TensorId};
+pub use spec::{BuildError, Channel, Conv, Depthwise, Fused, Pad, Pool, TensorId, check_label};

@@ -126,6 +126,25 @@ impl From<ModelError> for BuildError {
     }
 }
 
+/// Whether a packed model can hold a class called `label`: 255 bytes at most, no control characters.
+///
+/// # Errors
+/// What is wrong with it; [`ModelBuilder::finish`](super::ModelBuilder::finish) says the same.
+pub fn check_label(label: &str) -> Result<(), BuildError> {
+    if label.chars().any(char::is_control) {
+        return Err(BuildError(format!(
+            "label {label:?} has control characters"
+        )));
+    }
+    if label.len() > usize::from(u8::MAX) {
+        let (len, most) = (label.len(), u8::MAX);
+        return Err(BuildError(format!(
+            "label {label:?} has {len} bytes, {most} are the most"
+        )));
+    }
+    Ok(())
+}
+
 /// The window and the output's height and width.
 pub(super) fn window(
     input: Shape,

@@ -79,6 +79,9 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<PathBuf>, FitError> {
+        if let Some(lost) = self.data.failure() {
+            return Err(FitError::Lost(lost));
+        }
         self.start.keep(snapshot).map(Some)
     }
 }
@@ -120,7 +123,7 @@ impl Bench<'_> {
         tick: &mut dyn FnMut(),
     ) -> Result<Fitted<EfficientNet>, FitError> {
         let settings = self.settings;
-        let start = self.unfinished.start(part);
+        let start = self.unfinished.start(part, how.fit.steps)?;
         let setup = Setup {
             data: self.data,
             normalization: self.normalization,
@@ -291,7 +294,7 @@ fn pretext(
         label_smoothing: 0.0,
         ..bench.how(half).fit
     };
-    let start = bench.unfinished.start(FIRST);
+    let start = bench.unfinished.start(FIRST, fit.steps)?;
     let mut objective = Pretext::new(
         task,
         pool(bench.data),

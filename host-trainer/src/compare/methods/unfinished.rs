@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::train::{Snapshots, Start};
+use crate::train::{FitError, Snapshots, Start};
 
 /// Where a training keeps its state.
 pub struct Unfinished<'a> {
@@ -25,10 +25,13 @@ impl Unfinished<'_> {
         (name, key)
     }
 
-    /// The part called `part`: at its beginning, or where it was interrupted.
-    pub fn start(&self, part: &str) -> Start {
+    /// The part called `part`, of `steps` steps: at its beginning, or where it was interrupted.
+    ///
+    /// # Errors
+    /// As [`Start::new`].
+    pub fn start(&self, part: &str, steps: u64) -> Result<Start, FitError> {
         let (name, key) = self.part(part);
-        Start::new(self.folder, &name, key, self.say)
+        Start::new(self.folder, &name, (key, steps), self.say)
     }
 
     /// Forgets all parts: the outcome is kept.

@@ -70,6 +70,19 @@ pub fn check(config: &RunConfig) -> Vec<(String, String)> {
             &config.distill.labels_only_augment,
         ),
     ] {
+        let (shift, cutout) = match augment {
+            Augment::None => (0, 0),
+            Augment::Weak { shift, .. } => (*shift, 0),
+            Augment::Strong { shift, cutout, .. } => (*shift, *cutout),
+        };
+        for (key, pixels) in [("shift", shift), ("cutout", cutout)] {
+            need(
+                pixels <= 1024,
+                &format!("{path}.{key}"),
+                pixels.to_string(),
+                "must be at most 1024 pixels",
+            );
+        }
         if let Augment::Strong { rand_augment, .. } = augment {
             need(
                 rand_augment.operations <= 20,

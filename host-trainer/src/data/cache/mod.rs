@@ -1,22 +1,25 @@
 //! The image cache: every photo is decoded once for each size that nets want.
 //!
 //! `images/HxWxC-FIT/*.pupc` are immutable [`Segment`]s keyed by the SHA-256 of each image's
-//! content; adding photos adds a segment. `listings/*.json` remember size and time of files, so
-//! that unchanged ones are not even read. Everything is written whole or not at all and
-//! checksummed; what is damaged is thrown away and made anew. Deleting the folder costs only
-//! time.
+//! content; adding photos adds a segment. `listings/*.json` remember size and times of files, so
+//! that unchanged ones are not even read. Everything is written whole or not at all, and checked
+//! by its checksum whenever it is read; what is damaged is thrown away and made anew. Deleting
+//! the folder costs only time.
 
 mod listing;
+mod restore;
 mod segment;
 mod shelf;
+mod writer;
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 pub use listing::{FileRecord, Listing, Member, Stamp};
-pub use segment::{Entry, Segment, SegmentWriter};
+pub use segment::{Entry, Segment, SegmentError};
 pub use shelf::Shelf;
+pub use writer::SegmentWriter;
 
 use super::fit::Fit;
 

@@ -5,22 +5,25 @@
 //! all images, then the index, 68 bytes an image: key (32), CRC-32 of its pixels, sum of its
 //! pixels, difference hash (16), height, width and channels of the original (u32 each).
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
-use super::CacheError;
-use crate::data::dataset::hex;
+use super::restore::restore;
+use crate::console;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
+use crate::data::memory::Budget;
+use crate::data::regular;
 
 const MAGIC: [u8; 4] = *b"PUPC";
 const VERSION: u32 = 1;
-const HEADER: usize = 64;
+/// Bytes before the pixels.
+pub(super) const HEADER: usize = 64;
 const RECORD: usize = 68;
 
 /// What the index says of one image.
@@ -42,65 +45,94 @@ pub struct Entry {
 struct Inner {
     file: File,
     path: PathBuf,
-    stride: usize,
+    dims: [usize; 3],
+    fit: Fit,
     entries: Vec<Entry>,
+    /// The photo of each row, where it has a file of its own.
+    origins: Mutex<HashMap<u32, Arc<Path>>>,
+    restored: Once,
     failure: OnceLock<String>,
 }
 
-/// A whole, verified segment; copies share the open file.
+/// A whole segment; copies share the open file.
 #[derive(Clone, Debug)]
 pub struct Segment(Arc<Inner>);
 
+/// Why a segment can't be used.
+#[derive(Debug)]
+pub enum SegmentError {
+    /// What is wrong with its content: it is of no use any more.
+    Damaged(String),
+    /// The system's reason, which may pass: the file stays.
+    Io(io::Error),
+}
+
+impl From<io::Error> for SegmentError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl Segment {
-    /// Opens and verifies every checksum. Memory: the index.
+    /// Opens a segment and verifies header and index. Memory: the index.
     ///
     /// # Errors
     /// What is damaged.
-    pub fn open(path: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, String> {
-        let file = File::open(path).map_err(|e| e.to_string())?;
-        let length = file.metadata().map_err(|e| e.to_string())?.len();
+    pub fn open(path: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, SegmentError> {
+        let damaged = |why: &str| Err(SegmentError::Damaged(why.to_owned()));
+        let (file, metadata) = regular::open(path)?;
+        let length = metadata.len();
+        if length < HEADER as u64 {
+            return damaged("it is shorter than its header");
+        }
         let mut header = [0; HEADER];
-        read_at(&file, &mut header, 0).map_err(|_| "it is shorter than its header".to_owned())?;
+        read_at(&file, &mut header, 0)?;
         let word = |i: usize| {
             let b = &header[4 * i..4 * i + 4];
             u32::from_le_bytes([b[0], b[1], b[2], b[3]])
         };
         if word(9) != crc32fast::hash(&header[..36]) {
-            return Err("its header does not match its CRC-32".into());
-        }
-        if header[..32] != head(dims, fit, u64::from(word(6)) | u64::from(word(7)) << 32)[..32] {
-            return Err("it holds images of another kind or version".into());
+            return damaged("its header does not match its CRC-32");
         }
         let count = u64::from(word(6)) | u64::from(word(7)) << 32;
+        if header[..32] != head(dims, fit, count)[..32] {
+            return damaged("it holds images of another kind or version");
+        }
         let stride: usize = dims.iter().product();
         let needed = count
             .checked_mul((stride + RECORD) as u64)
             .and_then(|n| n.checked_add(HEADER as u64));
         if needed != Some(length) {
-            return Err(format!("it has {length} bytes, its header says otherwise"));
+            return damaged(&format!("it has {length} bytes, its header says otherwise"));
         }
+        // As it lies in the file, and parsed.
+        Budget::shared()
+            .check(count * (RECORD + size_of::<Entry>()) as u64)
+            .map_err(io::Error::other)?;
         let mut index = vec![0; count as usize * RECORD];
         let start = HEADER as u64 + count * stride as u64;
-        read_at(&file, &mut index, start).map_err(|e| e.to_string())?;
+        read_at(&file, &mut index, start)?;
         if word(8) != crc32fast::hash(&index) {
-            return Err("its index does not match its CRC-32".into());
+            return damaged("its index does not match its CRC-32");
         }
-        let segment = Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             file,
             path: path.to_owned(),
-            stride,
+            dims,
+            fit,
             entries: index.as_chunks::<RECORD>().0.iter().map(parse).collect(),
+            origins: Mutex::default(),
+            restored: Once::new(),
             failure: OnceLock::new(),
-        }));
-        let damaged = (0..segment.len()).into_par_iter().find_any(|i| {
-            let mut pixels = vec![0; stride];
-            segment.read(*i, &mut pixels).is_err()
-                || crc32fast::hash(&pixels) != segment.entry(*i).crc
-        });
-        match damaged {
-            Some(i) => Err(format!("the pixels of image {i} do not match their CRC-32")),
-            None => Ok(segment),
-        }
+        })))
+    }
+
+    /// Reads everything and returns the rows whose pixels are damaged, ascending.
+    pub fn verify(&self) -> Vec<usize> {
+        (0..self.len())
+            .into_par_iter()
+            .filter(|i| self.read(*i).is_err())
+            .collect()
     }
 
     /// Number of images.
@@ -113,34 +145,86 @@ impl Segment {
         self.0.entries.is_empty()
     }
 
+    /// Bytes of all pixels.
+    pub fn bytes(&self) -> u64 {
+        (self.len() * self.stride()) as u64
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
     /// What is known of image `i`.
     pub fn entry(&self, i: usize) -> &Entry {
         &self.0.entries[i]
     }
 
-    /// Pixels of image `i`. When the file can't be read any more they are black, and
-    /// [`Self::failure`] says so from then on.
+    fn stride(&self) -> usize {
+        self.0.dims.iter().product()
+    }
+
+    /// Says which file image `i` can be decoded from again.
+    pub fn set_origin(&self, i: u32, path: &Path) {
+        self.origins().insert(i, Arc::from(path));
+    }
+
+    fn origins(&self) -> MutexGuard<'_, HashMap<u32, Arc<Path>>> {
+        self.0
+            .origins
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pixels of image `i`, by their checksum those that were written. Where the file does not
+    /// give them any more they are decoded again from the photo. If that is impossible too they
+    /// are black, and [`Self::failure`] says so from then on.
     pub fn pixels(&self, i: usize) -> Vec<u8> {
-        let mut pixels = vec![0; self.0.stride];
-        if let Err(e) = self.read(i, &mut pixels) {
-            self.0.failure.get_or_init(|| {
-                format!(
-                    "{}: {e}\n  why:   the image cache changed or its disk failed during the run\n  \
-                     do:    the same command again; it decodes what is missing",
-                    self.0.path.display()
-                )
-            });
-            pixels.fill(0);
+        let why = match self.read(i) {
+            Ok(pixels) => return pixels,
+            Err(why) => why,
+        };
+        let path = self.0.path.display();
+        let origin = self.origins().get(&(i as u32)).cloned();
+        let restored = match &origin {
+            Some(photo) => restore(photo, self.entry(i), self.0.dims, self.0.fit),
+            None => Err("the photo lies in an archive or a file of many".into()),
+        };
+        restored
+            .inspect(|_| {
+                self.0.restored.call_once(|| {
+                    console::note(&format!(
+                        "warning: {path}: {why}; what is damaged in it is decoded again as it is needed"
+                    ));
+                });
+            })
+            .unwrap_or_else(|gone| {
+                self.0.failure.get_or_init(|| {
+                    format!(
+                        "{path}: {why}\n  why:   the image cache changed or its disk failed during the run, and {gone}\n  \
+                         do:    the same command again; it decodes what is missing"
+                    )
+                });
+                vec![0; self.stride()]
+            })
+    }
+
+    /// Pixels of image `i` that match their checksum.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn read(&self, i: usize) -> Result<Vec<u8>, String> {
+        let mut pixels = vec![0; self.stride()];
+        let at = HEADER as u64 + i as u64 * self.stride() as u64;
+        read_at(&self.0.file, &mut pixels, at).map_err(|e| e.to_string())?;
+        if crc32fast::hash(&pixels) == self.entry(i).crc {
+            Ok(pixels)
+        } else {
+            Err(format!("the pixels of image {i} do not match their CRC-32"))
         }
-        pixels
     }
 
-    fn read(&self, i: usize, pixels: &mut [u8]) -> io::Result<()> {
-        let at = HEADER as u64 + i as u64 * self.0.stride as u64;
-        read_at(&self.0.file, pixels, at)
-    }
-
-    /// Why an image could not be read, once that has happened.
+    /// Why an image could not be had, once that has happened.
     pub fn failure(&self) -> Option<String> {
         self.0.failure.get().cloned()
     }
@@ -163,7 +247,7 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut at: u64) -> io::Result<()> {
 }
 
 /// The first 32 bytes of a header.
-fn head(dims: [usize; 3], fit: Fit, count: u64) -> Vec<u8> {
+pub(super) fn head(dims: [usize; 3], fit: Fit, count: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for n in [
         VERSION,
@@ -194,7 +278,8 @@ fn parse(record: &[u8; RECORD]) -> Entry {
     }
 }
 
-fn emit(entry: &Entry, bytes: &mut Vec<u8>) {
+/// Appends an entry to an index.
+pub(super) fn emit(entry: &Entry, bytes: &mut Vec<u8>) {
     bytes.extend(entry.key);
     bytes.extend(entry.crc.to_le_bytes());
     bytes.extend(entry.sum.to_le_bytes());
@@ -204,112 +289,9 @@ fn emit(entry: &Entry, bytes: &mut Vec<u8>) {
     }
 }
 
-/// A segment being written: it appears under its name when it is whole.
-#[derive(Debug)]
-pub struct SegmentWriter {
-    part: PathBuf,
-    file: io::BufWriter<File>,
-    dims: [usize; 3],
-    fit: Fit,
-    index: Vec<u8>,
-    count: u64,
-}
-
-impl SegmentWriter {
-    /// Starts a segment in `folder`.
-    ///
-    /// # Errors
-    /// A folder that can't be written to.
-    pub fn create(folder: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, CacheError> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let part = folder.join(format!("{}-{number}.part", std::process::id()));
-        let fail = |source| CacheError {
-            path: part.clone(),
-            source,
-        };
-        let mut file = io::BufWriter::with_capacity(1 << 18, File::create(&part).map_err(fail)?);
-        file.write_all(&[0; HEADER]).map_err(fail)?;
-        Ok(Self {
-            part: part.clone(),
-            file,
-            dims,
-            fit,
-            index: Vec::new(),
-            count: 0,
-        })
-    }
-
-    /// Bytes of pixels so far.
-    pub fn bytes(&self) -> u64 {
-        self.count * self.dims.iter().product::<usize>() as u64
-    }
-
-    /// Adds an image; checksum and sum are made here.
-    ///
-    /// # Errors
-    /// A full disk, above all.
-    pub fn push(
-        &mut self,
-        key: Key,
-        hash: u128,
-        original: [u32; 3],
-        pixels: &[u8],
-    ) -> Result<(), CacheError> {
-        let entry = Entry {
-            key,
-            crc: crc32fast::hash(pixels),
-            sum: pixels.iter().map(|p| u32::from(*p)).sum(),
-            hash,
-            original,
-        };
-        self.file.write_all(pixels).map_err(|e| self.fail(e))?;
-        emit(&entry, &mut self.index);
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Ends the segment and gives it its name.
-    ///
-    /// # Errors
-    /// A full disk, above all.
-    pub fn finish(mut self) -> Result<PathBuf, CacheError> {
-        let mut header = head(self.dims, self.fit, self.count);
-        header.extend(crc32fast::hash(&self.index).to_le_bytes());
-        header.extend(crc32fast::hash(&header).to_le_bytes());
-        let index = std::mem::take(&mut self.index);
-        let written = (|| {
-            self.file.write_all(&index)?;
-            self.file.seek(SeekFrom::Start(0))?;
-            self.file.write_all(&header)?;
-            self.file.flush()?;
-            self.file.get_ref().sync_all()
-        })();
-        written.map_err(|e| self.fail(e))?;
-        let name = hex(&Sha256::digest(&index)[..8]);
-        let path = self.part.with_file_name(format!("{name}.pupc"));
-        std::fs::rename(&self.part, &path).map_err(|e| self.fail(e))?;
-        Ok(path)
-    }
-
-    fn fail(&self, source: io::Error) -> CacheError {
-        CacheError {
-            path: self.part.clone(),
-            source,
-        }
-    }
-}
-
-impl Drop for SegmentWriter {
-    fn drop(&mut self) {
-        // After `finish` it is gone already.
-        let _ = std::fs::remove_file(&self.part);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::writer::SegmentWriter;
     use super::*;
     use proptest::prelude::*;
 
@@ -325,6 +307,11 @@ mod tests {
         writer.finish().unwrap()
     }
 
+    fn pixels_are_black(segment: &Segment, i: usize) -> String {
+        assert_eq!(segment.pixels(i), [0; 6]);
+        segment.failure().unwrap()
+    }
+
     #[test]
     fn images_and_facts_come_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -332,6 +319,7 @@ mod tests {
         let segment = Segment::open(&path, DIMS, Fit::Crop).unwrap();
         assert_eq!(segment.len(), 3);
         assert_eq!(segment.pixels(2), [20; 6]);
+        assert!(segment.verify().is_empty());
         let entry = segment.entry(1);
         assert_eq!((entry.key, entry.hash, entry.sum), ([1; 32], 1 << 99, 60));
         assert_eq!(entry.original, [9, 8, 3]);
@@ -357,9 +345,45 @@ mod tests {
             .unwrap();
         assert_eq!(segment.pixels(0), [0; 6]);
         assert!(segment.failure().is_none());
-        assert_eq!(segment.pixels(2), [0; 6]);
-        let text = segment.failure().unwrap();
+        let text = pixels_are_black(&segment, 2);
         assert!(text.contains(".pupc") && text.contains("do:"), "{text}");
+    }
+
+    #[test]
+    fn a_bit_that_flips_during_a_run_is_seen_and_the_photo_decoded_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (photo, segment) = (folder.path().join("a.pgm"), folder.path().join("s"));
+        std::fs::create_dir(&segment).unwrap();
+        let file = b"P5 3 2 255\n\x01\x02\x03\x04\x05\x06";
+        std::fs::write(&photo, file).unwrap();
+        let mut writer = SegmentWriter::create(&segment, DIMS, Fit::Crop).unwrap();
+        let key = crate::data::fingerprint::of_file(file);
+        writer.push(key, 0, [2, 3, 1], &[1, 2, 3, 4, 5, 6]).unwrap();
+        let path = writer.finish().unwrap();
+        let open = || Segment::open(&path, DIMS, Fit::Crop).unwrap();
+        let (known, unknown) = (open(), open());
+        known.set_origin(0, &photo);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[HEADER + 3] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(known.pixels(0), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(known.failure(), None);
+        let text = pixels_are_black(&unknown, 0);
+        assert!(
+            text.contains("do not match") && text.contains("archive"),
+            "{text}"
+        );
+        // The photo is another one by now, then gone.
+        std::fs::write(&photo, b"P5 3 2 255\n\x01\x02\x03\x04\x05\x07").unwrap();
+        let changed = open();
+        changed.set_origin(0, &photo);
+        let text = pixels_are_black(&changed, 0);
+        assert!(text.contains("a.pgm: it has changed since"), "{text}");
+        std::fs::remove_file(&photo).unwrap();
+        let gone = open();
+        gone.set_origin(0, &photo);
+        let text = pixels_are_black(&gone, 0);
+        assert!(text.contains("a.pgm: can't be read"), "{text}");
     }
 
     #[test]
@@ -367,18 +391,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path());
         let good = std::fs::read(&path).unwrap();
+        let bad = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            match Segment::open(&path, DIMS, Fit::Crop) {
+                Ok(segment) => !segment.verify().is_empty(),
+                Err(SegmentError::Damaged(_)) => true,
+                Err(SegmentError::Io(_)) => false,
+            }
+        };
         for n in 0..good.len() {
-            std::fs::write(&path, &good[..n]).unwrap();
-            assert!(Segment::open(&path, DIMS, Fit::Crop).is_err(), "cut at {n}");
+            assert!(bad(&good[..n]), "cut at {n}");
         }
         for at in (0..36).chain(HEADER..good.len()) {
-            let mut bad = good.clone();
-            bad[at] ^= 0x10;
-            std::fs::write(&path, &bad).unwrap();
-            assert!(
-                Segment::open(&path, DIMS, Fit::Crop).is_err(),
-                "changed at {at}"
-            );
+            let mut bytes = good.clone();
+            bytes[at] ^= 0x10;
+            assert!(bad(&bytes), "changed at {at}");
         }
     }
 

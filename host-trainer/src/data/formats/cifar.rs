@@ -3,6 +3,8 @@
 //! A record is one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 32x32
 //! pixels of red, then green, then blue.
 
+use std::io::Read;
+
 use thiserror::Error;
 
 use super::decode::Decoded;
@@ -26,11 +28,11 @@ pub enum CifarError {
     #[error("{found} bytes are no whole number of {record}-byte records: {rest} are left over")]
     Length {
         /// Bytes of the file.
-        found: usize,
+        found: u64,
         /// Bytes of a record.
         record: usize,
         /// Bytes beyond the last whole record.
-        rest: usize,
+        rest: u64,
     },
     /// A label that names no class.
     #[error("record {record} has label {label}, but there are {classes} classes")]
@@ -42,6 +44,9 @@ pub enum CifarError {
         /// Number of classes.
         classes: usize,
     },
+    /// The file can't be read.
+    #[error("{0}")]
+    Io(String),
 }
 
 impl Cifar {
@@ -60,42 +65,50 @@ impl Cifar {
         }
     }
 
-    /// Checks a whole file and returns its records: label and image of each.
+    /// Number of records of a file of `length` bytes.
     ///
     /// # Errors
-    /// The first thing that is wrong, with numbers.
-    pub fn records(
-        self,
-        bytes: &[u8],
-    ) -> Result<impl ExactSizeIterator<Item = (u8, Decoded)> + '_, CifarError> {
-        let labels = self.label_bytes();
-        let record = labels + PIXELS;
-        let rest = bytes.len() % record;
-        if bytes.is_empty() || rest != 0 {
+    /// No whole number of them, or none.
+    pub fn count(self, length: u64) -> Result<u64, CifarError> {
+        let record = self.label_bytes() + PIXELS;
+        let rest = length % record as u64;
+        if length == 0 || rest != 0 {
             return Err(CifarError::Length {
-                found: bytes.len(),
+                found: length,
                 record,
                 rest,
             });
         }
-        for (i, r) in bytes.chunks_exact(record).enumerate() {
-            if usize::from(r[labels - 1]) >= self.classes() {
+        Ok(length / record as u64)
+    }
+
+    /// Reads `count` records one after the other: label and image of each.
+    pub fn records(
+        self,
+        mut file: impl Read,
+        count: u64,
+    ) -> impl Iterator<Item = Result<(u8, Decoded), CifarError>> {
+        let labels = self.label_bytes();
+        let mut bytes = vec![0; labels + PIXELS];
+        (0..count).map(move |record| {
+            file.read_exact(&mut bytes)
+                .map_err(|e| CifarError::Io(e.to_string()))?;
+            let label = bytes[labels - 1];
+            if usize::from(label) >= self.classes() {
                 return Err(CifarError::Label {
-                    record: i,
-                    label: r[labels - 1],
+                    record: record as usize,
+                    label,
                     classes: self.classes(),
                 });
             }
-        }
-        Ok(bytes.chunks_exact(record).map(move |r| {
-            let planes = &r[labels..];
+            let planes = &bytes[labels..];
             let pixels = (0..PIXELS).map(|i| planes[i % 3 * SIDE * SIDE + i / 3]);
             let image = Decoded {
                 dims: [SIDE, SIDE, 3],
                 pixels: pixels.collect(),
             };
-            (r[labels - 1], image)
-        }))
+            Ok((label, image))
+        })
     }
 }
 
@@ -104,14 +117,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(kind: Cifar, bytes: &[u8]) -> Result<Vec<(u8, Decoded)>, CifarError> {
+        let count = kind.count(bytes.len() as u64)?;
+        kind.records(bytes, count).collect()
+    }
+
     #[test]
     fn planes_become_pixels_and_the_fine_label_counts() {
         let mut bytes = vec![3, 42];
         bytes.extend((0..PIXELS).map(|i| (i / 1024 * 100 + i % 5) as u8));
-        let (label, image) = Cifar::Hundred.records(&bytes).unwrap().next().unwrap();
+        let (label, image) = read(Cifar::Hundred, &bytes).unwrap().remove(0);
         assert_eq!(label, 42);
         assert_eq!(image.pixels[..6], [0, 104, 203, 1, 100, 204]);
-        let error = Cifar::Ten.records(&bytes[1..]).err();
+        let error = read(Cifar::Ten, &bytes[1..]).err();
         assert!(
             matches!(error, Some(CifarError::Label { label: 42, .. })),
             "{error:?}"
@@ -120,7 +138,7 @@ mod tests {
 
     #[test]
     fn damage_is_told_with_numbers() {
-        let error = Cifar::Ten.records(&[0; 3073 + 7]).err().unwrap();
+        let error = read(Cifar::Ten, &[0; 3073 + 7]).err().unwrap();
         assert_eq!(
             error,
             CifarError::Length {
@@ -131,7 +149,7 @@ mod tests {
         );
         let mut two = vec![1; 2 * 3073];
         two[3073] = 10;
-        let error = Cifar::Ten.records(&two).err().unwrap();
+        let error = read(Cifar::Ten, &two).err().unwrap();
         assert_eq!(
             error,
             CifarError::Label {
@@ -140,14 +158,14 @@ mod tests {
                 classes: 10
             }
         );
-        assert!(Cifar::Ten.records(&[]).is_err());
+        assert!(read(Cifar::Ten, &[]).is_err());
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..7000)) {
             for kind in [Cifar::Ten, Cifar::Hundred] {
-                if let Ok(records) = kind.records(&bytes) {
+                if let Ok(records) = read(kind, &bytes) {
                     for (label, image) in records {
                         prop_assert!(usize::from(label) < kind.classes());
                         prop_assert_eq!(image.pixels.len(), PIXELS);

@@ -1,20 +1,21 @@
 //! One image file's bytes to pixels: PNG, JPEG, BMP, PGM and PPM, upright by its EXIF tag.
 //!
-//! 16-bit samples become 8-bit, an alpha channel is dropped. A decoder's own panic costs that
-//! one image: it is caught and reported as damage.
+//! 16-bit samples become 8-bit, an alpha channel is dropped. The header is checked before a pixel
+//! is decoded. A decoder's own panic costs that one image: it is caught and reported as damage.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 use thiserror::Error;
 
+use super::claims::{Claims, MOST_PIXELS};
 use super::jpeg;
+use crate::data::memory::{TooLarge, bytes};
 
-/// Longest side that is decoded.
-const MOST_SIDE: u32 = 32_768;
-/// Most bytes that a decoder may allocate: a guard against announced sizes that are not there.
-const MOST_BYTES: u64 = 1 << 30;
+/// Most bytes that a decoder may allocate before it comes to the pixels.
+const MOST_EXTRAS: u64 = 32 << 20;
 
 /// Extensions of files that are taken for images, in lower case.
 pub const EXTENSIONS: [&str; 9] = [
@@ -33,12 +34,41 @@ pub enum Damage {
     /// A JPEG without its end.
     #[error("JPEG data ends after {0} bytes, before the image does")]
     Cut(usize),
+    /// Larger than anything that is decoded.
+    #[error("{w}x{h} pixels are too many: at most {} million are read, 32768 a side", MOST_PIXELS / 1_000_000)]
+    Pixels {
+        /// Announced width.
+        w: u32,
+        /// Announced height.
+        h: u32,
+    },
+    /// More pixels than the file has room for.
+    #[error("it announces {w}x{h} pixels, which its {bytes} bytes cannot hold")]
+    Hollow {
+        /// Announced width.
+        w: u32,
+        /// Announced height.
+        h: u32,
+        /// Bytes of the file.
+        bytes: u64,
+    },
     /// What the decoder says.
     #[error("{0}")]
     Decoder(String),
     /// The system's words.
     #[error("can't be read: {0}")]
     Io(String),
+    /// More memory than there is.
+    #[error("{0}: make it smaller, or allow the program more memory")]
+    Memory(#[from] TooLarge),
+}
+
+impl Damage {
+    /// Whether this is a fact about the file's content, which stays as long as the content does.
+    /// Permissions, disks and memory come back.
+    pub fn lasts(&self) -> bool {
+        !matches!(self, Self::Io(_) | Self::Memory(_))
+    }
 }
 
 /// A decoded image: u8, HWC.
@@ -56,23 +86,33 @@ pub fn is_image_name(name: &str) -> bool {
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Decodes a whole file. Memory: the decoded image twice.
+/// Decodes a whole file, whatever memory that takes.
 ///
 /// # Errors
-/// Any [`Damage`] but `Io`.
+/// Any [`Damage`] but `Io` and `Memory`.
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
+    decode_within(bytes, |_| Ok(()))
+}
+
+/// Decodes a whole file if `allow` has nothing against the bytes of memory that decoding takes,
+/// and fitting its result to a net, besides those of the file.
+///
+/// # Errors
+/// Any [`Damage`] but `Io`, or what `allow` says.
+pub fn decode_within(
+    bytes: &[u8],
+    allow: impl FnOnce(u64) -> Result<(), Damage>,
+) -> Result<Decoded, Damage> {
     guarded(|| {
-        if let Some(end) = jpeg::cut_at(bytes) {
+        if let Some(end) = jpeg::look(bytes).cut {
             return Err(Damage::Cut(end));
         }
         let mut decoder = open(bytes)?;
-        let orientation = decoder.orientation().map_err(told)?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(told)?;
+        let (claims, orientation) = decoder.check(bytes, bytes.len() as u64)?;
+        allow(claims.memory())?;
+        let mut image = DynamicImage::from_decoder(decoder.inner).map_err(told)?;
         image.apply_orientation(orientation);
         let (w, h) = (image.width() as usize, image.height() as usize);
-        if h == 0 || w == 0 {
-            return Err(Damage::Decoder("an image without pixels".into()));
-        }
         let (c, pixels) = if image.color().has_color() {
             (3, image.into_rgb8().into_raw())
         } else {
@@ -85,44 +125,80 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
     })
 }
 
-/// Height, width and channels by the header alone, upright.
+/// Height, width and channels by the header alone, upright, of a file of `size` bytes that
+/// begins with `bytes`.
 ///
 /// # Errors
 /// As [`decode`]; damage behind the header is not seen.
-pub fn header(bytes: &[u8]) -> Result<[usize; 3], Damage> {
+pub fn header(bytes: &[u8], size: u64) -> Result<[usize; 3], Damage> {
     guarded(|| {
         let mut decoder = open(bytes)?;
-        let (w, h) = decoder.dimensions();
-        let grey = matches!(
-            decoder.color_type(),
-            ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16
-        );
-        let exif = decoder.orientation().map_err(told)?.to_exif();
-        let (h, w) = if exif >= 5 { (w, h) } else { (h, w) };
-        Ok([h as usize, w as usize, if grey { 1 } else { 3 }])
+        let (claims, orientation) = decoder.check(bytes, size)?;
+        let [w, h] = claims.size.map(|s| s as usize);
+        let turned = orientation.to_exif() >= 5;
+        let (h, w) = if turned { (w, h) } else { (h, w) };
+        Ok([h, w, claims.channels as usize])
     })
 }
 
-fn open(bytes: &[u8]) -> Result<impl ImageDecoder + '_, Damage> {
+struct Opened<D> {
+    inner: D,
+    format: image::ImageFormat,
+}
+
+impl<D: ImageDecoder> Opened<D> {
+    /// What the header claims, if it can be true, and how the image is turned.
+    fn check(&mut self, bytes: &[u8], file: u64) -> Result<(Claims, Orientation), Damage> {
+        let (w, h) = self.inner.dimensions();
+        let mut claims = Claims {
+            file,
+            size: [w, h],
+            decoded: self.inner.total_bytes(),
+            channels: channels(&self.inner) as u64,
+            turned: false,
+            coefficients: jpeg::look(bytes).coefficients,
+            format: self.format,
+        };
+        claims.check()?;
+        let orientation = self.inner.orientation().map_err(told)?;
+        claims.turned = orientation != Orientation::NoTransforms;
+        Ok((claims, orientation))
+    }
+}
+
+fn channels(decoder: &impl ImageDecoder) -> usize {
+    match decoder.color_type() {
+        ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => 1,
+        _ => 3,
+    }
+}
+
+fn open(bytes: &[u8]) -> Result<Opened<impl ImageDecoder + '_>, Damage> {
     if bytes.is_empty() {
         return Err(Damage::Empty);
     }
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| Damage::Io(e.to_string()))?;
-    if reader.format().is_none() {
+    let Some(format) = reader.format() else {
         return Err(Damage::Format(bytes.iter().take(4).copied().collect()));
-    }
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MOST_SIDE);
-    limits.max_image_height = Some(MOST_SIDE);
-    limits.max_alloc = Some(MOST_BYTES);
+    };
+    // Sizes are checked by their own rules, which name them.
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MOST_EXTRAS);
     reader.limits(limits);
-    reader.into_decoder().map_err(told)
+    let inner = reader.into_decoder().map_err(told)?;
+    Ok(Opened { inner, format })
 }
 
-fn told(error: image::ImageError) -> Damage {
-    Damage::Decoder(error.to_string())
+fn told(error: ImageError) -> Damage {
+    Damage::Decoder(match error {
+        ImageError::Limits(_) => format!(
+            "a color profile or a text in it takes more than {}",
+            bytes(MOST_EXTRAS)
+        ),
+        other => other.to_string(),
+    })
 }
 
 fn guarded<T>(work: impl FnOnce() -> Result<T, Damage>) -> Result<T, Damage> {
@@ -176,7 +252,7 @@ pub(crate) mod tests {
                 // BMP has no grey: a palette is read as color.
                 let c = if format == ImageFormat::Bmp { 3 } else { c };
                 assert_eq!(image.dims, [8, 12, c], "{format:?}");
-                assert_eq!(header(&bytes).unwrap(), image.dims);
+                assert_eq!(header(&bytes, bytes.len() as u64).unwrap(), image.dims);
                 // JPEG keeps color at half the resolution.
                 let off = if format == ImageFormat::Jpeg { 45 } else { 0 };
                 assert!(image.pixels[0].abs_diff(230) <= off, "{format:?}");
@@ -220,7 +296,7 @@ pub(crate) mod tests {
                 if tag < 5 { (16, 24) } else { (24, 16) },
                 "tag {tag}"
             );
-            assert_eq!(header(&turned(tag)).unwrap(), image.dims);
+            assert_eq!(header(&turned(tag), 1 << 16).unwrap(), image.dims);
             let (y, x) = (down * (h - 1), right * (w - 1));
             assert!(image.pixels[y * w + x] > 180, "tag {tag}");
             assert!(
@@ -260,9 +336,69 @@ pub(crate) mod tests {
 
     #[test]
     fn announced_sizes_that_are_not_there_are_refused() {
-        let text = decode(b"P6 30000 30000 255\n123").unwrap_err();
-        assert!(matches!(text, Damage::Decoder(_)), "{text}");
+        let found = decode(b"P6 30000 30000 255\n123").unwrap_err();
+        assert!(matches!(found, Damage::Pixels { w: 30000, .. }), "{found}");
+        let found = decode(b"P6 9000 9000 255\n123").unwrap_err();
+        assert!(matches!(found, Damage::Hollow { bytes: 20, .. }), "{found}");
         assert!(decode(b"P5 99999 1 255\n123").is_err());
+    }
+
+    /// A JPEG whose frame header says another size.
+    fn resized(mut bytes: Vec<u8>, w: u16, h: u16) -> Vec<u8> {
+        let at = bytes.windows(2).position(|m| m == [0xff, 0xc0]).unwrap();
+        bytes[at + 5..at + 7].copy_from_slice(&h.to_be_bytes());
+        bytes[at + 7..at + 9].copy_from_slice(&w.to_be_bytes());
+        bytes
+    }
+
+    fn memory(bytes: &[u8]) -> Result<u64, Damage> {
+        let mut needed = 0;
+        decode_within(bytes, |n| {
+            needed = n;
+            Err(Damage::Empty)
+        })
+        .map(|_| 0)
+        .or_else(|damage| if needed > 0 { Ok(needed) } else { Err(damage) })
+    }
+
+    #[test]
+    fn a_jpeg_of_471_bytes_that_would_take_2_gb_is_refused_by_its_header() {
+        for color in [false, true] {
+            let small = file(ImageFormat::Jpeg, 8, 8, color);
+            for (w, h) in [(29_545, 31_333), (16_000, 16_000), (65_535, 3)] {
+                let bytes = resized(small.clone(), w, h);
+                for found in [decode(&bytes).err(), memory(&bytes).err()] {
+                    let text = found.unwrap().to_string();
+                    assert!(text.contains(&format!("{w}x{h} pixels")), "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_png_whose_profile_unpacks_to_megabytes_is_read_without_it() {
+        use std::io::Write;
+        let plain = file(ImageFormat::Png, 12, 8, true);
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(&vec![0; 40 << 20]).unwrap();
+        let mut chunk = b"iCCPx\0\0".to_vec();
+        chunk.extend(packed.finish().unwrap());
+        // Behind the signature and IHDR.
+        let mut bytes = plain[..33].to_vec();
+        bytes.extend((chunk.len() as u32 - 4).to_be_bytes());
+        bytes.extend(&chunk);
+        bytes.extend(crc32fast::hash(&chunk).to_be_bytes());
+        bytes.extend(&plain[33..]);
+        assert!(memory(&bytes).unwrap() < 1 << 20);
+        assert_eq!(decode(&bytes), decode(&plain));
+    }
+
+    #[test]
+    fn memory_is_known_before_it_is_taken() {
+        let need = |bytes: &[u8]| memory(bytes).unwrap();
+        let plain = need(&file(ImageFormat::Png, 1200, 800, true));
+        assert!((2 * 2_880_000..12_000_000).contains(&plain), "{plain}");
+        assert!(need(&turned(6)) < 1 << 20);
     }
 
     proptest! {
@@ -275,10 +411,11 @@ pub(crate) mod tests {
                 [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"BM", b"P5 9 9 255\n", b"P3\n"];
             let mut bytes = heads[head].to_vec();
             bytes.extend(body);
-            let (whole, first) = (decode(&bytes), header(&bytes));
+            let (whole, first) = (decode(&bytes), header(&bytes, bytes.len() as u64));
             if let Ok(image) = whole {
                 prop_assert_eq!(image.dims.iter().product::<usize>(), image.pixels.len());
                 prop_assert_eq!(first.unwrap(), image.dims);
+                prop_assert!(memory(&bytes).is_ok());
             }
         }
 

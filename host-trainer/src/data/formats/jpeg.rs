@@ -1,53 +1,73 @@
-//! Whether a JPEG file is whole: decoders fill what is missing with grey and say nothing.
+//! Whether a JPEG file is whole (decoders fill what is missing with grey and say nothing), and how
+//! its scans are stored.
 //!
 //! Walks the markers of ITU-T T.81 Annex B up to the end-of-image marker. What follows it is not
 //! looked at: cameras append previews and depth maps.
 
-/// Where the data ends although the image does not: `None` for a whole file, or for one that is
-/// no JPEG (the decoder will say so).
-pub fn cut_at(bytes: &[u8]) -> Option<usize> {
+/// What the markers of a file say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Where the data ends although the image does not: nothing for a whole file, or for one
+    /// that is no JPEG (the decoder will say so).
+    pub cut: Option<usize>,
+    /// Whether a decoder must keep the whole image's coefficients: it is progressive, or its
+    /// components come one after the other.
+    pub coefficients: bool,
+}
+
+/// Walks a file's markers.
+pub fn look(bytes: &[u8]) -> Look {
+    let mut look = Look::default();
     if !bytes.starts_with(&[0xff, 0xd8]) {
-        return None;
+        return look;
     }
+    let mut scans = 0;
     let mut at = 2;
-    let mut in_scan = false;
-    loop {
+    look.cut = loop {
         // To the next marker: 0xff and a byte that is neither stuffing nor fill.
-        let found = bytes.get(at..)?.iter().position(|b| *b == 0xff);
-        let Some(skip) = found else {
-            return Some(bytes.len());
+        let Some(skip) = bytes
+            .get(at..)
+            .and_then(|b| b.iter().position(|b| *b == 0xff))
+        else {
+            break Some(bytes.len());
         };
         at += skip + 1;
         let Some(marker) = bytes.get(at) else {
-            return Some(bytes.len());
+            break Some(bytes.len());
         };
         match marker {
             0xff => {}
-            0xd9 => return None,
+            0xd9 => break None,
             0x00 | 0x01 | 0xd0..=0xd8 => at += 1,
             _ => {
                 let Some(&[high, low]) = bytes.get(at + 1..at + 3) else {
-                    return Some(bytes.len());
+                    break Some(bytes.len());
                 };
-                in_scan |= *marker == 0xda;
+                scans += u32::from(*marker == 0xda);
+                look.coefficients |= *marker == 0xc2 || scans > 1;
                 let length = usize::from(u16::from_be_bytes([high, low]));
                 // A segment shorter than its own length field is damage of another kind.
                 if length < 2 {
-                    return if in_scan { Some(at) } else { None };
+                    break (scans > 0).then_some(at);
                 }
                 at += 1 + length;
                 if at > bytes.len() {
-                    return Some(bytes.len());
+                    break Some(bytes.len());
                 }
             }
         }
-    }
+    };
+    look
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn cut_at(bytes: &[u8]) -> Option<usize> {
+        look(bytes).cut
+    }
 
     fn whole() -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -68,6 +88,19 @@ mod tests {
         }
         bytes.extend([0xff, 0xd8, 0xff, 1, 2, 3]);
         assert_eq!(cut_at(&bytes), None);
+    }
+
+    #[test]
+    fn progressive_files_and_files_of_several_scans_keep_coefficients() {
+        let mut bytes = whole();
+        assert!(!look(&bytes).coefficients);
+        let scan = bytes.windows(2).position(|m| m == [0xff, 0xda]).unwrap();
+        let mut twice = bytes.clone();
+        twice.splice(scan..scan, [0xff, 0xda, 0, 2]);
+        assert!(look(&twice).coefficients);
+        let frame = bytes.windows(2).position(|m| m == [0xff, 0xc0]).unwrap();
+        bytes[frame + 1] = 0xc2;
+        assert!(look(&bytes).coefficients);
     }
 
     proptest! {

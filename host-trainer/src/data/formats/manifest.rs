@@ -4,6 +4,7 @@
 //! `label` (also `class`), empty or absent for an unlabeled image; `split` (also `part`, `set`):
 //! train, validation, test or unlabeled. Others are ignored.
 
+use pupil_core::model::check_label;
 use serde_json::Value;
 
 /// One line.
@@ -125,7 +126,15 @@ pub fn json_lines(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     finish(rows, problems)
 }
 
-fn finish(rows: Vec<Row>, problems: Vec<String>) -> Result<Vec<Row>, Vec<String>> {
+fn finish(rows: Vec<Row>, mut problems: Vec<String>) -> Result<Vec<Row>, Vec<String>> {
+    // The packer would say the same after all trainings.
+    let labels = rows
+        .iter()
+        .filter_map(|r| Some((r.line, r.label.as_deref()?)));
+    problems.extend(labels.filter_map(|(line, label)| {
+        let why = check_label(label).err()?;
+        Some(format!("line {line}: {why}"))
+    }));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -170,6 +179,11 @@ mod tests {
         );
         assert!(csv(b"name,label\nx,y\n").unwrap_err()[0].contains("no column `path`"));
         assert!(csv(b"").is_err() && json_lines(b"\n\n").is_err());
+        let long = "x".repeat(256);
+        let list = format!("path,label\na.png,cat\nb.png,\"a\nb\"\nc.png,{long}\n");
+        let problems = csv(list.as_bytes()).unwrap_err();
+        assert!(problems[0].contains("line 3: label \"a\\nb\" has control characters"));
+        assert!(problems[1].contains("line 5: label") && problems[1].contains("256 bytes"));
         let problems = json_lines(b"{\"path\":1\n[]\n{\"label\":\"x\"}\n").unwrap_err();
         assert_eq!(problems.len(), 3);
         assert!(problems[2].starts_with("line 3: no key `path`"));

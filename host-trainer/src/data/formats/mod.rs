@@ -1,6 +1,7 @@
 //! Readers of untrusted bytes, one format a file; nothing here panics, whatever the bytes are.
 //!
 //! - [`decode`]: PNG, JPEG, BMP, PGM/PPM to pixels, EXIF orientation honored
+//! - [`claims`]: what an image's header announces, before it is believed
 //! - [`jpeg`]: whether a JPEG file is whole
 //! - [`cifar`]: CIFAR-10 and CIFAR-100 binary records
 //! - [`manifest`]: CSV and JSON-lines lists of files and labels
@@ -8,6 +9,7 @@
 
 pub mod archive;
 pub mod cifar;
+pub mod claims;
 pub mod decode;
 pub mod jpeg;
 pub mod manifest;

@@ -43,6 +43,11 @@ fn put(root: &Path, name: &str, bytes: &[u8]) {
         .unwrap();
 }
 
+/// Until files that were written may be remembered.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(30));
+}
+
 /// `each` images of every class, numbered on from `first`.
 fn classes(root: &Path, each: u32, first: u32) {
     for (i, class) in ["ant", "bee", "cat"].into_iter().enumerate() {
@@ -67,6 +72,7 @@ fn request(labeled: &Path) -> Request {
 }
 
 fn opened(request: &Request, cache: &Path) -> (Dataset, DataReport) {
+    settle();
     open(request, &Cache::at(cache), &|_| {}).unwrap()
 }
 
@@ -267,7 +273,7 @@ fn a_damaged_cache_is_made_anew() {
     bytes[5000] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     let (again, report) = opened(&request(set.path()), cache.path());
-    assert_eq!((report.cache_damaged.len(), report.read), (1, 24));
+    assert_eq!((report.cache_damaged.len(), report.read), (1, 1));
     assert_eq!(again.hash(), hash);
     assert_eq!(
         opened(&request(set.path()), cache.path())

@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use super::formats::cifar::Cifar;
 use super::formats::{archive, decode, manifest};
+use super::memory::Budget;
 use super::parts::Part;
+use super::regular;
 pub use layout::{Placement, layout};
 
 /// How a source is laid out.
@@ -158,6 +160,8 @@ impl Source {
             source,
         };
         let data = std::fs::metadata(path).map_err(io)?;
+        // A list as it lies in the file, and its rows.
+        let list = || regular::read(path, Budget::shared().limit() / 8).map_err(io);
         if data.is_dir() {
             return Self::folder(path);
         }
@@ -170,12 +174,12 @@ impl Source {
             return Ok(Self::new(path, Form::Archive, vec![file(path, "", reader)]));
         }
         let rows = if name.ends_with(".csv") {
-            manifest::csv(&std::fs::read(path).map_err(io)?)
+            manifest::csv(&list()?)
         } else if [".jsonl", ".ndjson", ".json"]
             .iter()
             .any(|e| name.ends_with(e))
         {
-            manifest::json_lines(&std::fs::read(path).map_err(io)?)
+            manifest::json_lines(&list()?)
         } else {
             return Err(SourceError::Unknown { path: path.into() });
         };
@@ -316,7 +320,8 @@ fn cifar_names(path: &Path, hundred: bool) -> Vec<String> {
     } else {
         ("batches.meta.txt", 10)
     };
-    let text = std::fs::read_to_string(path.join(list)).unwrap_or_default();
+    let text = regular::read(&path.join(list), 1 << 20).unwrap_or_default();
+    let text = String::from_utf8(text).unwrap_or_default();
     let names: Vec<String> = text
         .lines()
         .map(|l| l.trim().to_owned())

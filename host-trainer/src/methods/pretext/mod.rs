@@ -13,4 +13,4 @@ pub mod transfer;
 pub use head_only::HeadOnly;
 pub use jigsaw::JigsawNet;
 pub use task::{Pretext, PretextTask};
-pub use transfer::transfer;
+pub use transfer::{transfer, transfer_numbers};

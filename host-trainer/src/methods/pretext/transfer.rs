@@ -8,8 +8,16 @@ use crate::nn::values::{Named, assign, collect};
 /// # Errors
 /// The first entry of another shape.
 pub fn transfer(from: &EfficientNet, to: EfficientNet) -> Result<EfficientNet, String> {
+    transfer_numbers(collect(from), to)
+}
+
+/// [`transfer`] of a net's numbers, in field order.
+///
+/// # Errors
+/// As [`transfer`].
+pub fn transfer_numbers(learned: Vec<Named>, to: EfficientNet) -> Result<EfficientNet, String> {
     let classifier = |entry: &Named| entry.name.starts_with("classifier");
-    let (learned, own) = (collect(from), collect(&to));
+    let own = collect(&to);
     if learned.len() != own.len() {
         return Err(format!(
             "the nets have {} and {} parts",

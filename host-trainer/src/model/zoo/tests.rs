@@ -265,7 +265,7 @@ fn assert_packs(family: Family, attach: Option<&Attach>) {
     assert_eq!(model.macs() as usize, blueprint.macs(), "{name}");
 
     let fresh = stripes(48, 2);
-    let scores = int8::scores(&model, &fresh.images);
+    let scores = int8::scores(&model, &fresh.images).unwrap();
     let net = net.valid();
     let mut same = 0;
     let mut off = 0.0f32;

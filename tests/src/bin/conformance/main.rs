@@ -5,6 +5,14 @@
 //! that core refuses has failed. Exit codes: 0 all equal, 1 a mismatch or refusal, 2 unreadable input. `conformance --generate DIR` writes
 //! the project's own vectors from core's reference.
 
+/// A line on stdout; a reader that goes away early, as `head` does, is no error.
+macro_rules! println {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 mod execute;
 mod generate;
 
@@ -31,7 +39,9 @@ fn main() -> ExitCode {
         Ok([_, 0, _]) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: {error}");
+            use std::io::Write as _;
+            // A stderr that is closed or full changes no exit code.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(2)
         }
     }

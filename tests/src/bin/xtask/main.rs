@@ -1,5 +1,13 @@
 //! `cargo xtask`: everything that a developer or CI runs.
 
+/// A line on stderr; one that is closed or full must not end a check.
+macro_rules! eprintln {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
+
 mod bench;
 mod boards;
 mod command;

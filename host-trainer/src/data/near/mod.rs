@@ -6,8 +6,11 @@
 //! not. The limits are set by CIFAR-10, which repeats training photos among its test images:
 //! pairs up to a share of 0.12 are the same photo to the eye.
 
+mod index;
+
 use rayon::prelude::*;
 
+use self::index::HashIndex;
 use super::cache::Shelf;
 
 /// Most bits of 128 that may differ.
@@ -20,28 +23,20 @@ const MOST_CANDIDATES: usize = 64;
 const LEAST_VARIANCE: f64 = 30.0;
 
 /// For each of `images` the index of the nearest of `others` that it is a near copy of. Places
-/// are the shelf's. Time: the product of both counts, some nanoseconds each.
+/// are the shelf's.
 pub fn copies(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Vec<Option<usize>> {
     let hashes: Vec<u128> = others.iter().map(|p| shelf.entry(*p).hash).collect();
+    let index = HashIndex::new(&hashes, MOST_BITS, MOST_CANDIDATES);
     images
         .par_iter()
         .map(|place| {
-            let hash = shelf.entry(*place).hash;
-            let mut candidates: Vec<(u32, usize)> = hashes
-                .iter()
-                .enumerate()
-                .map(|(i, h)| ((h ^ hash).count_ones(), i))
-                .filter(|(bits, _)| *bits <= MOST_BITS)
-                .collect();
-            candidates.sort_unstable();
+            let candidates = index.nearest(shelf.entry(*place).hash);
             if candidates.is_empty() {
                 return None;
             }
             let pixels = shelf.pixels(*place);
             candidates
                 .into_iter()
-                .take(MOST_CANDIDATES)
-                .map(|(_, i)| i)
                 .find(|i| alike(&pixels, &shelf.pixels(others[*i])))
         })
         .collect()
