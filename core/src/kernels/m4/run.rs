@@ -53,7 +53,10 @@ pub(in crate::kernels) fn run<O: Operators>(
             let weights = f.weights.as_ptr().addr();
             (f.input.len(), f.output.len(), weights, f.input.c)
         }
-        Operator::Add(p) if p.table.is_some() => (0, 0, 0, 0),
+        // Reads bytes: its maps may begin anywhere, and so may scratch memory that it does not use.
+        Operator::Add(p) if p.table.is_some() => {
+            return Some(O::SET.has(Set::ADD) && super::add::add::<O>(p, places));
+        }
         Operator::Mul(p) => (0, 0, 0, p.ch),
         _ => return None,
     };
@@ -66,8 +69,7 @@ pub(in crate::kernels) fn run<O: Operators>(
     };
     let aligned = weights | words | scratch.as_ptr().addr();
     let fits = input_len >= needs && output_len >= gives && scratch.len() >= scratch_len(operator);
-    // Operators without scratch memory take any address.
-    if !fits || !aligned.is_multiple_of(4) && !scratch.is_empty() {
+    if !fits || !aligned.is_multiple_of(4) {
         return Some(false);
     }
     #[cfg(debug_assertions)]
@@ -87,7 +89,6 @@ pub(in crate::kernels) fn run<O: Operators>(
             super::depthwise::run::<O>(f, places)
         }
         Operator::Dense(f) if O::SET.has(Set::DENSE) => super::dense::dense::<O>(f, places),
-        Operator::Add(p) if O::SET.has(Set::ADD) => super::add::add::<O>(p, places),
         Operator::Mul(p) if O::SET.has(Set::MUL) => {
             // Factors beyond its forms are the portable kernel's.
             return super::squeeze_excite::mul_places::<O>(p, places).then_some(true);

@@ -479,3 +479,28 @@ fn work_counts_what_every_operator_reads_and_layers_that_run_again() {
     let twice = Model::parse(&bytes).unwrap();
     assert!(twice.macs() == plain.macs() && twice.work() > plain.work());
 }
+
+#[test]
+fn an_addition_in_a_stream_with_scratch_memory_that_it_does_not_want_runs() {
+    // Rows of 30 bytes begin at odd places; a record may ask for more scratch memory than its kernels.
+    let mut b = ModelBuilder::new(raw(4, 5, 6), &[]);
+    let x = b.input();
+    let sum = b.add(x, x, affine(1.0, 0), (-128, 127)).unwrap();
+    let pool = Pool {
+        kernel: (1, 1),
+        stride: (1, 1),
+        pad: Pad::Same,
+        act: (-128, 127),
+    };
+    let y = b.max_pool(sum, pool).unwrap();
+    let plain = finish(b, y).unwrap();
+    let mut bytes = crate::plan::any_schedule(&plain, false, |n| 1.min(n - 1)).unwrap();
+    let at = record(&bytes, 0);
+    let arena = field(&bytes, 40);
+    bytes[at + 32..at + 36].copy_from_slice(&(arena as u32).to_le_bytes());
+    bytes[at + 36..at + 40].copy_from_slice(&4u32.to_le_bytes());
+    bytes[40..44].copy_from_slice(&(arena as u32 + 4).to_le_bytes());
+    mend_checksum(&mut bytes);
+    let frame = Random(3).bytes(120);
+    assert_eq!(scores(&bytes, &frame), scores(&plain, &frame));
+}
