@@ -2,21 +2,15 @@
 //! or folders that do.
 //!
 //! Prints per operator how many cases passed, failed and were skipped, and last a total line. A layer
-//! that core refuses has failed. Exit codes: 0 all equal, 1 a mismatch or refusal, 2 unreadable input. `conformance --generate DIR` writes
-//! the project's own vectors from core's reference.
-
-/// A line on stdout; a reader that goes away early, as `head` does, is no error.
-macro_rules! println {
-    ($($part:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($part)*);
-    }};
-}
+//! that core refuses has failed. Exit codes: 0 all equal, 1 a mismatch or refusal, 2 unreadable input or
+//! a result that can't be written. `conformance --generate DIR` writes the project's own vectors from
+//! core's reference.
 
 mod execute;
 mod generate;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -33,13 +27,12 @@ fn main() -> ExitCode {
         [] | ["--help" | "-h"] => {
             Err("usage: conformance DIR…, or conformance --generate DIR".into())
         }
-        folders => run(folders),
+        folders => run(folders, &mut std::io::stdout()),
     };
     match outcome {
         Ok([_, 0, _]) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         Err(error) => {
-            use std::io::Write as _;
             // A stderr that is closed or full changes no exit code.
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(2)
@@ -47,11 +40,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(folders: &[&str]) -> Result<Counts, String> {
+/// Checks all layers and writes what it finds to `out`.
+fn run(folders: &[&str], out: &mut impl Write) -> Result<Counts, String> {
+    let mut line = |text: String| {
+        writeln!(out, "{text}").map_err(|e| format!("the result can't be written: {e}"))
+    };
     let mut total: Counts = [0; 3];
     for folder in vectors::find(folders)? {
         let vectors = Vectors::read(&folder)?;
-        println!("{}", folder.display());
+        line(format!("{}", folder.display()))?;
         let mut table: BTreeMap<&str, Counts> = BTreeMap::new();
         // A sequence that is for timing only has no expected output.
         for layer in vectors.layers.iter().filter(|l| !l.timing_only) {
@@ -60,30 +57,30 @@ fn run(folders: &[&str]) -> Result<Counts, String> {
                 Ok(None) => counts[0] += 1,
                 Ok(Some(difference)) => {
                     counts[1] += 1;
-                    println!("  {}: {difference}", layer.name);
+                    line(format!("  {}: {difference}", layer.name))?;
                 }
                 // A layer that core refuses has no right answer, and others follow.
                 Err(error) => {
                     counts[1] += 1;
-                    println!("  {}: refused: {error}", layer.name);
+                    line(format!("  {}: refused: {error}", layer.name))?;
                 }
             }
         }
-        println!("  {:<12} passed  failed skipped", "op");
+        line(format!("  {:<12} passed  failed skipped", "op"))?;
         for (op, counts) in table {
-            println!(
+            line(format!(
                 "  {op:<12} {:>6} {:>7} {:>7}",
                 counts[0], counts[1], counts[2]
-            );
+            ))?;
             for (sum, n) in total.iter_mut().zip(counts) {
                 *sum += n;
             }
         }
     }
-    println!(
+    line(format!(
         "{} passed, {} failed, {} skipped",
         total[0], total[1], total[2]
-    );
+    ))?;
     Ok(total)
 }
 
@@ -126,6 +123,7 @@ fn check(vectors: &Vectors, layer: &Layer) -> Result<Option<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::sink;
 
     fn own() -> String {
         concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/own").into()
@@ -133,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_projects_own_vectors_pass() {
-        let [passed, failed, skipped] = run(&[&own()]).unwrap();
+        let [passed, failed, skipped] = run(&[&own()], &mut sink()).unwrap();
         assert!(
             passed >= 40 && failed == 0 && skipped == 0,
             "{passed} {failed} {skipped}"
@@ -182,7 +180,8 @@ mod tests {
         let first = layers.iter_mut().find(|l| l["op"] == "softmax").unwrap();
         first["diff_min"] = 1.into();
         std::fs::write(&path, file.to_string()).unwrap();
-        let [passed, failed, _] = run(&[&folder.path().display().to_string()]).unwrap();
+        let [passed, failed, _] =
+            run(&[&folder.path().display().to_string()], &mut sink()).unwrap();
         assert_eq!((passed, failed), (all - 1, 1));
     }
 
@@ -190,9 +189,17 @@ mod tests {
     fn unreadable_input_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().display().to_string();
-        assert!(run(&[&path]).unwrap_err().contains("no layers.json"));
+        assert!(
+            run(&[&path], &mut sink())
+                .unwrap_err()
+                .contains("no layers.json")
+        );
         std::fs::write(folder.path().join("layers.json"), "{").unwrap();
-        assert!(run(&[&path]).unwrap_err().contains("layers.json"));
-        assert!(run(&["/nowhere/at/all"]).is_err());
+        assert!(
+            run(&[&path], &mut sink())
+                .unwrap_err()
+                .contains("layers.json")
+        );
+        assert!(run(&["/nowhere/at/all"], &mut sink()).is_err());
     }
 }
