@@ -24,7 +24,7 @@ fn announced(w: u16, h: u16) -> Vec<u8> {
 /// One that is gzip of `megabytes` of zeros after `start`.
 fn packed(start: &[u8], megabytes: usize) -> Vec<u8> {
     use std::io::Write;
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     gz.write_all(start).unwrap();
     for _ in 0..megabytes {
         gz.write_all(&vec![0; 1 << 20]).unwrap();
@@ -169,7 +169,8 @@ fn a_first_reading_that_is_killed_continues() {
             .filter(|p| p.extension().is_some_and(|e| e == extension))
             .count()
     };
-    while kept("pupc") == 0 && child.try_wait().unwrap().is_none() {
+    // The second part is kept after the list of the first one's files is.
+    while kept("pupc") < 2 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let _ = child.kill();
