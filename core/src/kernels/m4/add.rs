@@ -16,8 +16,6 @@ use core::marker::PhantomData;
 
 #[cfg(arm_dsp)]
 use super::run::Places;
-#[cfg(arm_dsp)]
-use super::words;
 use crate::kernels::AddParams;
 #[cfg(arm_dsp)]
 use crate::kernels::{OperatorSet, Operators};
@@ -135,21 +133,19 @@ impl<'a> Add<'a> {
         })
     }
 
-    /// `output = first + second`, as many values as the shortest map has; clamps are not applied. False,
-    /// with nothing written, where the table does not begin at a multiple of 4, on a chip.
+    /// `output = first + second`, as many values as the shortest map has; clamps are not applied.
     #[inline(always)]
-    #[must_use]
-    pub fn run(&self, maps: Maps<'_>) -> bool {
+    pub fn run(&self, maps: Maps<'_>) {
         let (x, other) = if self.first_in_table {
             (maps.b, maps.a)
         } else {
             (maps.a, maps.b)
         };
-        self.values(x, other, &maps)
+        self.values(x, other, &maps);
     }
 
     #[cfg(not(arm_dsp))]
-    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) -> bool {
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
         for i in 0..maps.len {
             // SAFETY: all maps have `len` values, and each is read before it is written.
             unsafe {
@@ -157,7 +153,6 @@ impl<'a> Add<'a> {
                 maps.y.add(i).write(q);
             }
         }
-        true
     }
 
     /// One value; `x` is the input without a table.
@@ -174,12 +169,10 @@ impl<'a> Add<'a> {
     }
 
     #[cfg(arm_dsp)]
-    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) -> bool {
-        let Some(table) = words::table(self.table) else {
-            return false;
-        };
+    fn values(&self, x: *const i8, other: *const i8, maps: &Maps<'_>) {
         let frame = ops::Frame {
-            table,
+            // Single words are loaded from any address.
+            table: self.table.as_ptr().cast(),
             len: maps.len,
             m: self.mantissa,
             c: self.addend,
@@ -189,12 +182,11 @@ impl<'a> Add<'a> {
         // indices are bytes. Maps that are one are only reached through these pointers meanwhile.
         // The callee keeps the C ABI.
         unsafe { ops::pupil_m4_add(x, other, maps.y, &frame) }
-        true
     }
 }
 
 /// An addition with a table; [`run`](super::run::run) has checked the places. False, with nothing
-/// written, where the maps have different lengths or the table is misaligned.
+/// written, where the maps have different lengths or there is no table.
 #[cfg(arm_dsp)]
 #[inline(never)]
 pub fn add<O: Operators>(p: &AddParams<'_>, places: &mut Places<'_>) -> bool {
@@ -209,12 +201,15 @@ pub fn add<O: Operators>(p: &AddParams<'_>, places: &mut Places<'_>) -> bool {
         1 => (other.as_ptr(), x),
         _ => (x, x),
     };
-    let ran = Add::of(p).is_some_and(|add| add.run(Maps::new(a, b, y, len)));
+    let Some(add) = Add::of(p) else {
+        return false;
+    };
+    add.run(Maps::new(a, b, y, len));
     if O::SET.has(OperatorSet::ADD_CLAMP) {
         let output = places.maps.output().get_mut(..len);
         super::clamp::clamp((p.min as i8, p.max as i8), output.unwrap_or(&mut []));
     }
-    ran
+    true
 }
 
 #[cfg(arm_dsp)]
@@ -335,16 +330,16 @@ mod tests {
         let one = |(a, b): (&i8, &i8)| reference::add((*a, *b), points, multipliers, act);
         let expected: Vec<i8> = a.iter().zip(b).map(one).collect();
         let mut y = std::vec![0; a.len()];
-        assert!(add.run(Maps::apart(a, b, &mut y)));
+        add.run(Maps::apart(a, b, &mut y));
         assert_eq!(clamped(y), expected);
         let mut map = a.to_vec();
-        assert!(add.run(Maps::first(&mut map, b)));
+        add.run(Maps::first(&mut map, b));
         assert_eq!(clamped(map), expected);
         let mut map = b.to_vec();
-        assert!(add.run(Maps::second(a, &mut map)));
+        add.run(Maps::second(a, &mut map));
         assert_eq!(clamped(map), expected);
         let mut map = a.to_vec();
-        assert!(add.run(Maps::doubled(&mut map)));
+        add.run(Maps::doubled(&mut map));
         let doubled: Vec<i8> = a.iter().zip(a).map(one).collect();
         assert_eq!(clamped(map), doubled);
         true

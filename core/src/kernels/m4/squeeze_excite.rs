@@ -62,10 +62,11 @@ struct Form {
 impl Form {
     /// None where the multiplier's shift is beyond both forms.
     fn of(p: &MulParams) -> Option<Self> {
-        if !p.multiplier.is_valid() {
+        // A shift that has no opposite is in neither form's range.
+        let (m, mut e) = (p.multiplier.mantissa, p.multiplier.shift.wrapping_neg());
+        if m < 0 {
             return None;
         }
-        let (m, mut e) = (p.multiplier.mantissa, -p.multiplier.shift);
         if m == 0 {
             e = *FAST_SHIFTS.start();
         }

@@ -9,9 +9,3 @@ pub fn aligned(bytes: &mut [i8]) -> Option<&mut [u32]> {
     let (before, words, _) = unsafe { bytes.align_to_mut::<u32>() };
     before.is_empty().then_some(words)
 }
-
-/// 1024 bytes as 256 words; none where they do not begin at a multiple of 4.
-pub fn table(bytes: &[[u8; 4]; 256]) -> Option<*const i32> {
-    let words = bytes.as_ptr().cast::<i32>();
-    words.is_aligned().then_some(words)
-}
