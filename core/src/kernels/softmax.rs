@@ -41,7 +41,7 @@ pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) -> bool {
     if input.len() != output.len() {
         return false;
     }
-    let most = input.iter().copied().max().map_or(0, i32::from);
+    let most = input.iter().fold(-128, |most, x| i32::from(*x).max(most));
     let mut sum = 0i32;
     for x in input {
         let difference = i32::from(*x) - most;
@@ -50,15 +50,17 @@ pub fn softmax(p: &SoftmaxParams, input: &[i8], output: &mut [i8]) -> bool {
             sum = sum.wrapping_add(e);
         }
     }
-    let headroom = sum.leading_zeros();
-    let normalized = ((sum as u32) << headroom.min(31)).wrapping_sub(1 << 31) as i32;
+    // The greatest value alone adds 2^19.
+    let headroom = sum.leading_zeros().min(31);
+    let normalized = ((sum as u32) << headroom).wrapping_sub(1 << 31) as i32;
     let scale = one_over_one_plus(normalized);
-    let exponent = (SUM_INTEGER_BITS + 23).saturating_sub(headroom).min(31);
+    let exponent = (SUM_INTEGER_BITS + 23 - headroom).min(31);
     for (y, x) in output.iter_mut().zip(input) {
         let difference = i32::from(*x) - most;
         *y = if difference >= p.diff_min {
             let product = srdhm(scale, p.exponential(difference));
-            (divide_by_pot(product, exponent) - 128).clamp(-128, 127) as i8
+            // Neither factor is below 0.
+            (divide_by_pot(product, exponent) - 128).min(127) as i8
         } else {
             -128
         };
