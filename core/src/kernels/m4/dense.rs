@@ -312,7 +312,7 @@ fn mode<O: Operators>(mode: Mode) -> Option<(Part, Part)> {
 }
 
 /// Fully connected layer; see [`crate::kernels::dense`]. False, with nothing written, where the layer's
-/// mode is not linked. The input begins at a multiple of 4, as whole tensors do; [`run`](super::run::run) has checked the places.
+/// mode is not linked or its input does not begin at a multiple of 4; [`run`](super::run::run) has checked the places.
 #[inline(never)]
 pub(super) fn dense<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) -> bool {
     let Some(weights) = f.pairs() else {
@@ -323,6 +323,10 @@ pub(super) fn dense<O: Operators>(f: &Filter<'_>, places: &mut Places<'_>) -> bo
     };
     let (taps, out_ch) = (padded(f.taps), f.output.c);
     let (input, output) = places.maps.places();
+    // Read in aligned words whatever its channels.
+    if !input.addr().is_multiple_of(4) {
+        return false;
+    }
     let scratch = &mut places.scratch;
     let x = scratch.as_mut_ptr();
     // Eight taps are 108 bytes of code; what is left of four times eight comes first.
