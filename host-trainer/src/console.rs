@@ -39,15 +39,16 @@ pub fn result(text: &str) -> Result<(), Unwritten> {
     accept_gone_reader(written)
 }
 
-/// Prints what clap says to wrong arguments or `--help`; returns the exit code. Colors are clap's
-/// own; a message that quotes control characters is printed without them.
+/// Prints what clap says to wrong arguments or `--help`; returns the exit code. Its colors are
+/// clap's own, so a message about arguments with control characters is printed without any.
 pub fn usage(error: &clap::Error) -> u8 {
-    let plain = error.render().to_string();
     let exit_code = u8::try_from(error.exit_code()).unwrap_or(2);
     if error.use_stderr() {
-        match escaped(&plain) {
-            Cow::Borrowed(_) => drop(error.print()),
-            Cow::Owned(text) => note(text.trim_end()),
+        // The message can't be asked: as text it lacks the codes that a terminal would get.
+        if std::env::args_os().any(|a| a.to_string_lossy().contains(is_unsafe)) {
+            note(error.render().to_string().trim_end());
+        } else {
+            let _ = error.print();
         }
         return exit_code;
     }

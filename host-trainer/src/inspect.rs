@@ -46,6 +46,7 @@ pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
             "flash": bytes.len(),
             "arena": model.arena_len(),
             "macs": model.macs(),
+            "work": model.work(),
             "refused": refused.map(|why| why.to_string()),
             "layers": layers,
         });
@@ -67,8 +68,9 @@ pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     writeln!(text, "  arena   {} bytes", model.arena_len())?;
     writeln!(
         text,
-        "  work    {} multiply-accumulates an image\n",
-        model.macs()
+        "  work    {} multiply-accumulates an image, {} values read by all operators\n",
+        model.macs(),
+        model.work()
     )?;
     writeln!(
         text,
