@@ -101,7 +101,7 @@ fn names_with_terminal_escapes_are_printed_escaped() {
     let set = format!("seed={ESCAPES}");
     let line_break = "labeled/a\nerror: forged.ppm";
     std::fs::copy(folder.path().join(&image), folder.path().join(line_break)).unwrap();
-    let calls: [&[&str]; 9] = [
+    let calls: [&[&str]; 8] = [
         &["predict", "--model", &model, &image],
         &["predict", "--model", &model, &image, "--json"],
         &["predict", "--model", &model, ESCAPES],
@@ -110,7 +110,6 @@ fn names_with_terminal_escapes_are_printed_escaped() {
         &["run", &config],
         &["run", "--set", &set],
         &["inspect", &broken],
-        &[ESCAPES],
     ];
     for arguments in calls {
         let (code, out, error) = call(folder.path(), arguments);
@@ -120,13 +119,22 @@ fn names_with_terminal_escapes_are_printed_escaped() {
             "{arguments:?}: {out:?}{error:?}"
         );
         assert!(
-            // A value of the wrong type is not repeated, an unknown command without its escapes.
-            arguments.len() == 1
-                || arguments[1..].contains(&"labeled")
+            // A value of the wrong type is not repeated.
+            arguments[1..].contains(&"labeled")
                 || arguments.contains(&"--set")
                 || (out + &error).contains("\\u001b"),
             "{arguments:?}"
         );
+    }
+    // Colors as on a terminal: what a wrong argument says must not pass for clap's own.
+    for wrong in [ESCAPES, "\u{1b}[31mred"] {
+        let output = crate::support::pupil(&[wrong])
+            .env_remove("NO_COLOR")
+            .env("CLICOLOR_FORCE", "1")
+            .output();
+        let (code, out, error) = crate::support::finish(output.unwrap());
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(!is_raw(&error), "{error:?}");
     }
     let (_, out, _) = call(folder.path(), &["predict", "--model", &model, line_break]);
     assert_eq!(out.lines().count(), 1, "{out}");
