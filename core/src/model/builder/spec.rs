@@ -138,8 +138,9 @@ pub fn check_label(label: &str) -> Result<(), BuildError> {
     }
     if label.len() > usize::from(u8::MAX) {
         let (len, most) = (label.len(), u8::MAX);
+        let start: String = label.chars().take(24).collect();
         return Err(BuildError(format!(
-            "label {label:?} has {len} bytes, {most} are the most"
+            "label {start:?}… has {len} bytes, {most} are the most"
         )));
     }
     Ok(())

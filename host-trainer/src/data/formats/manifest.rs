@@ -4,6 +4,8 @@
 //! `label` (also `class`), empty or absent for an unlabeled image; `split` (also `part`, `set`):
 //! train, validation, test or unlabeled. Others are ignored.
 
+use std::collections::BTreeMap;
+
 use pupil_core::model::check_label;
 use serde_json::Value;
 
@@ -126,15 +128,32 @@ pub fn json_lines(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     finish(rows, problems)
 }
 
-fn finish(rows: Vec<Row>, mut problems: Vec<String>) -> Result<Vec<Row>, Vec<String>> {
-    // The packer would say the same after all trainings.
-    let labels = rows
-        .iter()
-        .filter_map(|r| Some((r.line, r.label.as_deref()?)));
-    problems.extend(labels.filter_map(|(line, label)| {
+/// Labels that the packer would refuse after all trainings: each once, with its first line.
+fn wrong_labels(rows: &[Row]) -> Vec<String> {
+    let mut found: BTreeMap<&str, (u64, usize)> = BTreeMap::new();
+    for row in rows {
+        if let Some(label) = row.label.as_deref().filter(|l| check_label(l).is_err()) {
+            found.entry(label).or_insert((row.line, 0)).1 += 1;
+        }
+    }
+    let mut found: Vec<_> = found
+        .into_iter()
+        .map(|(l, (line, n))| (line, n, l))
+        .collect();
+    found.sort_unstable();
+    let told = |(line, count, label): (u64, usize, &str)| {
         let why = check_label(label).err()?;
-        Some(format!("line {line}: {why}"))
-    }));
+        let more = match count {
+            1 => String::new(),
+            n => format!(" (and {} more lines)", n - 1),
+        };
+        Some(format!("line {line}: {why}{more}; rename the class"))
+    };
+    found.into_iter().filter_map(told).collect()
+}
+
+fn finish(rows: Vec<Row>, mut problems: Vec<String>) -> Result<Vec<Row>, Vec<String>> {
+    problems.extend(wrong_labels(&rows));
     if !problems.is_empty() {
         return Err(problems);
     }
