@@ -4,10 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::checked::{opened, sealed};
 use super::segment::{Entry, Segment, SegmentError};
 use super::writer::{SegmentWriter, clean_up};
 use super::{CacheError, Fit};
 use crate::data::fingerprint::Key;
+use crate::data::memory::Budget;
+use crate::data::regular;
+use crate::run_dir::write_atomic;
 
 /// Pixels of one segment.
 const SEGMENT_BYTES: u64 = 256 << 20;
@@ -15,6 +19,8 @@ const SEGMENT_BYTES: u64 = 256 << 20;
 const SMALL: u64 = SEGMENT_BYTES / 8;
 /// More small ones are made into one.
 const MOST_SMALL: usize = 16;
+/// Results that are kept beside the images.
+const MOST_RESULTS: usize = 32;
 
 /// The images of one size.
 #[derive(Debug)]
@@ -208,6 +214,38 @@ impl Shelf {
     /// Files that were damaged and are gone, and what was wrong with each.
     pub fn damaged(&self) -> &[String] {
         &self.damaged
+    }
+
+    /// Why an image could not be had, once that has happened.
+    pub fn failure(&self) -> Option<String> {
+        self.segments.iter().find_map(Segment::failure)
+    }
+
+    /// What [`Self::remember`] kept under a name.
+    pub fn remembered(&self, name: &str) -> Option<Vec<u8>> {
+        let path = self.folder.join(format!("{name}.near"));
+        let bytes = regular::read(&path, Budget::shared().limit() / 8).ok()?;
+        opened(&bytes).ok().map(<[u8]>::to_vec)
+    }
+
+    /// Keeps a result that is made again where it is lost, beside the last ones of that kind.
+    pub fn remember(&self, name: &str, json: &[u8]) {
+        let path = self.folder.join(format!("{name}.near"));
+        let _ = write_atomic(&path, &sealed(json));
+        let Ok(folder) = std::fs::read_dir(&self.folder) else {
+            return;
+        };
+        let mut kept: Vec<_> = folder
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|p| p.extension().is_some_and(|e| e == "near"))
+            .map(|p| (p.metadata().and_then(|m| m.modified()).ok(), p))
+            .collect();
+        kept.sort();
+        let surplus = kept.len().saturating_sub(MOST_RESULTS);
+        for (_, old) in &kept[..surplus] {
+            let _ = std::fs::remove_file(old);
+        }
     }
 
     /// Adds an image that is not here.

@@ -12,19 +12,23 @@ use pulp::Arch;
 const FEW: usize = 512;
 /// Above this many, bands are longer, so that tables name fewer.
 const MANY: usize = 1 << 18;
+/// Following a table takes so many times as long as comparing the next hash of all.
+const DEAR: usize = 4;
 
 /// Hashes that can be searched.
 #[derive(Debug)]
 pub struct HashIndex {
     most_bits: u32,
     most: usize,
-    /// Different ones, ascending.
+    /// Different ones, scattered.
     hashes: Vec<u128>,
     /// Where each one's owners begin; one more at the end.
     starts: Vec<u32>,
     /// The first owners of each, ascending: no search gives more.
     owners: Vec<u32>,
     bands: Vec<Band>,
+    /// For each radius what a key within it differs in.
+    masks: Vec<Vec<u32>>,
 }
 
 /// A part of every hash, and a table of the hashes by it.
@@ -34,12 +38,22 @@ struct Band {
     bits: u32,
     starts: Vec<u32>,
     ids: Vec<u32>,
+    /// The hash of each of `ids`: what is compared lies side by side.
+    hashes: Vec<u128>,
+}
+
+/// The same bits in another order, in which neighbors come from far apart. Bits of neighboring
+/// pixels are much alike, and tables by them would be filled unevenly.
+fn scattered(hash: u128) -> u128 {
+    // 37 is odd, so every bit comes once.
+    (0..128).fold(0, |all, i| all | (hash >> (i * 37 % 128) & 1) << i)
 }
 
 impl HashIndex {
     /// Of `hashes`, for searches for at most `most` that differ in at most `most_bits`.
     pub fn new(hashes: &[u128], most_bits: u32, most: usize) -> Self {
-        let mut pairs: Vec<(u128, u32)> = hashes.iter().copied().zip(0u32..).collect();
+        let hashes = hashes.iter().map(|h| scattered(*h));
+        let mut pairs: Vec<(u128, u32)> = hashes.zip(0u32..).collect();
         pairs.sort_unstable();
         let (mut different, mut starts, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for group in pairs.chunk_by(|a, b| a.0 == b.0) {
@@ -53,19 +67,32 @@ impl HashIndex {
             n if n < MANY => Band::cut(&different, &[16; 8]),
             _ => Band::cut(&different, &[22, 22, 21, 21, 21, 21]),
         };
-        Self {
+        let mut index = Self {
             most_bits,
             most,
             hashes: different,
             starts,
             owners,
-            bands,
-        }
+            bands: Vec::new(),
+            masks: Vec::new(),
+        };
+        index.set_bands(bands);
+        index
+    }
+
+    fn set_bands(&mut self, bands: Vec<Band>) {
+        let longest = bands.iter().map(|b| b.bits).max().unwrap_or(0);
+        let radius = self.most_bits.checked_div(bands.len() as u32);
+        let radii = radius.map(|most| 0..=most).into_iter().flatten();
+        self.masks = radii.map(|ones| masks(longest, ones).collect()).collect();
+        self.bands = bands;
     }
 
     /// Owners of the nearest hashes, in ascending order of bits that differ, then of owners.
     pub fn nearest(&self, hash: u128) -> Vec<usize> {
-        let mut found = self.near(hash);
+        let hash = scattered(hash);
+        // With the processor's own count of bits.
+        let mut found = Arch::new().dispatch(Search { index: self, hash });
         found.sort_unstable();
         let mut all: Vec<(u32, u32)> = Vec::new();
         for same in found.chunk_by(|a, b| a.0 == b.0) {
@@ -88,34 +115,37 @@ impl HashIndex {
     }
 
     /// Different bits and number of every hash that is near, or of enough nearest ones.
+    #[inline(always)]
     fn near(&self, hash: u128) -> Vec<(u32, u32)> {
         if self.bands.is_empty() {
             return self.compare_all(hash);
         }
         let mut found: Vec<(u32, u32)> = Vec::new();
         let mut compared = 0;
-        // All hashes nearer than `bands * (radius + 1)` are found by bands within `radius`.
-        for radius in 0..=self.most_bits / self.bands.len() as u32 {
+        // All hashes nearer than `bands * radius` are found by bands that differ in less than
+        // `radius`.
+        for (radius, masks) in (1u32..).zip(&self.masks) {
             for band in &self.bands {
                 let own = band.key(hash);
-                for mask in masks(band.bits, radius) {
-                    let ids = &band.ids[band.bucket(own ^ mask)];
-                    compared += ids.len();
+                // Ascending: those of a shorter band come first.
+                for mask in masks.iter().take_while(|m| **m < 1 << band.bits) {
+                    let bucket = band.bucket(own ^ mask);
+                    compared += bucket.len();
                     // Hashes that are much alike: no table is of use.
-                    if compared > self.hashes.len() {
+                    if compared > self.hashes.len() / DEAR {
                         return self.compare_all(hash);
                     }
-                    for id in ids {
-                        let bits = (self.hashes[*id as usize] ^ hash).count_ones();
+                    for (at, other) in bucket.clone().zip(&band.hashes[bucket]) {
+                        let bits = (other ^ hash).count_ones();
                         if bits <= self.most_bits {
-                            found.push((bits, *id));
+                            found.push((bits, band.ids[at]));
                         }
                     }
                 }
             }
             found.sort_unstable();
             found.dedup();
-            let complete = self.bands.len() as u32 * (radius + 1);
+            let complete = self.bands.len() as u32 * radius;
             let sure = found.iter().take_while(|(bits, _)| *bits < complete);
             let owners: usize = sure.map(|(_, id)| self.owners_of(*id).len()).sum();
             if owners >= self.most {
@@ -125,18 +155,31 @@ impl HashIndex {
         found
     }
 
+    #[inline(always)]
     fn compare_all(&self, hash: u128) -> Vec<(u32, u32)> {
-        // With the processor's own count of bits.
-        Arch::new().dispatch(|| {
-            let mut found = Vec::new();
-            for (id, other) in self.hashes.iter().enumerate() {
-                let bits = (other ^ hash).count_ones();
-                if bits <= self.most_bits {
-                    found.push((bits, id as u32));
-                }
+        let mut found = Vec::new();
+        for (id, other) in self.hashes.iter().enumerate() {
+            let bits = (other ^ hash).count_ones();
+            if bits <= self.most_bits {
+                found.push((bits, id as u32));
             }
-            found
-        })
+        }
+        found
+    }
+}
+
+/// One search, for the instruction set that is there.
+struct Search<'a> {
+    index: &'a HashIndex,
+    hash: u128,
+}
+
+impl pulp::NullaryFnOnce for Search<'_> {
+    type Output = Vec<(u32, u32)>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        self.index.near(self.hash)
     }
 }
 
@@ -157,6 +200,7 @@ impl Band {
             bits,
             starts: vec![0; (1 << bits) + 1],
             ids: vec![0; hashes.len()],
+            hashes: vec![0; hashes.len()],
         };
         for hash in hashes {
             let key = band.key(*hash) as usize;
@@ -169,6 +213,7 @@ impl Band {
         for (hash, id) in hashes.iter().zip(0u32..) {
             let place = &mut next[band.key(*hash) as usize];
             band.ids[*place as usize] = id;
+            band.hashes[*place as usize] = *hash;
             *place += 1;
         }
         band
@@ -219,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn scattering_keeps_distances() {
+        for (a, b) in [(0, u128::MAX), (1 << 77, 1 << 3), (12_345, 77)] {
+            let far = (scattered(a) ^ scattered(b)).count_ones();
+            assert_eq!(far, (a ^ b).count_ones());
+        }
+    }
+
+    #[test]
     fn masks_are_all_that_have_so_many_ones() {
         for (bits, ones, count) in [(16, 0, 1), (16, 1, 16), (16, 2, 120), (22, 2, 231)] {
             let all: Vec<u32> = masks(bits, ones).collect();
@@ -251,7 +304,8 @@ mod tests {
             let hashes: Vec<u128> = (0..count).map(|_| draw()).collect();
             let mut index = HashIndex::new(&hashes, 16, 64);
             if long {
-                index.bands = Band::cut(&index.hashes, &[22, 22, 21, 21, 21, 21]);
+                let bands = Band::cut(&index.hashes, &[22, 22, 21, 21, 21, 21]);
+                index.set_bands(bands);
             }
             for _ in 0..20 {
                 let hash = draw();

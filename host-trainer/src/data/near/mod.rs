@@ -7,10 +7,12 @@
 //! pairs up to a share of 0.12 are the same photo to the eye.
 
 mod index;
+mod remembered;
 
 use rayon::prelude::*;
 
 use self::index::HashIndex;
+use self::remembered::Remembered;
 use super::cache::Shelf;
 
 /// Most bits of 128 that may differ.
@@ -25,9 +27,13 @@ const LEAST_VARIANCE: f64 = 30.0;
 /// For each of `images` the index of the nearest of `others` that it is a near copy of. Places
 /// are the shelf's.
 pub fn copies(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Vec<Option<usize>> {
+    let before = Remembered::of(images, others, shelf);
+    if let Some(found) = before.found(shelf) {
+        return found;
+    }
     let hashes: Vec<u128> = others.iter().map(|p| shelf.entry(*p).hash).collect();
     let index = HashIndex::new(&hashes, MOST_BITS, MOST_CANDIDATES);
-    images
+    let found: Vec<Option<usize>> = images
         .par_iter()
         .map(|place| {
             let candidates = index.nearest(shelf.entry(*place).hash);
@@ -39,7 +45,12 @@ pub fn copies(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Ve
                 .into_iter()
                 .find(|i| alike(&pixels, &shelf.pixels(others[*i])))
         })
-        .collect()
+        .collect();
+    // Not where a damaged cache has shown other pixels.
+    if shelf.failure().is_none() {
+        before.keep(&found, shelf);
+    }
+    found
 }
 
 fn alike(a: &[u8], b: &[u8]) -> bool {
