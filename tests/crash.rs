@@ -1,8 +1,10 @@
 //! Runs that are killed at any moment, and whose files are damaged: they end in the same student or
 //! in a named error.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::own_images::{call, photos};
@@ -191,27 +193,81 @@ fn twenty_damaged_files_end_in_the_same_student_or_a_named_error() {
 
 /// A run that was killed in stage 3.
 fn half_finished(folder: &Path, run: &Path) {
-    let name = run.file_name().unwrap().to_str().unwrap();
-    let state = run.join("3-student/student.resume.safetensors");
     for _ in 0..4 {
         let _ = std::fs::remove_dir_all(run);
-        let mut child = pupil(&calls(name))
-            .current_dir(folder)
-            .env("PUPIL_CACHE", folder.join("cache"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        while !state.exists() && child.try_wait().unwrap().is_none() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "no state came");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let mut child = in_stage_3(folder, run, &[]);
         child.kill().unwrap();
         child.wait().unwrap();
-        if state.exists() {
+        if run.join(STATE).exists() {
             return;
         }
     }
     panic!("stage 3 ended too fast to be interrupted");
+}
+
+/// What a training in stage 3 keeps after its first epoch.
+const STATE: &str = "3-student/student.resume.safetensors";
+
+/// A run that has just kept its first state in stage 3, if it did not end before it was seen.
+fn in_stage_3(folder: &Path, run: &Path, more: &[&str]) -> Child {
+    let mut arguments = calls(run.file_name().unwrap().to_str().unwrap());
+    arguments.extend(more);
+    let mut child = pupil(&arguments)
+        .current_dir(folder)
+        .env("PUPIL_CACHE", folder.join("cache"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !run.join(STATE).exists() && child.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "no state came");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+#[test]
+fn what_is_learned_after_images_were_lost_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    photos(folder.path());
+    // Long enough that the images are lost before the last epoch.
+    let longer = ["--set", "student.fit.steps=200"];
+    let mut arguments = calls("whole");
+    arguments.extend(longer);
+    let (code, _, error) = call(folder.path(), &arguments);
+    assert_eq!(code, 0, "{error}");
+
+    let run = folder.path().join("lost");
+    let child = in_stage_3(folder.path(), &run, &longer);
+    let sets = ["labeled", "new photos"].map(|n| folder.path().join(n));
+    for set in &sets {
+        std::fs::rename(set, set.with_extension("away")).unwrap();
+    }
+    for path in files(&folder.path().join("cache")) {
+        if path.extension().is_some_and(|e| e == "pupc") {
+            // In place: the run has the file open.
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[100..].fill(77);
+            let mut file = File::options().write(true).open(&path).unwrap();
+            file.write_all(&bytes).unwrap();
+        }
+    }
+    let (code, _, error) = finish(child.wait_with_output().unwrap());
+    assert_eq!(code, 2, "{error}");
+    assert!(
+        error.contains("can't be read") && error.contains("do:"),
+        "{error}"
+    );
+    assert!(!run.join("3-student/done.json").exists());
+
+    for set in &sets {
+        std::fs::rename(set.with_extension("away"), set).unwrap();
+    }
+    arguments = calls("lost");
+    arguments.extend(longer);
+    let (code, _, error) = call(folder.path(), &arguments);
+    assert_eq!(code, 0, "{error}");
+    let good = student(&folder.path().join("whole"));
+    assert!(student(&run) == good, "another student\n{error}");
 }
