@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use pupil::nn::tensor_file;
 use pupil::nn::values::Named;
-use pupil::tensor_file;
 use pupil_core::model::{InputSpec, Model, ModelBuilder, Pad, PixelFormat, Pool};
 use pupil_core::quant::Affine;
 use pupil_core::shape::Shape;

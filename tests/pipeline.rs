@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use pupil::data::fashion_mnist;
-use pupil::graph::int8;
+use pupil::eval::int8;
 use pupil_core::model::Model;
 
 use crate::support::{SHORT, finish, pupil, run};

@@ -11,15 +11,15 @@ use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
-use pupil::model::{CompoundScaling, EfficientNet, EfficientNetConfig};
+use pupil::net::{CompoundScaling, EfficientNet, EfficientNetConfig};
 use pupil::nn::Activation;
 use pupil::nn::init::Init;
 use pupil::nn::noise::{Noise, Pass};
 use pupil::nn::values::collect;
-use pupil::random::stream;
 use pupil::train::Ema;
 use pupil::train::loss::{one_hot, soft_cross_entropy};
 use pupil::train::optimizer::{ModuleOptimizer, OptimizerConfig, Sgd};
+use pupil::util::random::stream;
 
 const BATCH: usize = 64;
 const SIDE: usize = 32;
@@ -29,7 +29,7 @@ const CLASSES: usize = 10;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    pupil::threads::inside(bench);
+    pupil::util::threads::inside(bench);
 }
 
 fn bench() {

@@ -8,7 +8,7 @@ use crate::data::augment::{Augment, RandAugment};
 use crate::data::fit::Fit;
 use crate::methods::pretext::PretextTask;
 use crate::methods::{Method, MethodsConfig};
-use crate::model::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
+use crate::net::{CompoundScaling, EfficientNetConfig, ImageNet, Variant};
 use crate::nn::Activation;
 use crate::train::{FitConfig, OptimizerKind, Schedule};
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::augment::{Augment, Picture};
 use super::images::Images;
-use crate::random::stream;
+use crate::util::random::stream;
 
 /// How pixels become real values: `scale * (pixel - 128 - zero_point)`, which is what the int8
 /// net reads too.

@@ -2,6 +2,7 @@
 //!
 //! Labels of unlabeled images do not exist here: [`Dataset::from_split`] drops them.
 
+use crate::util::hash::hex;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -170,16 +171,6 @@ impl Dataset {
         self.unlabeled.digest(&mut sha);
         hex(&sha.finalize())
     }
-}
-
-/// SHA-256 of `bytes`, as hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

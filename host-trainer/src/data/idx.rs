@@ -9,7 +9,7 @@ use std::path::Path;
 use thiserror::Error;
 
 use super::memory::{Budget, TooLarge};
-use super::regular;
+use crate::util::regular;
 
 /// Values of at most this many bytes are read: 4 GiB guards against damaged dimensions.
 const MOST: u64 = 1 << 32;

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::cache::Stamp;
 use super::formats::decode::{Damage, Decoded, decode_within};
 use super::memory::{Budget, Grown, Reserved};
-use super::regular;
+use crate::util::regular;
 
 /// Larger files are not read.
 pub const MOST_FILE: u64 = 1 << 30;

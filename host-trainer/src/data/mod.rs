@@ -23,7 +23,6 @@ pub mod memory;
 pub mod near;
 pub mod open;
 pub mod parts;
-pub mod regular;
 pub mod report;
 pub mod shape;
 pub mod source;

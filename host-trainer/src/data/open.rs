@@ -13,7 +13,7 @@ use super::parts::Part;
 use super::report::{DataReport, Sizes};
 use super::shape::choose;
 use super::source::{Form, Source, SourceError, layout};
-use crate::stages::context::thousands;
+use crate::util::numbers::thousands;
 
 /// Images whose headers decide the size.
 const SAMPLE: usize = 1000;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::collect::Damaged;
 use super::source::counts;
-use crate::stages::context::thousands;
+use crate::util::numbers::thousands;
 
 /// Images of one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -218,7 +218,7 @@ impl DataReport {
         let [_, validation, test] = self.totals();
         for (name, n) in [("validation", validation), ("test", test)] {
             if n > 0 && n < 200 {
-                let (low, high) = crate::stages::pack::wilson(0.85, n);
+                let (low, high) = crate::util::statistics::wilson(0.85, n);
                 all.push(format!(
                     "{n} {name} images: a measured 85 % means {:.0} to {:.0} %; label more before trusting small differences",
                     100.0 * low,

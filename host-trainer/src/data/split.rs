@@ -78,7 +78,7 @@ impl Split {
                 sha.update((*i as u64).to_le_bytes());
             }
         }
-        super::dataset::hex(&sha.finalize())
+        crate::util::hash::hex(&sha.finalize())
     }
 }
 

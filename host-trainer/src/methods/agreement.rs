@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::annealing::{Annealing, annealed};
 use super::consistency::{Alignment, Rule, TargetPass, Watched, answers, consistency};
 use super::two_sets::{Setup, TwoSets};
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::nn::values::{Named, assign};
 use crate::train::fit::Objective;

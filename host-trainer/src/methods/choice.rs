@@ -7,8 +7,8 @@ use super::meta_pseudo_labels::MetaPseudoLabelsConfig;
 use super::pseudo_label::PseudoLabelConfig;
 use super::uda::UdaConfig;
 use super::{MetaPseudoLabels, NoisyStudent, PseudoLabel, Setup, Supervised};
-use crate::model::Classifier;
-use crate::stages::pseudo_labels::PseudoLabels;
+use crate::methods::selection::PseudoLabels;
+use crate::net::Classifier;
 use crate::train::fit::Objective;
 
 /// How a net learns from unlabeled images.

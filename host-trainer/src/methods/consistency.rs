@@ -5,10 +5,10 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::two_sets::{Mean, entropy, slice, softened};
-use crate::model::Classifier;
+use crate::eval::metrics::argmax;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::nn::values::Named;
-use crate::train::evaluate::argmax;
 
 /// Which statistics normalize the weak view that targets are taken from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

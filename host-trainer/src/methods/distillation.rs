@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::one_set::OneSet;
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Images};
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::train::fit::Objective;
 use crate::train::loss::{distillation, distillation_from, rows};

@@ -3,10 +3,10 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::loader::Loaded;
-use crate::random::stream;
 use crate::train::FitConfig;
 use crate::train::loss::smoothed;
 use crate::train::mix::Pairs;
+use crate::util::random::stream;
 
 /// What becomes of a step's labeled images.
 #[derive(Clone, Debug)]

@@ -24,13 +24,13 @@ use serde::{Deserialize, Serialize};
 use super::consistency::{Watched, answers, consistency};
 use super::two_sets::{Mean, Setup, TwoSets, softened};
 use super::uda::UdaConfig;
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::values::{Named, assign, collect, numbers};
-use crate::random::stream;
 use crate::train::fit::{FitConfig, Objective};
 use crate::train::loss::{one_hot, soft_cross_entropy};
 use crate::train::optimizer::{ModuleOptimizer, State};
+use crate::util::random::stream;
 
 /// How the teacher hears about its student.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,6 +22,7 @@ pub mod noisy_student;
 pub mod one_set;
 pub mod pretext;
 pub mod pseudo_label;
+pub mod selection;
 pub mod supervised;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -6,9 +6,9 @@
 use burn::tensor::Tensor;
 
 use super::two_sets::{Setup, TwoSets, slice};
-use crate::model::Classifier;
+use crate::methods::selection::PseudoLabels;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
-use crate::stages::pseudo_labels::PseudoLabels;
 use crate::train::fit::Objective;
 use crate::train::loss::{rows, soft_cross_entropy};
 

@@ -15,9 +15,9 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::two_sets::{Mean, Setup, TwoSets, entropy, slice, softened};
-use crate::model::Classifier;
+use crate::eval::metrics::argmax;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
-use crate::train::evaluate::argmax;
 use crate::train::fit::Objective;
 use crate::train::loss::{one_hot, soft_cross_entropy};
 

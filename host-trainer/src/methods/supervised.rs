@@ -6,7 +6,7 @@ use super::labeled::Labels;
 use super::one_set::OneSet;
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Labeled};
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::train::fit::{FitConfig, Objective};
 use crate::train::loss::soft_cross_entropy;

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::two_sets::Setup;
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset, Images, Labeled};
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::nn::values::{Named, collect};
 use crate::train::fit::{Epoch, FitConfig, Objective, Watch, fit};

@@ -9,14 +9,14 @@ use super::testing::{Linear, STRONG, data, setup, trained, training};
 use super::uda::UdaConfig;
 use super::{NoisyStudent, PseudoLabel, Supervised};
 use crate::data::batch::Normalization;
-use crate::model::{CompoundScaling, EfficientNetConfig};
+use crate::eval::float::accuracy;
+use crate::methods::selection::PseudoLabels;
+use crate::net::{CompoundScaling, EfficientNetConfig};
 use crate::nn::Activation;
 use crate::nn::init::Init;
-use crate::random::stream;
-use crate::stages::pseudo_labels::PseudoLabels;
 use crate::train::FitConfig;
-use crate::train::evaluate::accuracy;
 use crate::train::fit::{Objective, fit};
+use crate::util::random::stream;
 
 fn net() -> Linear {
     Linear::new(16, 3, 1)

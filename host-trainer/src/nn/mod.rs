@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod activation;
 pub mod conv;
+pub mod device;
 pub mod grouped;
 pub mod init;
 pub mod kernels;
@@ -13,6 +14,7 @@ pub mod ops;
 mod parity;
 pub mod pool;
 pub mod squeeze_excite;
+pub mod tensor_file;
 pub mod units;
 pub mod values;
 

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::random::stream;
+use crate::util::random::stream;
 
 /// Strength of the model noise of Noisy Student (arXiv 1911.04252, section 3) and its stream.
 pub struct Noise {

@@ -126,7 +126,7 @@ fn dense(x: Tensor<2>, weight: &Param<Tensor<2>>, bias: Option<&Param<Tensor<1>>
 mod tests {
     use super::*;
     use crate::nn::values::{Named, assign, collect};
-    use crate::random::stream;
+    use crate::util::random::stream;
     use burn::tensor::{Device, TensorData};
     use rand::Rng;
 

@@ -7,11 +7,14 @@ use std::io::ErrorKind;
 use super::svg::{Series, escape, intervals, lines};
 use crate::config::RunConfig;
 use crate::data::Dataset;
-use crate::run_dir::{RunDir, RunDirError, Stage};
-use crate::stages::context::thousands;
-use crate::stages::pack::Summary;
-use crate::stages::{pseudo_labels, quantize};
+use crate::methods::selection::Selection;
+use crate::run::dir::RunDir;
+use crate::run::error::RunDirError;
+use crate::run::stage::Stage;
+use crate::run::stages::pack::Summary;
+use crate::run::stages::quantize;
 use crate::train::Epoch;
+use crate::util::numbers::thousands;
 
 const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
@@ -116,7 +119,7 @@ fn epochs(dir: &RunDir, stage: Stage, name: &str) -> Result<Vec<Epoch>, RunDirEr
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     let epochs: Result<Vec<Epoch>, _> = lines.map(serde_json::from_slice).collect();
     epochs.map_err(|e| RunDirError::Damaged {
-        path: crate::artifacts::file(dir.root(), stage, &file),
+        path: crate::run::artifacts::file(dir.root(), stage, &file),
         why: e.to_string(),
     })
 }
@@ -153,7 +156,7 @@ fn curves(html: &mut String, dir: &RunDir, ensemble: usize) -> Result<(), RunDir
     Ok(())
 }
 
-fn pseudo(html: &mut String, summary: &pseudo_labels::Summary, data: &Dataset) {
+fn pseudo(html: &mut String, summary: &Selection, data: &Dataset) {
     let _ = write!(
         html,
         "<h2>Pseudo-labels</h2><p>{} of {} images are confident enough; {} different images \

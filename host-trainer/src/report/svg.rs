@@ -136,7 +136,7 @@ fn open(w: f64, h: f64, title: &str) -> String {
 
 /// Text that may stand inside HTML, its control characters escaped as on a terminal.
 pub fn escape(text: &str) -> String {
-    crate::console::escaped(text)
+    crate::util::console::escaped(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::run_dir::Stage;
-use crate::stages::context::thousands;
-use crate::stages::pack::Summary;
+use crate::run::stage::Stage;
+use crate::run::stages::pack::Summary;
+use crate::util::numbers::thousands;
 
 /// Accuracies with intervals, sizes, and where the files are.
 pub fn final_table(root: &Path, summary: &Summary) -> String {

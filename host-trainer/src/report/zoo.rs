@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::model::zoo::table::Row;
-use crate::stages::context::thousands;
+use crate::net::zoo::table::Row;
+use crate::util::numbers::thousands;
 
 /// Rows as text.
 pub fn table(rows: &[Row]) -> String {
@@ -53,9 +53,9 @@ pub fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Variant;
-    use crate::model::zoo::table::{efficientnet_row, zoo_row};
-    use crate::model::zoo::{Family, Images};
+    use crate::net::Variant;
+    use crate::net::zoo::table::{efficientnet_row, zoo_row};
+    use crate::net::zoo::{Family, Images};
 
     #[test]
     fn every_number_of_a_row_is_printed() {

@@ -13,10 +13,10 @@ use super::mix::Mix;
 use super::optimizer::{ModuleOptimizer, OptimizerKind, State};
 use super::schedule::Schedule;
 use super::snapshot::Snapshot;
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::values::{Named, assign, collect};
-use crate::random::stream;
+use crate::util::random::stream;
 
 /// What every training sets.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

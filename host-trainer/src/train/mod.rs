@@ -1,7 +1,6 @@
 //! The training loop that every stage shares, and its parts.
 
 pub mod ema;
-pub mod evaluate;
 pub mod fit;
 pub mod loss;
 pub mod mix;
@@ -11,7 +10,6 @@ pub mod snapshot;
 pub mod start;
 
 pub use ema::Ema;
-pub use evaluate::{accuracy, probabilities};
 pub use fit::{Epoch, FitConfig, FitError, Fitted, Objective, Watch, fit};
 pub use optimizer::{ModuleOptimizer, OptimizerConfig, OptimizerKind};
 pub use schedule::Schedule;

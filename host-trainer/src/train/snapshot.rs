@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use super::fit::Epoch;
 use super::optimizer::State;
+use crate::nn::tensor_file;
 use crate::nn::values::Named;
-use crate::run_dir::{read_file, write_atomic};
-use crate::tensor_file;
+use crate::util::files::{read_file, write_atomic};
 
 /// State after `step` updates.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::checked::{opened, sealed};
-use crate::data::dataset::sha256;
 use crate::data::memory::Budget;
-use crate::data::regular;
-use crate::run_dir::write_atomic;
+use crate::util::files::write_atomic;
+use crate::util::hash::sha256;
+use crate::util::regular;
 
 /// A file that changed this long before it was looked at may change again without its times
 /// changing: they are as coarse as the kernel's clock, or as whole or even seconds.

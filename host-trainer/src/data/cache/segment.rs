@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use rayon::prelude::*;
 
 use super::restore::restore;
-use crate::console;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
 use crate::data::memory::Budget;
-use crate::data::regular;
+use crate::util::console;
+use crate::util::regular;
 
 const MAGIC: [u8; 4] = *b"PUPC";
 const VERSION: u32 = 1;

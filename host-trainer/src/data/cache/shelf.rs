@@ -10,8 +10,8 @@ use super::writer::{SegmentWriter, clean_up};
 use super::{CacheError, Fit};
 use crate::data::fingerprint::Key;
 use crate::data::memory::Budget;
-use crate::data::regular;
-use crate::run_dir::write_atomic;
+use crate::util::files::write_atomic;
+use crate::util::regular;
 
 /// Pixels of one segment.
 const SEGMENT_BYTES: u64 = 256 << 20;

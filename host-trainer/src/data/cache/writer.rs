@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::CacheError;
 use super::segment::{Entry, HEADER, emit, head};
-use crate::data::dataset::hex;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
-use crate::data::regular;
+use crate::util::hash::hex;
+use crate::util::regular;
 
 /// A segment being written: it appears under its name when it is whole.
 #[derive(Debug)]

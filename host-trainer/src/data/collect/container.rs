@@ -17,8 +17,8 @@ use crate::data::formats::decode::{self, Damage, Decoded};
 use crate::data::idx::{self, IdxError};
 use crate::data::load;
 use crate::data::memory::{Budget, TooLarge};
-use crate::data::regular;
 use crate::data::source::{Reader, SourceFile, extension};
+use crate::util::regular;
 
 /// Images without a file of their own that are fitted side by side.
 const RAW_CHUNK: usize = 16 * CHUNK;

@@ -13,7 +13,6 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::cache::{CacheError, FileRecord, Listing, Member, Shelf, Stamp};
-use super::dataset::hex;
 use super::fingerprint::{Key, difference_hash, of_file};
 use super::fit::fit;
 use super::formats::decode::{Damage, Decoded};
@@ -21,6 +20,7 @@ use super::load::{self, Loaded};
 use super::memory::{Budget, TooLarge};
 use super::parts::Part;
 use super::source::{Reader, Source, SourceFile};
+use crate::util::hash::hex;
 pub use sample::sample;
 
 /// Images decoded side by side.

@@ -9,7 +9,8 @@ use crate::data::formats::cifar::Cifar;
 use crate::data::formats::{archive, decode};
 use crate::data::memory::Budget;
 use crate::data::source::{Reader, Source, SourceFile};
-use crate::data::{idx, load, regular};
+use crate::data::{idx, load};
+use crate::util::regular;
 
 /// Bytes that have the header of most images.
 const START: u64 = 1 << 16;

@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use super::claims::{Claims, MOST_PIXELS};
 use super::jpeg;
-use crate::data::memory::{TooLarge, bytes};
+use crate::data::memory::TooLarge;
+use crate::util::numbers::bytes;
 
 /// Most bytes that a decoder may allocate before it comes to the pixels.
 const MOST_EXTRAS: u64 = 32 << 20;

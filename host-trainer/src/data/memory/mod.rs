@@ -6,6 +6,7 @@
 
 mod available;
 
+use crate::util::numbers::bytes;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use thiserror::Error;
@@ -153,16 +154,6 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// "471 bytes", "2.8 GB".
-pub fn bytes(n: u64) -> String {
-    match n as f64 {
-        n if n >= 1e9 => format!("{:.1} GB", n / 1e9),
-        n if n >= 1e6 => format!("{:.0} MB", n / 1e6),
-        n if n >= 1e4 => format!("{:.0} KB", n / 1e3),
-        n => format!("{n:.0} bytes"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,12 +205,5 @@ mod tests {
         assert!(budget.reserve(101).is_err());
         drop(second);
         assert_eq!(budget.state().used, 0);
-    }
-
-    #[test]
-    fn sizes_read_as_people_write_them() {
-        assert_eq!(bytes(471), "471 bytes");
-        assert_eq!(bytes(2_777_000_000), "2.8 GB");
-        assert_eq!(bytes(65 << 20), "68 MB");
     }
 }

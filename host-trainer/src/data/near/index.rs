@@ -292,7 +292,7 @@ mod tests {
             spread in 0u32..24,
             long in any::<bool>(),
         ) {
-            let mut rng = crate::random::stream(seed, "hashes", 0);
+            let mut rng = crate::util::random::stream(seed, "hashes", 0);
             let centers: Vec<u128> = (0..centers).map(|_| rng.random()).collect();
             let mut draw = || {
                 let mut hash = centers[rng.random_range(0..centers.len())];

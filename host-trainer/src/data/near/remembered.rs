@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::data::cache::Shelf;
-use crate::data::dataset::hex;
+use crate::util::hash::hex;
 
 /// A change of how near copies are told makes another name of all.
 const VERSION: &[u8] = b"near copies 1";

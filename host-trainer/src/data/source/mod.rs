@@ -13,7 +13,7 @@ use super::formats::cifar::Cifar;
 use super::formats::{archive, decode, manifest};
 use super::memory::Budget;
 use super::parts::Part;
-use super::regular;
+use crate::util::regular;
 pub use layout::{Placement, layout};
 
 /// How a source is laid out.

@@ -237,7 +237,7 @@ fn the_student_learns_by_every_feedback() {
         let (student, ..) = run(config, 150);
         let net = assign(Linear::new(16, CLASSES, 0), &student).unwrap();
         let normalization = crate::data::batch::Normalization::around(90);
-        let right = crate::train::accuracy(&net, &data.test, &normalization);
+        let right = crate::eval::accuracy(&net, &data.test, &normalization);
         assert!(right > 0.9, "{feedback:?}: {right}");
     }
 }

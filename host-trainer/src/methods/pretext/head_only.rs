@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::model::{Classifier, EfficientNet};
+use crate::net::{Classifier, EfficientNet};
 use crate::nn::noise::Pass;
 
 /// A net whose trunk has no noise, no batch statistics and no gradient.
@@ -31,13 +31,13 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-    use crate::model::{CompoundScaling, EfficientNetConfig};
+    use crate::net::{CompoundScaling, EfficientNetConfig};
     use crate::nn::Activation;
     use crate::nn::init::Init;
     use crate::nn::noise::Noise;
     use crate::nn::values::collect;
-    use crate::random::stream;
     use crate::train::optimizer::{ModuleOptimizer, OptimizerConfig, Sgd};
+    use crate::util::random::stream;
 
     #[test]
     fn only_the_classifier_moves() {

@@ -11,7 +11,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::task::Questions;
-use crate::model::{Classifier, EfficientNet, EfficientNetConfig};
+use crate::net::{Classifier, EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::noise::Pass;
 

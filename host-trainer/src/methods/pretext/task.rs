@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::{jigsaw, rotation};
 use crate::data::batch::{AugmentStream, Normalization, values};
 use crate::data::{Augment, Images};
+use crate::eval::metrics::share_right;
 use crate::methods::OneSet;
-use crate::model::Classifier;
+use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::nn::values::numbers;
-use crate::random::stream;
-use crate::train::evaluate::share_right;
 use crate::train::fit::{FitConfig, Objective};
 use crate::train::loss::{one_hot, soft_cross_entropy};
+use crate::util::random::stream;
 
 /// What a trunk learns before it sees labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

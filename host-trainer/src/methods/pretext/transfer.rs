@@ -1,6 +1,6 @@
 //! A trunk that has learned something goes into a net of other classes.
 
-use crate::model::EfficientNet;
+use crate::net::EfficientNet;
 use crate::nn::values::{Named, assign, collect};
 
 /// `to` with the trunk of `from`: everything but the classifier.
@@ -36,10 +36,10 @@ pub fn transfer_numbers(learned: Vec<Named>, to: EfficientNet) -> Result<Efficie
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CompoundScaling, EfficientNetConfig};
+    use crate::net::{CompoundScaling, EfficientNetConfig};
     use crate::nn::Activation;
     use crate::nn::init::Init;
-    use crate::random::stream;
+    use crate::util::random::stream;
     use burn::tensor::Device;
 
     fn net(classes: usize, width: f64, seed: u64) -> EfficientNet {

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::slot::Slot;
 use super::*;
 use crate::nn::Activation;
-use crate::random::stream;
+use crate::util::random::stream;
 
 fn device() -> Device {
     Device::flex().autodiff()

@@ -1,8 +1,8 @@
 //! Modules, nets and their sizes.
 
 use super::compare::{Target, compare};
-use crate::model::zoo::{Family, Images};
-use crate::model::{CompoundScaling, EfficientNet, EfficientNetConfig, Net};
+use crate::net::zoo::{Family, Images};
+use crate::net::{CompoundScaling, EfficientNet, EfficientNetConfig, Net};
 use crate::nn::activation::Activation;
 use crate::nn::conv::{BatchNormAct, ConvBnAct, Depthwise, Pointwise};
 use crate::nn::grouped::GroupedConv;

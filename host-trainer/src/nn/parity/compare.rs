@@ -8,7 +8,7 @@ use crate::nn::kernels::testing::numbers;
 use crate::nn::noise::{Noise, Pass};
 use crate::nn::ops::choice::testing::with_stock;
 use crate::nn::values::{self, collect};
-use crate::random::stream;
+use crate::util::random::stream;
 
 /// Where a composition runs and how near it must be.
 pub struct Target {

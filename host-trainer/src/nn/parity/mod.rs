@@ -10,7 +10,7 @@ mod compare;
 pub use compare::{build, trained};
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-use crate::device::TrainingDevice;
+use crate::nn::device::TrainingDevice;
 use cases::{modules, nets, units};
 use compare::Target;
 

@@ -258,8 +258,8 @@ mod tests {
     use crate::nn::init::Init;
     use crate::nn::noise::{Noise, Pass};
     use crate::nn::values::{Named, collect};
-    use crate::random::stream;
     use crate::train::optimizer::Sgd;
+    use crate::util::random::stream;
     use burn::tensor::Device;
 
     fn net() -> Pointwise {
