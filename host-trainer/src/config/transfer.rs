@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::run_config::{FIT, WEAK};
+use super::defaults::{FIT, WEAK};
 use crate::data::Augment;
 use crate::train::FitConfig;
 

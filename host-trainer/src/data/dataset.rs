@@ -160,6 +160,11 @@ impl Dataset {
         .find_map(Images::failure)
     }
 
+    /// Labeled and unlabeled images together.
+    pub fn pool(&self) -> Images {
+        self.labeled.images.and(&self.unlabeled)
+    }
+
     /// SHA-256 of everything that a run may depend on, as hexadecimal digits.
     pub fn hash(&self) -> String {
         let mut sha = Sha256::new();

@@ -5,8 +5,9 @@ use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 use super::cache::Stamp;
-use super::formats::decode::{Damage, Decoded, decode_within};
+use super::formats::decode::{Decoded, decode_within};
 use super::memory::{Budget, Grown, Reserved};
+use crate::data::formats::damage::Damage;
 use crate::util::regular;
 
 /// Larger files are not read.

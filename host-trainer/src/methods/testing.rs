@@ -9,7 +9,8 @@ use crate::data::{Augment, Dataset, Images, Labeled};
 use crate::net::Classifier;
 use crate::nn::noise::Pass;
 use crate::nn::values::{Named, collect};
-use crate::train::fit::{Epoch, FitConfig, Objective, Watch, fit};
+use crate::train::epoch::Epoch;
+use crate::train::fit::{FitConfig, Objective, Watch, fit};
 use crate::train::{OptimizerKind, Schedule};
 
 /// Logits that are linear in the pixels.

@@ -1,6 +1,5 @@
 //! One training run: steps, optimizer, average, epochs.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::ema::Ema;
+use super::epoch::Epoch;
 use super::mix::Mix;
 use super::optimizer::{ModuleOptimizer, OptimizerKind, State};
 use super::schedule::Schedule;
@@ -132,22 +132,6 @@ const EPOCH_STEPS: u64 = 200;
 /// The same for a training of `steps`: at least five epochs.
 pub fn epoch_steps(steps: u64) -> u64 {
     steps.div_ceil(5).clamp(1, EPOCH_STEPS)
-}
-
-/// One line of `metrics.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Steps done.
-    pub step: u64,
-    /// Mean training loss since the last epoch.
-    pub loss: f64,
-    /// Learning rate of the last step.
-    pub learning_rate: f64,
-    /// Accuracy of the averaged weights on the validation images, 0 to 1.
-    pub validation: f64,
-    /// What the method watches.
-    #[serde(flatten)]
-    pub figures: BTreeMap<String, f64>,
 }
 
 /// Why training stopped early.

@@ -1,6 +1,7 @@
 //! The training loop that every stage shares, and its parts.
 
 pub mod ema;
+pub mod epoch;
 pub mod fit;
 pub mod loss;
 pub mod mix;
@@ -10,7 +11,8 @@ pub mod snapshot;
 pub mod start;
 
 pub use ema::Ema;
-pub use fit::{Epoch, FitConfig, FitError, Fitted, Objective, Watch, fit};
+pub use epoch::Epoch;
+pub use fit::{FitConfig, FitError, Fitted, Objective, Watch, fit};
 pub use optimizer::{ModuleOptimizer, OptimizerConfig, OptimizerKind};
 pub use schedule::Schedule;
 pub use snapshot::{Snapshot, Snapshots};

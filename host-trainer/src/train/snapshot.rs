@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::fit::Epoch;
 use super::optimizer::State;
 use crate::nn::tensor_file;
 use crate::nn::values::Named;
+use crate::train::epoch::Epoch;
 use crate::util::files::{read_file, write_atomic};
 
 /// State after `step` updates.

@@ -1,6 +1,6 @@
 //! Sharpness: a blend with the picture smoothed by a 3x3 kernel.
 
-use super::Picture;
+use super::picture::Picture;
 use super::tone::blend;
 
 /// Blends with the smoothed picture (weights 1, center 5, over 13); the border is its own

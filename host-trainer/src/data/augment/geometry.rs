@@ -2,7 +2,7 @@
 
 use nalgebra::{Matrix2, Vector2};
 
-use super::Picture;
+use super::picture::Picture;
 
 /// Exchanges left and right.
 pub fn mirror(picture: &mut Picture) {

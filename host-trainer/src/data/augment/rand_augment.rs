@@ -13,7 +13,9 @@ use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Picture, blank_square, filter, geometry, tone};
+use super::blank::blank_square;
+use super::picture::Picture;
+use super::{filter, geometry, tone};
 
 /// How many operations, and the range that each one's magnitude is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

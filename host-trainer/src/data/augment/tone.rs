@@ -1,6 +1,6 @@
 //! Operations on values alone: tables over 0..=255 and blends with a simpler picture.
 
-use super::Picture;
+use super::picture::Picture;
 
 /// Replaces each value by `table(value)`.
 pub fn map(picture: &mut Picture, table: impl Fn(u8) -> u8) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::segment::Entry;
+use crate::data::cache::entry::Entry;
 use crate::data::fingerprint::of_file;
 use crate::data::fit::{Fit, fit};
 use crate::data::load;

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::entry::Entry;
 use super::restore::restore;
-use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
 use crate::data::memory::Budget;
 use crate::util::console;
@@ -25,21 +25,6 @@ const VERSION: u32 = 1;
 /// Bytes before the pixels.
 pub(super) const HEADER: usize = 64;
 const RECORD: usize = 68;
-
-/// What the index says of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Content of the original.
-    pub key: Key,
-    /// CRC-32 of the cached pixels.
-    pub crc: u32,
-    /// Sum of the cached pixels.
-    pub sum: u32,
-    /// Perceptual hash of the original.
-    pub hash: u128,
-    /// Height, width, channels of the original.
-    pub original: [u32; 3],
-}
 
 #[derive(Debug)]
 struct Inner {

@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::checked::{opened, sealed};
-use super::segment::{Entry, Segment, SegmentError};
+use super::error::CacheError;
+use super::segment::{Segment, SegmentError};
 use super::writer::{SegmentWriter, clean_up};
-use super::{CacheError, Fit};
+use crate::data::cache::entry::Entry;
 use crate::data::fingerprint::Key;
+use crate::data::fit::Fit;
 use crate::data::memory::Budget;
 use crate::util::files::write_atomic;
 use crate::util::regular;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::CacheError;
-use super::segment::{Entry, HEADER, emit, head};
+use super::error::CacheError;
+use super::segment::{HEADER, emit, head};
+use crate::data::cache::entry::Entry;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
 use crate::util::hash::hex;

@@ -7,13 +7,15 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{CHUNK, CollectError, Collecting, Ready, fitted, member, room_for, stamp_of};
+use super::error::{CollectError, room_for};
+use super::reading::{CHUNK, Collecting, Ready, fitted, member, stamp_of};
 use crate::data::cache::{FileRecord, Member, Shelf};
 use crate::data::fingerprint::{of_file, of_pixels};
 use crate::data::formats::archive::{self, Entry};
 use crate::data::formats::cifar::{Cifar, CifarError};
-use crate::data::formats::claims::MOST_PIXELS;
-use crate::data::formats::decode::{self, Damage, Decoded};
+use crate::data::formats::damage::Damage;
+use crate::data::formats::damage::MOST_PIXELS;
+use crate::data::formats::decode::{self, Decoded};
 use crate::data::idx::{self, IdxError};
 use crate::data::load;
 use crate::data::memory::{Budget, TooLarge};

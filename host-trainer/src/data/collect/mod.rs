@@ -1,35 +1,31 @@
 //! All images of a source into the cache: each read and decoded at most once.
 
 mod container;
+mod error;
+mod reading;
 mod sample;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use serde::Serialize;
-use thiserror::Error;
 
-use super::cache::{CacheError, FileRecord, Listing, Member, Shelf, Stamp};
-use super::fingerprint::{Key, difference_hash, of_file};
-use super::fit::fit;
-use super::formats::decode::{Damage, Decoded};
+use self::error::room_for;
+use self::reading::{CHUNK, Collecting, Ready, fitted, member, stamp_of};
+use super::cache::{FileRecord, Listing, Member, Shelf};
+use super::fingerprint::{Key, of_file};
+use super::formats::damage::Damage;
 use super::load::{self, Loaded};
-use super::memory::{Budget, TooLarge};
 use super::parts::Part;
 use super::source::{Reader, Source, SourceFile};
-use crate::util::hash::hex;
+pub use error::CollectError;
 pub use sample::sample;
 
-/// Images decoded side by side.
-const CHUNK: usize = 64;
 /// What was read is made lasting this often: what a process that is killed loses. A long reading
 /// does it less often, so that its segments stay few: it loses at most a twentieth.
 const KEEP_EVERY: Duration = Duration::from_secs(2);
-/// Bytes of memory that a set takes for each image: names, checksums, places.
-const PER_IMAGE: u64 = 1024;
 
 /// An image in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,80 +62,6 @@ pub struct Collected {
     pub others: BTreeMap<String, usize>,
     /// How many were read and not only remembered.
     pub read: usize,
-}
-
-/// A source that can't be read to its end.
-#[derive(Debug, Error)]
-pub enum CollectError {
-    /// The cache.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// A file of many images is damaged: a part of it must not pass for the whole.
-    #[error("{path}: {why}\n  do:    replace the file by a whole one")]
-    Container {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A file of many images can't be read now.
-    #[error("{path}: {why}\n  do:    check that it is a file that you may read")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
-    /// More images than the memory can list.
-    #[error(
-        "{path}: {count} images: {why}\n  do:    take fewer of them, or allow the program more memory"
-    )]
-    Many {
-        /// The source.
-        path: PathBuf,
-        /// Its images.
-        count: u64,
-        /// By how much.
-        why: TooLarge,
-    },
-}
-
-/// An image on its way into the cache.
-struct Ready {
-    key: Key,
-    /// Nothing if it is there already.
-    new: Option<(u128, [usize; 3], Vec<u8>)>,
-}
-
-/// A source being read.
-struct Collecting<'a> {
-    shelf: &'a mut Shelf,
-    listing: &'a mut Listing,
-    tell: &'a dyn Fn(usize),
-    /// Images read so far.
-    read: usize,
-    begun: Instant,
-    kept: Instant,
-    every: Duration,
-}
-
-impl Collecting<'_> {
-    /// `count` more images were read; now and then all of them are made lasting.
-    fn advance(&mut self, count: usize) -> Result<(), CacheError> {
-        self.read += count;
-        (self.tell)(self.read);
-        if self.kept.elapsed() >= self.every.max(self.begun.elapsed() / 20) {
-            self.keep()?;
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self) -> Result<(), CacheError> {
-        self.shelf.commit()?;
-        self.listing.save();
-        self.kept = Instant::now();
-        Ok(())
-    }
 }
 
 /// Reads what is new into the shelf and returns all images. `tell` hears how many images were
@@ -195,18 +117,6 @@ fn collect_keeping(
     Ok(collected)
 }
 
-/// Whether so many images can be listed in memory.
-fn room_for(count: u64, path: &std::path::Path) -> Result<(), CollectError> {
-    let needed = count.saturating_mul(PER_IMAGE);
-    Budget::shared()
-        .check(needed)
-        .map_err(|why| CollectError::Many {
-            path: path.to_owned(),
-            count,
-            why,
-        })
-}
-
 /// What an unchanged file held, if all of it is in the cache.
 fn known(file: &SourceFile, listing: &Listing, shelf: &Shelf) -> Option<FileRecord> {
     let record = listing.get(&file.name, stamp_of(file).ok()?)?;
@@ -216,15 +126,6 @@ fn known(file: &SourceFile, listing: &Listing, shelf: &Shelf) -> Option<FileReco
             .map_or(true, |k| key_of(k).is_some_and(|k| shelf.has(&k)))
     };
     record.members.iter().all(here).then(|| record.clone())
-}
-
-/// Of a file, and of the one with its labels.
-fn stamp_of(file: &SourceFile) -> std::io::Result<Stamp> {
-    let stamp = Stamp::at(&file.path)?;
-    match &file.reader {
-        Reader::Idx(labels) => Ok(stamp.and(Stamp::at(labels)?)),
-        _ => Ok(stamp),
-    }
 }
 
 /// Reads the files that are an image each.
@@ -310,32 +211,6 @@ impl Collected {
             }
         }
     }
-}
-
-fn fitted(key: Key, image: &Decoded, shelf: &Shelf) -> Ready {
-    let new = (!shelf.has(&key)).then(|| {
-        let pixels = fit(image, shelf.dims(), shelf.fit());
-        (difference_hash(image), image.dims, pixels)
-    });
-    Ready { key, new }
-}
-
-fn member(
-    name: String,
-    label: Option<u8>,
-    ready: Result<Ready, Damage>,
-    shelf: &mut Shelf,
-) -> Result<Member, CacheError> {
-    let image = match ready {
-        Ok(Ready { key, new }) => {
-            if let Some((hash, dims, pixels)) = new {
-                shelf.add(key, hash, dims, &pixels)?;
-            }
-            Ok(hex(&key))
-        }
-        Err(damage) => Err(damage.to_string()),
-    };
-    Ok(Member { name, image, label })
 }
 
 fn key_of(text: &str) -> Option<Key> {

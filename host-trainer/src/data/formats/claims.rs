@@ -6,12 +6,10 @@
 
 use image::ImageFormat;
 
-use super::decode::Damage;
+use super::damage::{Damage, MOST_PIXELS};
 
 /// Longest side that is decoded.
 const MOST_SIDE: u32 = 32_768;
-/// Most pixels that are decoded: more than any camera takes in one shot.
-pub const MOST_PIXELS: u64 = 1 << 28;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug)]

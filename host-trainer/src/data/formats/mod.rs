@@ -1,6 +1,7 @@
 //! Readers of untrusted bytes, one format a file; nothing here panics, whatever the bytes are.
 //!
 //! - [`decode`]: PNG, JPEG, BMP, PGM/PPM to pixels, EXIF orientation honored
+//! - [`damage`]: why an image can't be used
 //! - [`claims`]: what an image's header announces, before it is believed
 //! - [`jpeg`]: whether a JPEG file is whole
 //! - [`cifar`]: CIFAR-10 and CIFAR-100 binary records
@@ -10,6 +11,7 @@
 pub mod archive;
 pub mod cifar;
 pub mod claims;
+pub mod damage;
 pub mod decode;
 pub mod jpeg;
 pub mod manifest;

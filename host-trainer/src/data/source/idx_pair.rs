@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Reader, SourceError, SourceFile, file};
+use super::error::SourceError;
+use super::file::{Reader, SourceFile, file};
 use crate::data::parts::Part;
 
 /// Whether a name is that of an image file.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::SourceError;
+use super::error::SourceError;
 
 /// What is below a folder: paths relative to it, `/` between folders, in ascending order.
 #[derive(Debug, PartialEq, Eq)]

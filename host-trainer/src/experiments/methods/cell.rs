@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::grid::GridSettings;
 use super::learner::{Learner, Part};
-use super::unfinished::Unfinished;
+use super::settings::GridSettings;
+use super::unfinished::{ALL, FIRST, SECOND, Unfinished};
 use crate::data::batch::Normalization;
 use crate::data::{Augment, Dataset};
 use crate::eval::accuracy;
@@ -20,7 +20,6 @@ use crate::methods::{Method, Setup};
 use crate::net::graph::fold::fold;
 use crate::net::{Classifier, EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
-use crate::run::stages::distill::pool;
 use crate::train::{self, Epoch, FitConfig, FitError, Fitted, Snapshot, Start, Watch};
 use crate::util::random::stream;
 
@@ -87,13 +86,6 @@ impl<N: Classifier> Watch<N> for Follow<'_> {
         self.start.keep(snapshot).map(Some)
     }
 }
-
-/// Name of a training that has one part.
-pub const ALL: &str = "all";
-/// Name of the first of two parts.
-pub const FIRST: &str = "first";
-/// Name of the second of two parts.
-pub const SECOND: &str = "second";
 
 /// A training's parts that are the same for every way of learning.
 struct Bench<'a> {
@@ -299,7 +291,7 @@ fn pretext(
     let start = bench.unfinished.start(FIRST, fit.steps)?;
     let mut objective = Pretext::new(
         task,
-        pool(bench.data),
+        bench.data.pool(),
         (settings.weak, bench.normalization),
         &fit,
         (bench.seed, start.step()),

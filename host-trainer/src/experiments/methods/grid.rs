@@ -3,49 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::cell::{Cell, Outcome, train};
 use super::labels::with_labels;
 use super::learner::Learner;
+use super::settings::GridSettings;
 use super::unfinished::Unfinished;
-use crate::config::{NetChoice, PseudoLabelsConfig};
-use crate::data::{Augment, Dataset};
+use crate::data::Dataset;
 use crate::experiments::kept;
-use crate::methods::MethodsConfig;
 use crate::run::dir::RunDir;
 use crate::run::progress::Progress;
-use crate::train::{FitConfig, FitError};
+use crate::train::FitError;
 use crate::util::threads::side_by_side;
-
-/// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
-/// added later.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GridSettings {
-    /// Version that wrote them.
-    pub version: String,
-    /// SHA-256 of the images.
-    pub data_sha256: String,
-    /// Fixes every random choice, with the number of the seed.
-    pub seed: u64,
-    /// Whether the nets are packed and measured in int8 too.
-    pub int8: bool,
-    /// Unlabeled images of a batch for each labeled one.
-    pub unlabeled_ratio: usize,
-    /// The net of all.
-    pub net: NetChoice,
-    /// The training of all. Labels alone fill whole batches; a method of both sets has
-    /// `batch / (1 + unlabeled_ratio)` labeled images in each.
-    pub fit: FitConfig,
-    /// Changes that targets are taken under, and those of the weak baseline.
-    pub weak: Augment,
-    /// Changes to all other images.
-    pub strong: Augment,
-    /// Noisy Student's filter.
-    pub pseudo_labels: PseudoLabelsConfig,
-    /// Constants of the methods.
-    pub methods: MethodsConfig,
-}
 
 /// Rows, numbers of labels, seeds.
 #[derive(Clone, Debug)]

@@ -8,9 +8,11 @@ pub mod cell;
 pub mod grid;
 pub mod labels;
 pub mod learner;
+mod settings;
 pub mod table;
 mod unfinished;
 
 pub use cell::{Cell, Outcome};
-pub use grid::{GridSettings, run};
+pub use grid::run;
 pub use learner::Learner;
+pub use settings::GridSettings;

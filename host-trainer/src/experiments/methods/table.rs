@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::grid::{GridSettings, Row};
+use super::grid::Row;
 use super::learner::Learner;
 use crate::experiments::Spread;
+use crate::experiments::methods::settings::GridSettings;
 use crate::experiments::report::heading;
 use crate::methods::Method;
 use crate::report::svg::{Series, lines};

@@ -5,6 +5,13 @@ use std::path::Path;
 
 use crate::train::{FitError, Snapshots, Start};
 
+/// Name of a training that has one part.
+pub const ALL: &str = "all";
+/// Name of the first of two parts.
+pub const FIRST: &str = "first";
+/// Name of the second of two parts.
+pub const SECOND: &str = "second";
+
 /// Where a training keeps its state.
 pub struct Unfinished<'a> {
     /// The folder of its outcome.
@@ -36,7 +43,7 @@ impl Unfinished<'_> {
 
     /// Forgets all parts: the outcome is kept.
     pub fn ended(&self) {
-        for part in [super::cell::ALL, super::cell::FIRST, super::cell::SECOND] {
+        for part in [ALL, FIRST, SECOND] {
             let (name, key) = self.part(part);
             Snapshots::new(self.folder, &name, key).remove();
         }

@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::task::Questions;
+use crate::methods::pretext::questions::Questions;
 use crate::net::{Classifier, EfficientNet, EfficientNetConfig};
 use crate::nn::init::Init;
 use crate::nn::noise::Pass;

@@ -6,6 +6,7 @@
 
 pub mod head_only;
 pub mod jigsaw;
+pub mod questions;
 pub mod rotation;
 pub mod task;
 pub mod transfer;

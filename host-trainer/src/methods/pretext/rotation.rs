@@ -6,7 +6,7 @@
 
 use burn::tensor::TensorData;
 
-use super::task::Questions;
+use crate::methods::pretext::questions::Questions;
 
 /// Classes of the task.
 pub const CLASSES: usize = 4;

@@ -1,9 +1,10 @@
 //! The tasks as one objective.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::questions::Questions;
 use super::{jigsaw, rotation};
 use crate::data::batch::{AugmentStream, Normalization, values};
 use crate::data::{Augment, Images};
@@ -27,14 +28,6 @@ pub enum PretextTask {
     Rotation,
     /// In which of 24 orders four tiles lie (arXiv 1603.09246, at this size with 2x2 tiles).
     Jigsaw,
-}
-
-/// Images as a task shows them, and the answers.
-pub struct Questions {
-    /// `[n, h, w, c]`.
-    pub x: TensorData,
-    /// Answers; one a row, or one for four tiles.
-    pub labels: Vec<u8>,
 }
 
 impl PretextTask {

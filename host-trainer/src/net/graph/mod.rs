@@ -2,6 +2,7 @@
 //! quantized and packed. It runs in f32 here and in int8 in core.
 
 pub mod calibrate;
+mod cut;
 pub mod float;
 pub mod fold;
 pub mod fold_net;

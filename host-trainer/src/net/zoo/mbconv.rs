@@ -3,10 +3,10 @@
 //! ratio, here 16, in the standard place.
 
 use super::attach::{Attach, Placement, attach_at};
-use super::family::Images;
 use crate::net::CompoundScaling;
 use crate::net::blueprint::{Blueprint, Part};
 use crate::net::efficientnet::EfficientNetConfig;
+use crate::net::zoo::images::Images;
 use crate::nn::Activation;
 
 pub(super) fn blueprint(images: &Images, attach: Option<&Attach>) -> Blueprint {

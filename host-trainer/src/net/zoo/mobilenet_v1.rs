@@ -2,8 +2,8 @@
 //! Squeeze-and-excitation follows each pair.
 
 use super::attach::{Attach, plain_unit};
-use super::family::Images;
 use crate::net::blueprint::{Blueprint, Part};
+use crate::net::zoo::images::Images;
 use crate::nn::Activation;
 
 /// Channels out and stride of each pair.

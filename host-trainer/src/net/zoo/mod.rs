@@ -7,6 +7,7 @@
 
 pub mod attach;
 pub mod family;
+pub mod images;
 mod inception;
 mod mbconv;
 mod mobilenet_v1;
@@ -18,4 +19,5 @@ mod tests;
 mod vgg;
 
 pub use attach::{Attach, Placement};
-pub use family::{Family, Images};
+pub use family::Family;
+pub use images::Images;

@@ -2,8 +2,8 @@
 //! for small images), one unit a stage as in MLPerf Tiny's ResNet-8.
 
 use super::attach::{Attach, residual_unit};
-use super::family::Images;
 use crate::net::blueprint::Blueprint;
+use crate::net::zoo::images::Images;
 use crate::nn::Activation;
 
 /// Channels and stride of each stage.

@@ -2,8 +2,8 @@
 //! Squeeze-and-excitation gates the last 1x1 convolution's output.
 
 use super::attach::{Attach, residual_unit};
-use super::family::Images;
 use crate::net::blueprint::{Blueprint, Part};
+use crate::net::zoo::images::Images;
 use crate::nn::Activation;
 
 /// Groups of the 3x3 convolutions.

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::attach::Attach;
-use super::family::{Family, Images};
+use super::family::Family;
 use crate::net::efficientnet::EfficientNetConfig;
 use crate::net::variant::Variant;
+use crate::net::zoo::images::Images;
 
 /// One net without and with squeeze-and-excitation.
 #[derive(Clone, Debug, PartialEq, Serialize)]

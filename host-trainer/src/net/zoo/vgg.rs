@@ -3,8 +3,8 @@
 //! convolution.
 
 use super::attach::{Attach, plain_unit};
-use super::family::Images;
 use crate::net::blueprint::{Blueprint, Part};
+use crate::net::zoo::images::Images;
 use crate::nn::Activation;
 
 /// Channels of each pair.

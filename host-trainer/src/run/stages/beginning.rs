@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use super::context::{Context, StageError, Training, training_work};
-use super::distill::pool;
 use crate::config::RunConfig;
 use crate::data::{Dataset, Images};
 use crate::methods::pretext::{JigsawNet, Pretext, PretextTask, transfer, transfer_numbers};
@@ -131,7 +130,7 @@ fn pretext(ctx: &Context<'_>, learned: Option<EfficientNet>) -> Result<Efficient
     }
     let (task, fit) = (ctx.config.pretext, &ctx.config.transfer.fit);
     let config = pretext_net(ctx.config, ctx.data.dims());
-    let images = pool(ctx.data);
+    let images = ctx.data.pool();
     ctx.progress.say(&format!(
         "  pretext {}: {} answers about {} images",
         task.word(),

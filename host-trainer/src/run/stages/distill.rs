@@ -68,7 +68,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let config = &ctx.config.distill;
     let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
-    let pool = pool(ctx.data);
+    let pool = ctx.data.pool();
     ctx.progress.stage(
         Stage::Distill,
         &format!(
@@ -134,11 +134,6 @@ fn distill(
     Ok(distilled)
 }
 
-/// Labeled and unlabeled images together.
-pub fn pool(data: &Dataset) -> Images {
-    data.labeled.images.and(&data.unlabeled)
-}
-
 #[cfg(test)]
 mod tests {
     use super::answers::NAME;
@@ -160,7 +155,7 @@ mod tests {
             nets(ctx)
         });
         run_with(3, |ctx| {
-            answers::kept(ctx, &pool(ctx.data)).unwrap();
+            answers::kept(ctx, &ctx.data.pool()).unwrap();
             let file = ctx.dir.file(Stage::Distill, NAME).unwrap();
             assert!(file.is_file());
             // Nothing can answer again.

@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, StageError};
-use super::distill;
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::eval;
@@ -44,7 +43,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 /// See [`StageError`].
 pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let config = &ctx.config.quantize;
-    let pool = distill::pool(ctx.data);
+    let pool = ctx.data.pool();
     let count = config.calibration_images.min(pool.len());
     ctx.progress.stage(
         Stage::Quantize,

@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::block::{Parameters, Saved, Shape};
 use super::forward::Filtered;
-use super::{Parameters, Saved, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, with_function};
 use crate::nn::kernels::gram::gram;

@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
+use super::block::{Parameters, Shape};
 use super::forward::Excite;
-use super::{Parameters, Shape};
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::with_function;
 use crate::nn::kernels::matmul::{Panels, matmul, matmul_activated};

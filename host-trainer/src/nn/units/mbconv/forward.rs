@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Parameters, Saved, Shape};
+use super::block::{Parameters, Saved, Shape};
 use crate::nn::activation::Activation;
 use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::function::{Linear, Sigmoid, with_function};

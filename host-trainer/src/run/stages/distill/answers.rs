@@ -124,12 +124,11 @@ fn read(path: &Path, key: &str, dims: [usize; 2]) -> Result<Option<Vec<f32>>, St
 mod tests {
     use super::super::testing::run_with;
     use super::*;
-    use crate::run::stages::distill::pool;
 
     #[test]
     fn answers_are_found_again_and_damage_or_other_settings_make_them_anew() {
         run_with(2, |ctx| {
-            let images = pool(ctx.data);
+            let images = ctx.data.pool();
             let dims = [images.len(), ctx.classes()];
             let path = ctx.dir.file(Stage::Distill, NAME).unwrap();
             let key = || ctx.dir.identity(&SETTINGS).unwrap();
