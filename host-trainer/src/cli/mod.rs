@@ -1,4 +1,7 @@
-//! The `pupil` command: what was typed, what it does, and what is printed.
+//! The `pupil` command.
+//!
+//! - [`arguments`]: what can be typed; `usage`: what is said where it was wrong
+//! - [`commands`]: what each command does; `entry`: which one is called, and the exit code
 
 pub mod arguments;
 pub mod commands;

@@ -1,9 +1,14 @@
 //! Images: where they come from, how they are kept, and how they reach the training loop.
 //!
 //! A path becomes a [`source::Source`]; [`collect`] decodes what is new into the [`cache`];
-//! [`assemble`] finds copies and cuts the parts; the result is a [`Dataset`], whose [`Images`]
+//! [`assemble`] finds copies and splits the rest; the result is a [`Dataset`], whose [`Images`]
 //! lie in memory or in the cache. The bundled set ([`fashion_mnist`]) has a published [`split`].
-//! [`augment`], [`batch`] and [`loader`] serve the training loop.
+//!
+//! - [`open`]: all of that in one call, with a [`report`] of what was found
+//! - [`source`], [`formats`], [`idx`], [`load`], [`memory`]: files to pixels, within a budget
+//! - [`fingerprint`], [`near`], [`parts`]: which images are copies, and which part each belongs to
+//! - [`fit`](mod@fit), [`shape`]: the size that the net sees
+//! - [`augment`], [`batch`], [`loader`]: batches for the training loop
 
 pub mod assemble;
 pub mod augment;

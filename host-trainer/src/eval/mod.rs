@@ -1,4 +1,8 @@
-//! How well a net does: its answers in f32 and in int8, and the share of them that is right.
+//! How well a net does on a set of images.
+//!
+//! - [`float`]: probabilities and accuracy of a net in f32
+//! - [`int8`]: answers and accuracy of a packed model, by the interpreter that the chip runs
+//! - [`metrics`]: what share of the answers is right
 
 pub mod float;
 pub mod int8;

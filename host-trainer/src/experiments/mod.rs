@@ -1,5 +1,10 @@
-//! Comparisons, several seeds each, resumable: nets of the zoo with and without
-//! squeeze-and-excitation and [`methods`] of learning on one budget, and whole [`recipes`].
+//! Comparisons over several seeds. What an earlier call has finished is read back.
+//!
+//! - [`methods`]: ways of learning on one net and one budget
+//! - [`run`](mod@run), [`train`](mod@train), [`result`]: nets of the zoo with and without
+//!   squeeze-and-excitation
+//! - [`recipes`]: whole runs of several configurations
+//! - [`packed`], [`kept`], [`report`]: a net in int8, results on disk, and the page of a comparison
 
 pub mod kept;
 pub mod methods;

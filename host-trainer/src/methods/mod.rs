@@ -1,9 +1,9 @@
-//! Ways of learning, one a file: each is what [`crate::train::fit`] is told to minimize.
+//! Ways of learning, one a file: each is what [`crate::train::fit()`] is told to minimize.
 //!
 //! - [`Supervised`]: labels alone
 //! - [`PseudoLabel`]: the net's own answers, renewed at every step
 //! - [`uda`], [`fixmatch`]: a strong view must agree with a weak one ([`Agreement`])
-//! - [`NoisyStudent`]: an earlier net's answers, under noise
+//! - [`NoisyStudent`]: an earlier net's answers, under noise; [`selection`]: which of them
 //! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
 //! - [`pretext`]: what images teach by themselves, before any label
 //! - [`Distillation`]: a larger net's answers on all images, for the net of the chip

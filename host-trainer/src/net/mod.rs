@@ -1,5 +1,12 @@
-//! Networks: the EfficientNet family from B7 down to students of 20 k parameters, and the zoo
-//! that shows squeeze-and-excitation on other convolutional nets.
+//! Whole nets, from their description to the packed int8 model.
+//!
+//! - [`efficientnet`], [`variant`], [`scaling`]: the EfficientNet family, from B7 down to students
+//!   of 20 k parameters
+//! - [`blueprint`], [`layers`], [`zoo`]: small nets of other architectures, with and without
+//!   squeeze-and-excitation
+//! - [`classifier`], [`ensemble`]: what training and evaluation need of a net; several as one
+//! - [`entries`], [`checkpoint`]: names and shapes of a net's weights, and its file
+//! - [`graph`]: a trained net as a list of operators, with batch norm folded in; calibration, int8
 
 pub mod blueprint;
 pub mod checkpoint;

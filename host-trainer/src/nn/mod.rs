@@ -1,4 +1,13 @@
-//! Neural network parts: burn modules over NHWC maps, with fused training operators.
+//! Building blocks of nets: burn modules over NHWC maps, with training operators of our own where
+//! burn's are slow.
+//!
+//! - [`conv`], [`grouped`], [`mbconv`], [`squeeze_excite`], [`pool`](mod@pool): the layers
+//! - [`activation`], [`activate`](mod@activate), [`init`], [`noise`]: non-linearities, initial
+//!   weights, dropout and stochastic depth
+//! - [`ops`], [`units`], [`kernels`]: the operators on tensors, their passes over a batch, and the
+//!   loops inside them; each level uses only the next
+//! - [`device`]: the CPU or a GPU
+//! - [`values`], [`tensor_file`]: a module's numbers as a list, and on disk
 
 pub mod activate;
 pub mod activation;

@@ -1,4 +1,10 @@
-//! What people see of a run or a net: a table on stdout, `report.html` beside the files.
+//! What people see of a run, a model or the zoo. Nothing here changes a run.
+//!
+//! - [`html`]: `report.html`, the page of a finished run
+//! - [`table`]: the table that a run prints at its end
+//! - [`inspect`]: what a packed model holds
+//! - [`zoo`]: the table of all built-in nets
+//! - [`svg`]: charts as text
 
 pub mod html;
 pub mod inspect;

@@ -1,4 +1,9 @@
 //! The training loop that every stage shares, and its parts.
+//!
+//! - [`fit`](mod@fit): the loop; an [`Objective`] tells it what to minimize, a [`Watch`] follows it
+//! - [`optimizer`], [`schedule`], [`ema`]: how weights move, how fast, and their moving average
+//! - [`loss`], [`mix`]: cross-entropy and distillation; mixup and CutMix
+//! - [`epoch`], [`snapshot`], [`start`]: what is kept of a training, and how it resumes
 
 pub mod ema;
 pub mod epoch;

@@ -1,4 +1,9 @@
-//! What commands around a run do: `new`, `data`, `predict`, `eval`, `zoo`, `compare`, `completions`, `man`.
+//! The commands, one a file; those of a run and its stages are [`crate::run::pipeline`].
+//!
+//! - [`new`], [`data`]: a project for the user's own images, and what images are like
+//! - [`predict`], [`eval`]: a packed student asked, and measured
+//! - [`zoo`], [`methods`], [`recipes`]: the built-in nets, and the kinds of `compare`
+//! - [`pages`]: completions and the manual
 
 pub mod data;
 pub mod eval;

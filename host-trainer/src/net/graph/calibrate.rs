@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Graph;
 use super::float::{self, Place};
+use super::nodes::Graph;
 use crate::data::Images;
 use crate::data::batch::Normalization;
 

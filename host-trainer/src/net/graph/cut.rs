@@ -1,6 +1,6 @@
 //! Filters cut by their channels.
 
-use super::Filter;
+use super::nodes::Filter;
 
 /// The pieces that make up each group of `own` channels, if no piece crosses a border.
 pub fn groups_of(widths: &[usize], own: usize) -> Option<Vec<core::ops::Range<usize>>> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dims, Filter, Graph, Op};
+use super::nodes::{Dims, Filter, Graph, Op};
 use crate::nn::Activation;
 use pupil_core::shape::same_padding;
 

@@ -2,7 +2,7 @@
 //!
 //! w' = w γ / √(σ² + ε), b' = β − μ γ / √(σ² + ε) with the running statistics.
 
-use super::{Dims, Filter, Graph, Op};
+use super::nodes::{Dims, Filter, Graph, Op};
 use crate::net::{EfficientNet, EfficientNetConfig};
 use crate::nn::conv::BatchNormAct;
 use crate::nn::kernels::normalize::EPSILON;

@@ -2,7 +2,7 @@
 //! biases, everything else stays as it is.
 
 use super::fold::{conv, dense, depthwise, scale_shift, squeeze_excite, values};
-use super::{Filter, Graph, Op};
+use super::nodes::{Filter, Graph, Op};
 use crate::net::blueprint::Part;
 use crate::net::layers::{Layer, Net};
 use crate::nn::{Activation, GroupedConv};

@@ -12,7 +12,7 @@ use pupil_core::tables;
 
 use super::calibrate::Range;
 use super::float::Place;
-use super::{Filter, Graph, Op};
+use super::nodes::{Filter, Graph, Op};
 use crate::data::batch::Normalization;
 use crate::nn::Activation;
 

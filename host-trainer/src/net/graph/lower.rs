@@ -12,7 +12,7 @@
 //! rounded to its own scale, by half a step at most.
 
 use super::cut::{columns_of, groups_of, rows_of, with_zeros};
-use super::{Dims, Filter, Graph, Op};
+use super::nodes::{Dims, Filter, Graph, Op};
 use crate::nn::Activation;
 
 /// The same function without [`Op::Concat`] and [`Op::GroupedConv`]; a graph that has none of

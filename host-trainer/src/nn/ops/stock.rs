@@ -34,7 +34,7 @@ fn conv(x: Tensor<4>, w: Tensor<4>, stride: usize, groups: usize) -> Tensor<4> {
     conv2d(x, w, None, options).permute([0, 2, 3, 1])
 }
 
-/// [`super::convolution`].
+/// [`super::convolution()`].
 pub fn convolution(x: Tensor<4>, w: Tensor<3>, kernel: usize, stride: usize) -> Tensor<4> {
     let [groups, rows, out] = w.dims();
     let in_ch = rows / (kernel * kernel);
@@ -46,14 +46,14 @@ pub fn convolution(x: Tensor<4>, w: Tensor<3>, kernel: usize, stride: usize) -> 
     conv(x, w, stride, groups)
 }
 
-/// [`super::depthwise`]: a convolution of as many groups as channels.
+/// [`super::depthwise()`]: a convolution of as many groups as channels.
 pub fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
     let c = w.dims()[1];
     let w = w.permute([1, 0]).reshape([c, 1, kernel, kernel]);
     conv(x, w, stride, c)
 }
 
-/// [`super::batch_norm_act`], and the batch's statistics.
+/// [`super::batch_norm_act()`], and the batch's statistics.
 pub fn batch_norm_act(
     x: Tensor<4>,
     gamma: Tensor<1>,
@@ -79,13 +79,13 @@ pub fn scale_shift_act(x: Tensor<4>, a: Tensor<1>, b: Tensor<1>, act: Activation
     activate(x * a.unsqueeze() + b.unsqueeze(), act)
 }
 
-/// [`super::global_pool`].
+/// [`super::global_pool()`].
 pub fn global_pool(x: Tensor<4>) -> Tensor<2> {
     let [n, _, _, c] = x.dims();
     x.mean_dim(1).mean_dim(2).reshape([n, c])
 }
 
-/// [`super::gate`].
+/// [`super::gate()`].
 pub fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
     let [n, c] = s.dims();
     x * s.reshape([n, 1, 1, c])

@@ -11,7 +11,7 @@ use crate::nn::kernels::normalize::{Forward, Runs, Sums, apply, moments};
 use crate::nn::kernels::{depthwise, pooling};
 use crate::nn::units::{group, part, total};
 
-/// Output `[n, out pixels, out_ch]` of `x [n, in pixels, in_ch]`, and what [`super::backward`]
+/// Output `[n, out pixels, out_ch]` of `x [n, in pixels, in_ch]`, and what [`super::backward()`]
 /// needs. `keep` is empty, or a factor for each sample's branch (stochastic depth).
 pub fn forward(
     shape: &Shape,
