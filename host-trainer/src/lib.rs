@@ -19,14 +19,14 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
-pub mod config;
+pub(crate) mod config;
 pub mod data;
 pub mod eval;
-pub mod experiments;
-pub mod methods;
+pub(crate) mod experiments;
+pub(crate) mod methods;
 pub mod net;
 pub mod nn;
-pub mod report;
-pub mod run;
+pub(crate) mod report;
+pub(crate) mod run;
 pub mod train;
 pub mod util;

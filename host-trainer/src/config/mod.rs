@@ -14,10 +14,6 @@ mod transfer;
 pub mod write;
 
 pub use images::{DataSource, ImagesConfig};
-pub use net_choice::{NetChoice, NetFamily};
+pub use net_choice::NetChoice;
 pub use run_config::RunConfig;
-pub use stages::{
-    DistillConfig, MemorySchedule, PackConfig, PseudoLabelsConfig, QuantizeConfig, StudentConfig,
-    TeacherConfig,
-};
-pub use transfer::TransferConfig;
+pub use stages::{MemorySchedule, PseudoLabelsConfig};

@@ -231,7 +231,7 @@ mod tests {
             before = line;
         }
         assert_eq!(
-            super::super::check::parse("run.toml", &text).unwrap(),
+            crate::config::check::parse("run.toml", &text).unwrap(),
             config
         );
     }

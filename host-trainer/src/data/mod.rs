@@ -10,31 +10,31 @@
 //! - [`fit`](mod@fit), [`shape`]: the size that the net sees
 //! - [`augment`], [`batch`], [`loader`]: batches for the training loop
 
-pub mod assemble;
-pub mod augment;
-pub mod batch;
-pub mod cache;
-pub mod collect;
-pub mod dataset;
+pub(crate) mod assemble;
+pub(crate) mod augment;
+pub(crate) mod batch;
+pub(crate) mod cache;
+pub(crate) mod collect;
+pub(crate) mod dataset;
 pub mod fashion_mnist;
-pub mod fingerprint;
-pub mod fit;
-pub mod formats;
-pub mod idx;
-pub mod images;
-pub mod load;
-pub mod loader;
-pub mod memory;
-pub mod near;
-pub mod open;
-pub mod parts;
-pub mod report;
-pub mod shape;
-pub mod source;
-pub mod split;
+pub(crate) mod fingerprint;
+pub(crate) mod fit;
+pub(crate) mod formats;
+pub(crate) mod idx;
+pub(crate) mod images;
+pub(crate) mod load;
+pub(crate) mod loader;
+pub(crate) mod memory;
+pub(crate) mod near;
+pub(crate) mod open;
+pub(crate) mod parts;
+pub(crate) mod report;
+pub(crate) mod shape;
+pub(crate) mod source;
+pub(crate) mod split;
 
-pub use augment::Augment;
-pub use batch::BatchSampler;
-pub use dataset::{Dataset, Labeled};
-pub use images::Images;
-pub use loader::{Feed, Loader};
+pub(crate) use augment::Augment;
+pub(crate) use batch::BatchSampler;
+pub(crate) use dataset::{Dataset, Labeled};
+pub(crate) use images::Images;
+pub(crate) use loader::{Feed, Loader};

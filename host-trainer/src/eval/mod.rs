@@ -4,8 +4,8 @@
 //! - [`int8`]: answers and accuracy of a packed model, by the interpreter that the chip runs
 //! - [`metrics`]: what share of the answers is right
 
-pub mod float;
+pub(crate) mod float;
 pub mod int8;
-pub mod metrics;
+pub(crate) mod metrics;
 
-pub use float::{accuracy, probabilities};
+pub(crate) use float::accuracy;

@@ -15,6 +15,5 @@ pub mod result;
 pub mod run;
 pub mod train;
 
-pub use result::{Comparison, Outcome, Spread};
+pub use result::Spread;
 pub use run::{Settings, run};
-pub use train::train;

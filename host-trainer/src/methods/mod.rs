@@ -31,7 +31,6 @@ mod tests;
 pub mod two_sets;
 pub mod uda;
 
-pub use agreement::Agreement;
 pub use choice::{Method, MethodsConfig};
 pub use distillation::{Answers, Distillation};
 pub use meta_pseudo_labels::MetaPseudoLabels;

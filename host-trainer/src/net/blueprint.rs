@@ -155,11 +155,6 @@ impl Blueprint {
         self.dims().get(tensor).copied().unwrap_or(self.input)
     }
 
-    /// Classes: the last tensor's channels.
-    pub fn classes(&self) -> usize {
-        self.dims().last().map_or(0, |d| d[2])
-    }
-
     /// Trained parameters of each part: weights, biases, γ and β.
     pub fn parameters_by_step(&self) -> Vec<usize> {
         let dims = self.dims();

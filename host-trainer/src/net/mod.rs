@@ -8,22 +8,21 @@
 //! - [`entries`], [`checkpoint`]: names and shapes of a net's weights, and its file
 //! - [`graph`]: a trained net as a list of operators, with batch norm folded in; calibration, int8
 
-pub mod blueprint;
-pub mod checkpoint;
-pub mod classifier;
-pub mod efficientnet;
-pub mod ensemble;
-pub mod entries;
-pub mod graph;
-pub mod layers;
-pub mod scaling;
-pub mod variant;
-pub mod zoo;
+pub(crate) mod blueprint;
+pub(crate) mod checkpoint;
+pub(crate) mod classifier;
+pub(crate) mod efficientnet;
+pub(crate) mod ensemble;
+pub(crate) mod entries;
+pub(crate) mod graph;
+pub(crate) mod layers;
+pub(crate) mod scaling;
+pub(crate) mod variant;
+pub(crate) mod zoo;
 
-pub use blueprint::{Blueprint, Part};
-pub use classifier::Classifier;
+pub(crate) use classifier::Classifier;
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
-pub use ensemble::Ensemble;
-pub use layers::Net;
+pub(crate) use ensemble::Ensemble;
+pub(crate) use layers::Net;
 pub use scaling::CompoundScaling;
-pub use variant::{ImageNet, Variant};
+pub(crate) use variant::{ImageNet, Variant};

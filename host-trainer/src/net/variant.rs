@@ -15,7 +15,6 @@ use crate::nn::mbconv::MbConvConfig;
 /// A member of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the names are the published ones")]
 pub enum Variant {
     B0,
     B1,

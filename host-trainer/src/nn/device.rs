@@ -34,6 +34,7 @@ pub enum DeviceError {
         word: &'static str,
     },
     /// The machine has none.
+    #[cfg(any(feature = "cuda", feature = "wgpu"))]
     #[error(
         "--device {word}: no such device is found\n  why:   {why}\n  do:    install the GPU's driver and see whether {tool} lists it, or leave --device out to train on the CPU"
     )]

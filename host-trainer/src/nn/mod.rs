@@ -9,28 +9,27 @@
 //! - [`device`]: the CPU or a GPU
 //! - [`values`], [`tensor_file`]: a module's numbers as a list, and on disk
 
-pub mod activate;
-pub mod activation;
-pub mod conv;
-pub mod device;
-pub mod grouped;
+pub(crate) mod activate;
+pub(crate) mod activation;
+pub(crate) mod conv;
+pub(crate) mod device;
+pub(crate) mod grouped;
 pub mod init;
 pub mod kernels;
-pub mod mbconv;
+pub(crate) mod mbconv;
 pub mod noise;
-pub mod ops;
+pub(crate) mod ops;
 #[cfg(test)]
 mod parity;
-pub mod pool;
-pub mod squeeze_excite;
+pub(crate) mod pool;
+pub(crate) mod squeeze_excite;
 pub mod tensor_file;
-pub mod units;
+pub(crate) mod units;
 pub mod values;
 
-pub use activate::activate;
+pub(crate) use activate::activate;
 pub use activation::Activation;
-pub use conv::{ConvBnAct, Depthwise, Pointwise};
-pub use grouped::GroupedConv;
-pub use mbconv::{MbConv, MbConvConfig};
-pub use pool::max_pool;
-pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
+pub(crate) use conv::{ConvBnAct, Depthwise, Pointwise};
+pub(crate) use grouped::GroupedConv;
+pub(crate) use pool::max_pool;
+pub(crate) use squeeze_excite::SqueezeExcite;

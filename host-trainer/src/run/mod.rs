@@ -24,8 +24,5 @@ pub mod settings;
 pub mod stage;
 pub mod stages;
 
-pub use configuration::{Options, configuration};
-pub use dir::{RunDir, SETTINGS};
-pub use error::RunDirError;
-pub use images::load_data;
-pub use stage::{Stage, Which};
+pub use configuration::Options;
+pub use stage::Stage;

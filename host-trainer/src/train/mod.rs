@@ -5,20 +5,20 @@
 //! - [`loss`], [`mix`]: cross-entropy and distillation; mixup and CutMix
 //! - [`epoch`], [`snapshot`], [`start`]: what is kept of a training, and how it resumes
 
-pub mod ema;
-pub mod epoch;
-pub mod fit;
+pub(crate) mod ema;
+pub(crate) mod epoch;
+pub(crate) mod fit;
 pub mod loss;
-pub mod mix;
+pub(crate) mod mix;
 pub mod optimizer;
-pub mod schedule;
-pub mod snapshot;
-pub mod start;
+pub(crate) mod schedule;
+pub(crate) mod snapshot;
+pub(crate) mod start;
 
 pub use ema::Ema;
-pub use epoch::Epoch;
-pub use fit::{FitConfig, FitError, Fitted, Objective, Watch, fit};
-pub use optimizer::{ModuleOptimizer, OptimizerConfig, OptimizerKind};
-pub use schedule::Schedule;
-pub use snapshot::{Snapshot, Snapshots};
-pub use start::Start;
+pub(crate) use epoch::Epoch;
+pub(crate) use fit::{FitConfig, FitError, Fitted, Objective, Watch, fit};
+pub(crate) use optimizer::OptimizerKind;
+pub(crate) use schedule::Schedule;
+pub(crate) use snapshot::{Snapshot, Snapshots};
+pub(crate) use start::Start;

@@ -10,13 +10,13 @@
 //! - [`allocator`]: the memory allocator of the program
 
 pub mod allocator;
-pub mod call;
-pub mod console;
-pub mod files;
-pub mod hash;
-pub mod limits;
-pub mod numbers;
+pub(crate) mod call;
+pub(crate) mod console;
+pub(crate) mod files;
+pub(crate) mod hash;
+pub(crate) mod limits;
+pub(crate) mod numbers;
 pub mod random;
-pub mod regular;
-pub mod statistics;
+pub(crate) mod regular;
+pub(crate) mod statistics;
 pub mod threads;

@@ -143,7 +143,7 @@ fn not_negative(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::arguments::{Cli, Command};
     use clap::Parser;
 
     #[test]

@@ -6,6 +6,6 @@ mod run;
 mod zoo;
 
 pub use command::{Cli, Command};
-pub use compare::{Ablation, CompareOptions, TrainingOptions};
-pub use run::{RunOptions, StageOptions, StudentOptions};
+pub use compare::{Ablation, CompareOptions};
+pub use run::{RunOptions, StudentOptions};
 pub use zoo::{AttachOptions, ZooOptions};

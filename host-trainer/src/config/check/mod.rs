@@ -6,5 +6,6 @@ pub mod read;
 #[cfg(test)]
 mod tests;
 
-pub use ranges::check;
-pub use read::{ConfigError, Overrides, load, parse};
+#[cfg(test)]
+pub use read::parse;
+pub use read::{Overrides, load};

@@ -71,6 +71,7 @@ impl Problem {
 ///
 /// # Errors
 /// As [`load`].
+#[cfg(test)]
 pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
     load(name, text, None, &Overrides::default())
 }

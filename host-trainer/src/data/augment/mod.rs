@@ -10,4 +10,4 @@ mod tone;
 
 pub use changes::Augment;
 pub use picture::Picture;
-pub use rand_augment::{Operation, RandAugment};
+pub use rand_augment::RandAugment;

@@ -15,6 +15,7 @@ pub struct Cache {
 
 impl Cache {
     /// At `root`.
+    #[cfg(test)]
     pub fn at(root: &Path) -> Self {
         Self { root: root.into() }
     }

@@ -16,10 +16,8 @@ mod segment;
 mod shelf;
 mod writer;
 
-pub use entry::Entry;
 pub use error::CacheError;
 pub use folder::Cache;
 pub use listing::{FileRecord, Listing, Member, Stamp};
-pub use segment::{Segment, SegmentError};
+pub use segment::Segment;
 pub use shelf::Shelf;
-pub use writer::SegmentWriter;

@@ -41,6 +41,7 @@ pub fn is_image_name(name: &str) -> bool {
 ///
 /// # Errors
 /// Any [`Damage`] but `Io` and `Memory`.
+#[cfg(test)]
 pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
     decode_within(bytes, |_| Ok(()))
 }

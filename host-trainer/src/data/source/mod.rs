@@ -11,6 +11,6 @@ mod walk;
 
 pub use error::SourceError;
 pub use file::{Reader, SourceFile};
-pub use layout::{Placement, layout};
+pub use layout::layout;
 pub use open::{Form, Source};
 pub use others::{counts, extension};

@@ -17,7 +17,6 @@ mod settings;
 pub mod table;
 mod unfinished;
 
-pub use cell::{Cell, Outcome};
 pub use grid::run;
 pub use learner::Learner;
 pub use settings::GridSettings;

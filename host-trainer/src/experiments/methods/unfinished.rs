@@ -56,8 +56,8 @@ mod tests {
 
     use super::*;
     use crate::config::RunConfig;
-    use crate::experiments::methods::cell::{Cell, train};
-    use crate::experiments::methods::{GridSettings, Learner, Outcome};
+    use crate::experiments::methods::cell::{Cell, Outcome, train};
+    use crate::experiments::methods::{GridSettings, Learner};
     use crate::methods::Method;
     use crate::methods::pretext::PretextTask;
     use crate::methods::testing::data;

@@ -442,7 +442,7 @@ mod tests {
         graph.push("b".into(), &[x], Op::Conv(filter(1, 1, 12, 5)), [5, 4, 5]);
         let lowered = assert_same(&graph);
         let weights = |g: &Graph| -> usize {
-            let count = |n: &super::super::Node| match &n.op {
+            let count = |n: &crate::net::graph::nodes::Node| match &n.op {
                 Op::Conv(f) | Op::GroupedConv(_, f) => f.weights.len(),
                 _ => 0,
             };
@@ -468,7 +468,8 @@ mod tests {
         let grouped = Op::GroupedConv(2, filter(3, 1, 4, 6));
         graph.push("d".into(), &[x], grouped, [3, 2, 6]);
         let lowered = assert_same(&graph);
-        let own = |n: &super::super::Node| matches!(&n.op, Op::Conv(f) if f.bias.len() < 6);
+        let own =
+            |n: &crate::net::graph::nodes::Node| matches!(&n.op, Op::Conv(f) if f.bias.len() < 6);
         assert_eq!(lowered.nodes.iter().filter(|n| own(n)).count(), 4);
     }
 

@@ -1,7 +1,7 @@
 //! The trained net as a plain list of operators, batch norm folded in: what is calibrated,
 //! quantized and packed. It runs in f32 here and in int8 in core.
 //!
-//! - `nodes`: the graph
+//! - [`nodes`]: the graph
 //! - [`fold`], [`fold_net`]: the graph of an EfficientNet, and of a net of the zoo
 //! - [`lower`]: without concatenation and grouped convolution, which the chip does not have
 //! - [`float`], [`calibrate`]: the graph in f32, and the ranges of its activations
@@ -14,6 +14,6 @@ pub mod fold;
 pub mod fold_net;
 pub mod int8;
 pub mod lower;
-mod nodes;
+pub mod nodes;
 
-pub use nodes::{Dims, Filter, Graph, Node, Op};
+pub use nodes::Graph;

@@ -9,8 +9,8 @@ pub mod function;
 pub mod gram;
 pub mod matmul;
 pub mod normalize;
-pub mod patches;
-pub mod pooling;
+pub(crate) mod patches;
+pub(crate) mod pooling;
 pub(crate) mod simd;
 #[cfg(test)]
 pub(crate) mod testing;
