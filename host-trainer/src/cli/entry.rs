@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::arguments::{Cli, Command, RunOptions};
-use super::commands;
+use super::commands::{self, eval::Evaluation};
 use super::usage::usage;
 use crate::report::{self, inspect};
 use crate::run::pipeline;
@@ -65,42 +65,25 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         None => run(None, &cli.options, Which::All),
         Some(Command::Run { config, options }) => run(config.as_deref(), options, Which::All),
-        Some(Command::Inspect { file, json }) => {
-            show(&inspect::describe(file, *json)?)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(Command::Zoo(options)) => {
-            show(&commands::zoo::zoo(options)?)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(Command::Compare(options)) => {
-            let text = if options.se {
-                commands::zoo::compare(options)?
-            } else if !options.recipes.is_empty() {
-                commands::recipes::compare(options)?
-            } else {
-                commands::methods::compare(options)?
-            };
-            show(&text)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(Command::Completions { shell }) => {
-            show(&commands::pages::completions(*shell)?)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(Command::Man { command }) => {
-            show(&commands::pages::manual(command.as_deref())?)?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(Command::Inspect { file, json }) => print(&inspect::describe(file, *json)?),
+        Some(Command::Zoo(options)) => print(&commands::zoo::zoo(options)?),
+        Some(Command::Compare(options)) => print(&if options.se {
+            commands::zoo::compare(options)?
+        } else if !options.recipes.is_empty() {
+            commands::recipes::compare(options)?
+        } else {
+            commands::methods::compare(options)?
+        }),
+        Some(Command::Completions { shell }) => print(&commands::pages::completions(*shell)?),
+        Some(Command::Man { command }) => print(&commands::pages::manual(command.as_deref())?),
         Some(Command::New {
             name,
             labeled,
             unlabeled,
             quiet,
         }) => {
-            let text = commands::new::create(name, labeled, unlabeled.as_deref(), *quiet)?;
-            show(&text)?;
-            Ok(ExitCode::SUCCESS)
+            let unlabeled = unlabeled.as_deref();
+            print(&commands::new::create(name, labeled, unlabeled, *quiet)?)
         }
         Some(Command::Data {
             path,
@@ -108,9 +91,8 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             json,
             quiet,
         }) => {
-            let text = commands::data::describe(path, unlabeled.as_deref(), *json, *quiet)?;
-            show(&text)?;
-            Ok(ExitCode::SUCCESS)
+            let unlabeled = unlabeled.as_deref();
+            print(&commands::data::describe(path, unlabeled, *json, *quiet)?)
         }
         Some(Command::Predict {
             files,
@@ -129,25 +111,34 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
             json,
         }) => {
             let result = commands::eval::measure(student, data.as_deref(), *validation)?;
-            if *json {
-                show(&format!("{}\n", serde_json::to_string(&result)?))?;
-            } else {
-                show(&result.text())?;
-            }
-            if let Some(target) = target.filter(|t| 100.0 * result.accuracy < *t) {
-                let percent = 100.0 * result.accuracy;
-                console::note(&format!(
-                    "target missed: {percent:.2} % are right, --target is {target}"
-                ));
-                return Ok(ExitCode::from(1));
-            }
-            Ok(ExitCode::SUCCESS)
+            evaluated(&result, *target, *json)
         }
         Some(command) => match command.stage() {
             Some((stage, o)) => run(o.config.as_deref(), &o.options, Which::Only(stage)),
             None => Ok(ExitCode::SUCCESS),
         },
     }
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    show(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn evaluated(result: &Evaluation, target: Option<f64>, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        show(&format!("{}\n", serde_json::to_string(result)?))?;
+    } else {
+        show(&result.text())?;
+    }
+    let percent = 100.0 * result.accuracy;
+    if let Some(target) = target.filter(|t| percent < *t) {
+        console::note(&format!(
+            "target missed: {percent:.2} % are right, --target is {target}"
+        ));
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run(

@@ -1,11 +1,13 @@
 //! A folder, list or archive of the user's own images as a data set.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use thiserror::Error;
 
 use super::assemble::{Cut, assemble};
-use super::cache::{Cache, CacheError, Shelf};
+use super::cache::{Cache, CacheError, Listing, Shelf};
 use super::collect::{CollectError, Collected, Item, collect, sample};
 use super::dataset::Dataset;
 use super::fit::Fit;
@@ -72,30 +74,7 @@ pub fn open(
     cache: &Cache,
     tell: &dyn Fn(&str),
 ) -> Result<(Dataset, DataReport), OpenError> {
-    let labeled = Source::open(&request.labeled);
-    let unlabeled = request.unlabeled.as_deref().map(Source::open).transpose();
-    let (mut labeled, unlabeled) = match (labeled, unlabeled) {
-        (Ok(l), Ok(u)) => (l, u),
-        (l, u) => {
-            let errors = [l.err(), u.err()].into_iter().flatten().collect();
-            return Err(OpenError::Sources(errors));
-        }
-    };
-    // photos/ and photos/new: the inner folder is no class of the outer one.
-    if let Some(inner) = request
-        .unlabeled
-        .as_deref()
-        .and_then(|p| p.canonicalize().ok())
-    {
-        let outside = |path: &Path| !path.canonicalize().is_ok_and(|p| p.starts_with(&inner));
-        if request
-            .labeled
-            .canonicalize()
-            .is_ok_and(|l| inner.starts_with(l))
-        {
-            labeled.files.retain(|f| outside(&f.path));
-        }
-    }
+    let (labeled, unlabeled) = sources(request)?;
     let unfit = |why: String| OpenError::Unfit {
         path: request.labeled.clone(),
         why,
@@ -125,24 +104,11 @@ pub fn open(
         // All damaged: decoding tells why.
         Err(_) => cache.shelf([16, 16, 3], request.fit)?,
     };
-    let damaged_listings = std::cell::RefCell::new(Vec::new());
-    let gather = |source: &Source, shelf: &mut Shelf| {
+    let mut damaged_listings = Vec::new();
+    let mut gather = |source: &Source, shelf: &mut Shelf| {
         let mut listing = cache.listing(&source.path);
-        let damaged = listing.damaged().map(str::to_owned);
-        damaged_listings.borrow_mut().extend(damaged);
-        let start = std::time::Instant::now();
-        let said = std::cell::Cell::new(start);
-        collect(source, shelf, &mut listing, &|n| {
-            if said.get().elapsed().as_secs_f64() > 3.0 {
-                said.set(std::time::Instant::now());
-                let speed = n as f64 / start.elapsed().as_secs_f64();
-                tell(&format!(
-                    "  reading {}: {} images, {speed:.0} a second",
-                    source.path.display(),
-                    thousands(n)
-                ));
-            }
-        })
+        damaged_listings.extend(listing.damaged().map(str::to_owned));
+        gather(source, shelf, &mut listing, tell)
     };
     let mut first = gather(&labeled, &mut shelf)?;
     let second = match &unlabeled {
@@ -155,7 +121,7 @@ pub fn open(
     report.read = first.read + second.read;
     report.damaged = first.damaged.into_iter().chain(second.damaged).collect();
     report.cache_damaged = shelf.damaged().to_vec();
-    report.cache_damaged.extend(damaged_listings.take());
+    report.cache_damaged.extend(damaged_listings);
     report.other_files = first.others;
     report.empty_folders = labeled.empty.clone();
     for (extension, count) in second.others {
@@ -174,22 +140,78 @@ pub fn open(
     }
     shape?;
     let data = assemble(first.items, second.items, request.cut, &shelf, &mut report);
-    let data = data.map_err(|why| {
-        let damaged = report.damaged.len();
-        let also = if damaged > 0 {
-            format!(
-                "\n  {damaged} files are damaged, the first: {}: {}",
-                report.damaged[0].file, report.damaged[0].why
-            )
-        } else {
-            String::new()
-        };
-        unfit(why + &also)
-    })?;
+    let data = data.map_err(|why| unfit(why + &also_damaged(&report)))?;
     // Near copies were looked for among pixels of the cache.
     match data.failure() {
         Some(failure) => Err(OpenError::Lost(failure)),
         None => Ok((data, report)),
+    }
+}
+
+/// The labeled and the unlabeled source.
+///
+/// # Errors
+/// Both of them, where both are wrong.
+fn sources(request: &Request) -> Result<(Source, Option<Source>), OpenError> {
+    let labeled = Source::open(&request.labeled);
+    let unlabeled = request.unlabeled.as_deref().map(Source::open).transpose();
+    let (mut labeled, unlabeled) = match (labeled, unlabeled) {
+        (Ok(l), Ok(u)) => (l, u),
+        (l, u) => {
+            let errors = [l.err(), u.err()].into_iter().flatten().collect();
+            return Err(OpenError::Sources(errors));
+        }
+    };
+    // photos/ and photos/new: the inner folder is no class of the outer one.
+    if let Some(inner) = request
+        .unlabeled
+        .as_deref()
+        .and_then(|p| p.canonicalize().ok())
+    {
+        let outside = |path: &Path| !path.canonicalize().is_ok_and(|p| p.starts_with(&inner));
+        if request
+            .labeled
+            .canonicalize()
+            .is_ok_and(|l| inner.starts_with(l))
+        {
+            labeled.files.retain(|f| outside(&f.path));
+        }
+    }
+    Ok((labeled, unlabeled))
+}
+
+/// Reads what is new of a source into the cache. Now and then `tell` hears how fast.
+fn gather(
+    source: &Source,
+    shelf: &mut Shelf,
+    listing: &mut Listing,
+    tell: &dyn Fn(&str),
+) -> Result<Collected, CollectError> {
+    let start = Instant::now();
+    let said = Cell::new(start);
+    collect(source, shelf, listing, &|n| {
+        if said.get().elapsed().as_secs_f64() > 3.0 {
+            said.set(Instant::now());
+            let speed = n as f64 / start.elapsed().as_secs_f64();
+            tell(&format!(
+                "  reading {}: {} images, {speed:.0} a second",
+                source.path.display(),
+                thousands(n)
+            ));
+        }
+    })
+}
+
+/// What is added to the reason why images make no set.
+fn also_damaged(report: &DataReport) -> String {
+    match report.damaged.first() {
+        Some(first) => format!(
+            "\n  {} files are damaged, the first: {}: {}",
+            report.damaged.len(),
+            first.file,
+            first.why
+        ),
+        None => String::new(),
     }
 }
 

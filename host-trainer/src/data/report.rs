@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::collect::Damaged;
 use super::source::counts;
 use crate::util::numbers::thousands;
+use crate::util::statistics::wilson;
 
 /// Images of one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -93,6 +94,21 @@ pub struct DataReport {
     pub cache_damaged: Vec<String>,
 }
 
+/// "`count` `what`" and at most `most` of the `lines` about them; nothing where there are none.
+fn finding(count: usize, what: &str, lines: &[String], most: usize) -> Option<String> {
+    if count == 0 {
+        return None;
+    }
+    let mut text = format!("{} {}", thousands(count), one_or_more(count, what));
+    for line in lines.iter().take(most) {
+        let _ = write!(text, "\n    {line}");
+    }
+    if lines.len() > most {
+        let _ = write!(text, "\n    and {} more", thousands(lines.len() - most));
+    }
+    Some(text)
+}
+
 /// "classes without …" of one is "class without …".
 fn one_or_more(count: usize, what: &str) -> String {
     let (first, rest) = what.split_at(what.find([' ', ':', ',']).unwrap_or(what.len()));
@@ -127,89 +143,9 @@ impl DataReport {
 
     /// What a user should know before a run, one finding a paragraph, at most `most` names each.
     pub fn findings(&self, most: usize) -> Vec<String> {
-        let mut all = Vec::new();
-        let mut list = |count: usize, what: &str, lines: Vec<String>| {
-            if count == 0 {
-                return;
-            }
-            let mut text = format!("{} {}", thousands(count), one_or_more(count, what));
-            for line in lines.iter().take(most) {
-                let _ = write!(text, "\n    {line}");
-            }
-            if lines.len() > most {
-                let _ = write!(text, "\n    and {} more", thousands(lines.len() - most));
-            }
-            all.push(text);
-        };
-        let pairs = |pairs: &[Pair], word: &str| -> Vec<String> {
-            pairs
-                .iter()
-                .map(|p| format!("{} {word} {}", p.left_out, p.because_of))
-                .collect()
-        };
-        list(
-            self.damaged.len(),
-            "damaged files, left out",
-            self.damaged
-                .iter()
-                .map(|d| format!("{}: {}", d.file, d.why))
-                .collect(),
-        );
-        list(
-            self.contradictions.len(),
-            "images with several classes, all left out: remove the wrong ones",
-            self.contradictions.iter().map(|c| c.join(" = ")).collect(),
-        );
-        list(
-            self.copies.len(),
-            "exact copies, left out",
-            pairs(&self.copies, "="),
-        );
-        list(
-            self.near_copies.len(),
-            "near copies of validation or test images, left out of training",
-            pairs(&self.near_copies, "~"),
-        );
-        list(
-            self.labeled_among_unlabeled.len(),
-            "labeled images among the unlabeled ones, left out there",
-            pairs(&self.labeled_among_unlabeled, "="),
-        );
-        list(
-            self.outside.len(),
-            "images outside of all class folders, left out",
-            self.outside.clone(),
-        );
-        list(
-            self.empty_folders.len(),
-            "empty folders: no class",
-            vec![self.empty_folders.join(", ")],
-        );
-        for (part, of) in [
-            ("validation", (|c| c.validation) as fn(&ClassCount) -> usize),
-            ("test", |c| c.test),
-        ] {
-            let none = self.classes.iter().filter(|c| of(c) == 0);
-            let none: Vec<&str> = none.map(|c| c.name.as_str()).collect();
-            let what = format!("classes without a {part} image: nothing measures them there");
-            list(none.len(), &what, vec![none.join(", ")]);
-        }
-        list(
-            self.small_classes.len(),
-            "classes with so few images that the split of the others was not enough",
-            vec![self.small_classes.join(", ")],
-        );
-        list(
-            self.cache_damaged.len(),
-            "damaged files of the image cache, made anew",
-            self.cache_damaged.clone(),
-        );
-        let others: usize = self.other_files.values().sum();
-        list(
-            others,
-            "files of other kinds, passed over",
-            vec![counts(&self.other_files)],
-        );
+        let mut all = self.left_out(most);
+        all.extend(self.of_classes(most));
+        all.extend(self.of_files(most));
         if self.stand_in {
             all.push(
                 "no unlabeled images: the training images stand in, without their labels".into(),
@@ -218,7 +154,7 @@ impl DataReport {
         let [_, validation, test] = self.totals();
         for (name, n) in [("validation", validation), ("test", test)] {
             if n > 0 && n < 200 {
-                let (low, high) = crate::util::statistics::wilson(0.85, n);
+                let (low, high) = wilson(0.85, n);
                 all.push(format!(
                     "{n} {name} images: a measured 85 % means {:.0} to {:.0} %; label more before trusting small differences",
                     100.0 * low,
@@ -227,6 +163,85 @@ impl DataReport {
             }
         }
         all
+    }
+
+    /// Images that are left out.
+    fn left_out(&self, most: usize) -> Vec<String> {
+        let pairs = |pairs: &[Pair], word: &str| -> Vec<String> {
+            pairs
+                .iter()
+                .map(|p| format!("{} {word} {}", p.left_out, p.because_of))
+                .collect()
+        };
+        let damaged = self.damaged.iter();
+        let contradictions = self.contradictions.iter();
+        let all = [
+            (
+                "damaged files, left out",
+                damaged.map(|d| format!("{}: {}", d.file, d.why)).collect(),
+            ),
+            (
+                "images with several classes, all left out: remove the wrong ones",
+                contradictions.map(|c| c.join(" = ")).collect(),
+            ),
+            ("exact copies, left out", pairs(&self.copies, "=")),
+            (
+                "near copies of validation or test images, left out of training",
+                pairs(&self.near_copies, "~"),
+            ),
+            (
+                "labeled images among the unlabeled ones, left out there",
+                pairs(&self.labeled_among_unlabeled, "="),
+            ),
+            (
+                "images outside of all class folders, left out",
+                self.outside.clone(),
+            ),
+        ];
+        let found = all
+            .into_iter()
+            .filter_map(|(what, lines)| finding(lines.len(), what, &lines, most));
+        found.collect()
+    }
+
+    /// Classes without images, or with too few.
+    fn of_classes(&self, most: usize) -> Vec<String> {
+        fn strings(names: &[String]) -> Vec<&str> {
+            names.iter().map(String::as_str).collect()
+        }
+        let mut all = Vec::new();
+        let mut list = |names: Vec<&str>, what: &str| {
+            all.extend(finding(names.len(), what, &[names.join(", ")], most));
+        };
+        list(strings(&self.empty_folders), "empty folders: no class");
+        for (part, of) in [
+            ("validation", (|c| c.validation) as fn(&ClassCount) -> usize),
+            ("test", |c| c.test),
+        ] {
+            let none = self.classes.iter().filter(|c| of(c) == 0);
+            let none = none.map(|c| c.name.as_str()).collect();
+            let what = format!("classes without a {part} image: nothing measures them there");
+            list(none, &what);
+        }
+        list(
+            strings(&self.small_classes),
+            "classes with so few images that the split of the others was not enough",
+        );
+        all
+    }
+
+    /// Files that are no images.
+    fn of_files(&self, most: usize) -> Vec<String> {
+        let (cache, others) = (&self.cache_damaged, self.other_files.values().sum());
+        let made_anew = "damaged files of the image cache, made anew";
+        let passed_over = "files of other kinds, passed over";
+        [
+            finding(cache.len(), made_anew, cache, most),
+            finding(others, passed_over, &[counts(&self.other_files)], most),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// For `pupil data`.

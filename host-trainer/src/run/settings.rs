@@ -11,8 +11,7 @@ use crate::data::Dataset;
 use crate::run::dir::{RunDir, SETTINGS};
 use crate::run::error::RunDirError;
 use crate::run::record::Record;
-use crate::run::stage::Stage;
-use crate::run::stage::Which;
+use crate::run::stage::{Stage, Which};
 
 /// SHA-256 of the images that the run in `root` has had, as its `provenance.json` says.
 ///

@@ -1,9 +1,11 @@
 //! One training run: steps, optimizer, average, epochs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -74,6 +76,16 @@ impl FitConfig {
             .optimizer
             .config(self.momentum, self.weight_decay as f32);
         ModuleOptimizer::new(config, (self.clip > 0.0).then_some(self.clip))
+    }
+
+    /// The net's noise at a step.
+    fn noise(&self, step: u64, rng: ChaCha8Rng) -> Noise {
+        Noise {
+            dropout: self.dropout,
+            drop_path: self.drop_path,
+            step,
+            rng,
+        }
     }
 
     /// How labeled images are mixed.
@@ -268,12 +280,7 @@ pub fn fit<N: Classifier>(
     let (mut sum, mut count) = (0.0, 0u32);
     for step in first..config.steps {
         let rate = config.rate(step);
-        let mut noise = Noise {
-            dropout: config.dropout,
-            drop_path: config.drop_path,
-            step,
-            rng: stream(seed, name, step),
-        };
+        let mut noise = config.noise(step, stream(seed, name, step));
         let loss = objective.loss(&net, step, &mut Pass::Train(&mut noise));
         let value = loss.clone().into_scalar::<f32>();
         if !value.is_finite() {
@@ -295,15 +302,13 @@ pub fn fit<N: Classifier>(
             continue;
         }
         let averaged = averaged(&net, &ema);
-        let figures = objective.figures().into_iter();
+        let figures = objective.figures();
         let epoch = Epoch {
             step: done,
             loss: sum / f64::from(count),
             learning_rate: rate,
             validation: watch.validate(&averaged),
-            figures: figures
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
+            figures: named(figures),
         };
         (sum, count) = (0.0, 0);
         watch.report(done, Some(&epoch));
@@ -325,6 +330,13 @@ pub fn fit<N: Classifier>(
         epochs,
         seconds: before + begun.elapsed().as_secs_f64(),
     })
+}
+
+fn named(figures: Vec<(&str, f64)>) -> BTreeMap<String, f64> {
+    let figures = figures.into_iter();
+    figures
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Whether a snapshot is one of a net with the entries `own`, after at most `steps` steps.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 
 use super::data::look;
 use crate::config::{DataSource, RunConfig, write};
+use crate::data::report::DataReport;
 use crate::data::{Augment, fashion_mnist};
 use crate::util::call::call;
 use crate::util::files::write_atomic;
@@ -23,32 +24,7 @@ pub fn create(
     quiet: bool,
 ) -> anyhow::Result<String> {
     let file = name.join("run.toml");
-    let mut problems = Vec::new();
-    if file.exists() {
-        problems.push(format!(
-            "{}: exists already; choose another name",
-            file.display()
-        ));
-    } else if name.exists() && !name.is_dir() {
-        problems.push(format!(
-            "{}: is a file; choose another name",
-            name.display()
-        ));
-    }
-    for (option, path) in [("--labeled", Some(labeled)), ("--unlabeled", unlabeled)] {
-        if let Some(path) = path.filter(|p| !p.exists()) {
-            problems.push(format!(
-                "{option} {}: does not exist; give a folder, a list or an archive of images",
-                path.display()
-            ));
-        }
-    }
-    match problems.as_slice() {
-        [] => {}
-        [one] => bail!("{one}"),
-        several => bail!("{} problems\n  {}", several.len(), several.join("\n  ")),
-    }
-
+    check(name, labeled, unlabeled)?;
     let mut config = RunConfig {
         data: DataSource::Path(std::path::absolute(labeled)?),
         ..RunConfig::default()
@@ -92,6 +68,44 @@ pub fn create(
     std::fs::create_dir_all(name).with_context(cant)?;
     write_atomic(&file, text.as_bytes()).with_context(cant)?;
 
+    Ok(message(&file, &report))
+}
+
+/// Whether the project can be made of these paths.
+///
+/// # Errors
+/// All that is wrong with them.
+fn check(name: &Path, labeled: &Path, unlabeled: Option<&Path>) -> anyhow::Result<()> {
+    let file = name.join("run.toml");
+    let mut problems = Vec::new();
+    if file.exists() {
+        problems.push(format!(
+            "{}: exists already; choose another name",
+            file.display()
+        ));
+    } else if name.exists() && !name.is_dir() {
+        problems.push(format!(
+            "{}: is a file; choose another name",
+            name.display()
+        ));
+    }
+    for (option, path) in [("--labeled", Some(labeled)), ("--unlabeled", unlabeled)] {
+        if let Some(path) = path.filter(|p| !p.exists()) {
+            problems.push(format!(
+                "{option} {}: does not exist; give a folder, a list or an archive of images",
+                path.display()
+            ));
+        }
+    }
+    match problems.as_slice() {
+        [] => Ok(()),
+        [one] => bail!("{one}"),
+        several => bail!("{} problems\n  {}", several.len(), several.join("\n  ")),
+    }
+}
+
+/// What is said of a new project.
+fn message(file: &Path, report: &DataReport) -> String {
     let [train, validation, test] = report.totals();
     let mut out = format!("wrote {}\n", file.display());
     let _ = writeln!(
@@ -104,13 +118,14 @@ pub fn create(
         thousands(test),
         thousands(report.unlabeled)
     );
+    let [h, w, c] = report.shape;
     let color = if c == 1 { "grey" } else { "RGB" };
     let _ = writeln!(out, "  the net sees {w}x{h} {color}: {}", report.shape_why);
     for finding in report.findings(5) {
         let _ = writeln!(out, "  {finding}");
     }
     let _ = writeln!(out, "next: {} {}", call("run"), file.display());
-    Ok(out)
+    out
 }
 
 /// The defaults are for 28 pixels a side.

@@ -7,9 +7,8 @@ use anyhow::anyhow;
 use serde_json::json;
 
 use crate::cli::arguments::StudentOptions;
-use crate::data::Images;
 use crate::data::fit::fit;
-use crate::data::load;
+use crate::data::{Images, load};
 use crate::eval::int8;
 use crate::run::packed::Student;
 use crate::util::console;

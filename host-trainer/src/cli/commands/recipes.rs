@@ -7,17 +7,14 @@ use anyhow::{Context, anyhow, bail};
 
 use crate::cli::arguments::CompareOptions;
 use crate::config::{DataSource, RunConfig};
-use crate::experiments::kept;
 use crate::experiments::recipes::{Finished, Recipe, chart, json, table};
-use crate::experiments::report;
+use crate::experiments::{kept, report};
 use crate::report::html;
-use crate::run::Options;
-use crate::run::configuration::configuration;
-use crate::run::configuration::name_of;
+use crate::run::configuration::{configuration, name_of};
 use crate::run::dir::RunDir;
 use crate::run::images::load_data;
-use crate::run::pipeline;
 use crate::run::stage::Which;
+use crate::run::{Options, pipeline};
 use crate::util::console;
 
 /// Runs each configuration once a seed; returns the table or one JSON object, and leaves
@@ -101,11 +98,15 @@ pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
         let runs = runs.into_iter().flatten().collect();
         finished.push(Recipe { name, config, runs });
     }
-    let recipes = finished;
-    let object = json(&recipes);
-    let table = table(&recipes);
-    report::write(&dir, &object, "Recipes compared", &chart(&recipes), &table)?;
-    Ok(if options.json {
+    write(&dir, &finished, options.json)
+}
+
+/// Leaves the files of the comparison; returns the table or one JSON object.
+fn write(dir: &RunDir, recipes: &[Recipe], as_json: bool) -> anyhow::Result<String> {
+    let object = json(recipes);
+    let table = table(recipes);
+    report::write(dir, &object, "Recipes compared", &chart(recipes), &table)?;
+    Ok(if as_json {
         format!("{object}\n")
     } else {
         table

@@ -5,17 +5,16 @@ use std::path::PathBuf;
 use crate::cli::arguments::{AttachOptions, CompareOptions, ZooOptions};
 use crate::config::{DataSource, RunConfig};
 use crate::data::Augment;
-use crate::experiments;
 use crate::experiments::run::Changes;
 use crate::experiments::{Settings, result};
 use crate::net::Variant;
 use crate::net::zoo::table::{efficientnet_row, zoo_row};
 use crate::net::zoo::{Family, Images, Placement};
-use crate::report;
 use crate::run::dir::RunDir;
 use crate::run::images::load_data;
 use crate::train::FitConfig;
 use crate::util::console;
+use crate::{experiments, report};
 
 impl From<AttachOptions> for Changes {
     fn from(options: AttachOptions) -> Self {

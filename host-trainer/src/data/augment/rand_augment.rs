@@ -125,21 +125,15 @@ impl Operation {
             }
             _ => 1.8 * level + 0.1,
         };
-        let still = Vector2::zeros();
         match self {
             Self::AutoContrast => tone::auto_contrast(picture),
             Self::Equalize => tone::equalize(picture),
             Self::Invert | Self::SolarizeAdd if increasing => {}
             Self::Invert => tone::map(picture, |v| 255 - v),
-            Self::Rotate => {
-                let (sin, cos) = signed(30.0 * level * PI / 180.0).sin_cos();
-                geometry::affine(
-                    picture,
-                    Matrix2::new(cos, -sin, sin, cos),
-                    still,
-                    bilinear,
-                    fill,
-                );
+            Self::Rotate | Self::ShearX | Self::ShearY | Self::TranslateX | Self::TranslateY => {
+                let size = [picture.h, picture.w];
+                let (matrix, by) = self.affine(level, size, signed);
+                geometry::affine(picture, matrix, by, bilinear, fill);
             }
             Self::Posterize => {
                 let bits = if increasing {
@@ -179,28 +173,33 @@ impl Operation {
             }
             Self::Brightness => tone::map(picture, |v| tone::blend(v, 0.0, factor)),
             Self::Sharpness => filter::sharpness(picture, factor),
-            Self::ShearX => {
-                let shear = Matrix2::new(1.0, signed(0.3 * level), 0.0, 1.0);
-                geometry::affine(picture, shear, still, bilinear, fill);
-            }
-            Self::ShearY => {
-                let shear = Matrix2::new(1.0, 0.0, signed(0.3 * level), 1.0);
-                geometry::affine(picture, shear, still, bilinear, fill);
-            }
-            Self::TranslateX => {
-                let by = Vector2::new(signed(level * picture.w as f32 / 8.0), 0.0);
-                geometry::affine(picture, Matrix2::identity(), by, bilinear, fill);
-            }
-            Self::TranslateY => {
-                let by = Vector2::new(0.0, signed(level * picture.h as f32 / 8.0));
-                geometry::affine(picture, Matrix2::identity(), by, bilinear, fill);
-            }
             Self::Cutout => {
                 let side = 2 * (level * picture.w as f32 / 8.0) as usize;
                 if side > 0 {
                     blank_square(picture, side, fill, rng);
                 }
             }
+        }
+    }
+
+    /// The map of a geometric operation at `level`; `signed` draws its direction. Others have none.
+    fn affine(
+        self,
+        level: f32,
+        [h, w]: [usize; 2],
+        mut signed: impl FnMut(f32) -> f32,
+    ) -> (Matrix2<f32>, Vector2<f32>) {
+        let (id, still) = (Matrix2::identity(), Vector2::zeros());
+        match self {
+            Self::Rotate => {
+                let (sin, cos) = signed(30.0 * level * PI / 180.0).sin_cos();
+                (Matrix2::new(cos, -sin, sin, cos), still)
+            }
+            Self::ShearX => (Matrix2::new(1.0, signed(0.3 * level), 0.0, 1.0), still),
+            Self::ShearY => (Matrix2::new(1.0, 0.0, signed(0.3 * level), 1.0), still),
+            Self::TranslateX => (id, Vector2::new(signed(level * w as f32 / 8.0), 0.0)),
+            Self::TranslateY => (id, Vector2::new(0.0, signed(level * h as f32 / 8.0))),
+            _ => (id, still),
         }
     }
 }

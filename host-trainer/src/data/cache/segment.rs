@@ -17,8 +17,7 @@ use super::entry::Entry;
 use super::restore::restore;
 use crate::data::fit::Fit;
 use crate::data::memory::Budget;
-use crate::util::console;
-use crate::util::regular;
+use crate::util::{console, regular};
 
 const MAGIC: [u8; 4] = *b"PUPC";
 const VERSION: u32 = 1;

@@ -12,7 +12,7 @@ use pupil_core::tables;
 
 use super::calibrate::Range;
 use super::float::Place;
-use super::nodes::{Filter, Graph, Op};
+use super::nodes::{Filter, Graph, Node, Op};
 use crate::data::batch::Normalization;
 use crate::nn::Activation;
 
@@ -59,75 +59,8 @@ pub fn build(
     };
     let mut tensors = vec![packer.builder.input()];
     for (i, node) in graph.nodes.iter().enumerate() {
-        let x = tensors[node.inputs[0]];
-        tensors.push(match &node.op {
-            Op::Conv(f) => {
-                let layer = packer.filter(x, f, Layout::OutputFirst, Site::of(i))?;
-                packer.builder.conv(x, layer)?
-            }
-            Op::Depthwise(f) => {
-                let layer = packer.filter(x, f, Layout::OutputLast, Site::of(i))?;
-                packer.builder.depthwise(x, layer)?
-            }
-            Op::Dense(f) => {
-                let layer = packer.filter(x, f, Layout::OutputFirst, Site::of(i))?;
-                packer.builder.dense(x, layer)?
-            }
-            Op::Mean => {
-                let out = packer.affine(Place::Output(i))?;
-                packer.builder.mean(x, out)?
-            }
-            Op::MaxPool { kernel, stride } => packer.builder.max_pool(
-                x,
-                Pool {
-                    kernel: (*kernel, *kernel),
-                    stride: (*stride, *stride),
-                    pad: Pad::Same,
-                    act: (-128, 127),
-                },
-            )?,
-            Op::Add(act) => {
-                let landing = packer.landing(*act, Site::of(i))?;
-                let second = tensors[node.inputs[1]];
-                let sum = packer
-                    .builder
-                    .add(x, second, landing.out, landing.clamps)?;
-                match &landing.fused {
-                    Some(fused) => packer.builder.lookup(sum, fused)?,
-                    None => sum,
-                }
-            }
-            Op::Scale => {
-                let out = packer.affine(Place::Output(i))?;
-                let gate = tensors[node.inputs[1]];
-                packer.builder.mul(x, gate, out, (-128, 127))?
-            }
-            Op::Concat | Op::GroupedConv(..) => {
-                return Err(BuildError(format!(
-                    "{}: grouped convolution and concatenation have no int8 operator; lower the graph first",
-                    node.name
-                )));
-            }
-            Op::SqueezeExcite { reduce, expand } => {
-                let squeezed = packer.affine(Place::Squeezed(i))?;
-                let z = packer.builder.mean(x, squeezed)?;
-                let site = Site {
-                    before: Place::HiddenBeforeAct(i),
-                    after: Place::Hidden(i),
-                };
-                let layer = packer.filter(z, reduce, Layout::OutputFirst, site)?;
-                let z = packer.builder.dense(z, layer)?;
-                // The gate's own range is fixed: 1/256, −128.
-                let site = Site {
-                    before: Place::GateBeforeAct(i),
-                    after: Place::GateBeforeAct(i),
-                };
-                let layer = packer.filter(z, expand, Layout::OutputFirst, site)?;
-                let gate = packer.builder.dense(z, layer)?;
-                let out = packer.affine(Place::Output(i))?;
-                packer.builder.mul(x, gate, out, (-128, 127))?
-            }
-        });
+        let inputs: Vec<TensorId> = node.inputs.iter().map(|t| tensors[*t]).collect();
+        tensors.push(packer.node(i, node, &inputs)?);
     }
     if let Some(logits) = tensors.last() {
         packer.builder.softmax(*logits)?;
@@ -179,6 +112,85 @@ impl Packer<'_> {
     fn affine(&self, place: Place) -> Result<Affine, BuildError> {
         let range = self.range(place)?;
         Ok(Affine::covering(range.min, range.max))
+    }
+
+    /// Appends node `i`, which reads `inputs`; returns what it writes.
+    fn node(&mut self, i: usize, node: &Node, inputs: &[TensorId]) -> Result<TensorId, BuildError> {
+        let x = inputs[0];
+        Ok(match &node.op {
+            Op::Conv(f) => {
+                let layer = self.filter(x, f, Layout::OutputFirst, Site::of(i))?;
+                self.builder.conv(x, layer)?
+            }
+            Op::Depthwise(f) => {
+                let layer = self.filter(x, f, Layout::OutputLast, Site::of(i))?;
+                self.builder.depthwise(x, layer)?
+            }
+            Op::Dense(f) => {
+                let layer = self.filter(x, f, Layout::OutputFirst, Site::of(i))?;
+                self.builder.dense(x, layer)?
+            }
+            Op::Mean => {
+                let out = self.affine(Place::Output(i))?;
+                self.builder.mean(x, out)?
+            }
+            Op::MaxPool { kernel, stride } => self.builder.max_pool(
+                x,
+                Pool {
+                    kernel: (*kernel, *kernel),
+                    stride: (*stride, *stride),
+                    pad: Pad::Same,
+                    act: (-128, 127),
+                },
+            )?,
+            Op::Add(act) => {
+                let landing = self.landing(*act, Site::of(i))?;
+                let sum = self
+                    .builder
+                    .add(x, inputs[1], landing.out, landing.clamps)?;
+                match &landing.fused {
+                    Some(fused) => self.builder.lookup(sum, fused)?,
+                    None => sum,
+                }
+            }
+            Op::Scale => {
+                let out = self.affine(Place::Output(i))?;
+                self.builder.mul(x, inputs[1], out, (-128, 127))?
+            }
+            Op::Concat | Op::GroupedConv(..) => {
+                return Err(BuildError(format!(
+                    "{}: grouped convolution and concatenation have no int8 operator; lower the graph first",
+                    node.name
+                )));
+            }
+            Op::SqueezeExcite { reduce, expand } => self.squeeze_excite(i, x, reduce, expand)?,
+        })
+    }
+
+    fn squeeze_excite(
+        &mut self,
+        i: usize,
+        x: TensorId,
+        reduce: &Filter,
+        expand: &Filter,
+    ) -> Result<TensorId, BuildError> {
+        let squeezed = self.affine(Place::Squeezed(i))?;
+        let z = self.builder.mean(x, squeezed)?;
+        let site = Site {
+            before: Place::HiddenBeforeAct(i),
+            after: Place::Hidden(i),
+        };
+        let layer = self.filter(z, reduce, Layout::OutputFirst, site)?;
+        let z = self.builder.dense(z, layer)?;
+        // The gate's own range is fixed: 1/256, −128.
+        let site = Site {
+            before: Place::GateBeforeAct(i),
+            after: Place::GateBeforeAct(i),
+        };
+        let layer = self.filter(z, expand, Layout::OutputFirst, site)?;
+        let gate = self.builder.dense(z, layer)?;
+        let out = self.affine(Place::Output(i))?;
+        self.builder.mul(x, gate, out, (-128, 127))
     }
 
     /// Where a sum lands that has `act` behind it.
