@@ -8,8 +8,7 @@ use super::arguments::{Cli, Command, RunOptions};
 use super::commands::{self, eval::Evaluation};
 use super::usage::usage;
 use crate::report::{self, inspect};
-use crate::run::pipeline;
-use crate::run::stage::Which;
+use crate::run::{Which, pipeline};
 use crate::util::console::{self, result as show};
 use crate::util::threads;
 

@@ -5,9 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::run::dir::RunDir;
-use crate::run::error::RunDirError;
 use crate::run::record::Proof;
+use crate::run::{RunDir, RunDirError};
 
 /// The value of `file`, if an earlier run has written it.
 ///

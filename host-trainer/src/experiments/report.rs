@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use crate::report::svg::escape;
-use crate::run::dir::RunDir;
-use crate::run::error::RunDirError;
+use crate::run::{RunDir, RunDirError};
 use crate::util::numbers::thousands;
 
 /// What the numbers of a table are, without an end of line.

@@ -16,9 +16,8 @@ use crate::net::graph::fold_net::fold_net;
 use crate::net::graph::lower::lower;
 use crate::net::zoo::{Attach, Family, Images};
 use crate::nn::init::Init;
-use crate::run::dir::RunDir;
-use crate::run::error::RunDirError;
 use crate::run::progress::Progress;
+use crate::run::{RunDir, RunDirError};
 use crate::train::FitConfig;
 use crate::util::random::stream;
 

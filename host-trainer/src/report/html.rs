@@ -8,11 +8,9 @@ use super::svg::{Series, escape, intervals, lines};
 use crate::config::RunConfig;
 use crate::data::Dataset;
 use crate::methods::selection::Selection;
-use crate::run::dir::RunDir;
-use crate::run::error::RunDirError;
-use crate::run::stage::Stage;
 use crate::run::stages::pack::Summary;
 use crate::run::stages::quantize;
+use crate::run::{RunDir, RunDirError, Stage};
 use crate::train::Epoch;
 use crate::util::numbers::thousands;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::run::stage::Stage;
+use crate::run::Stage;
 use crate::run::stages::pack::Summary;
 use crate::util::numbers::thousands;
 

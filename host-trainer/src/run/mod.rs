@@ -25,4 +25,7 @@ pub mod stage;
 pub mod stages;
 
 pub use configuration::Options;
-pub use stage::Stage;
+pub use dir::RunDir;
+pub use error::RunDirError;
+pub use images::load_data;
+pub use stage::{Stage, Which};

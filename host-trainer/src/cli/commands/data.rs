@@ -5,9 +5,8 @@ use std::path::Path;
 use crate::config::{DataSource, RunConfig};
 use crate::data::dataset::Labeled;
 use crate::data::report::{ClassCount, DataReport};
-use crate::run::Options;
 use crate::run::configuration::configuration;
-use crate::run::images::load_data;
+use crate::run::{Options, load_data};
 use crate::util::console;
 
 /// Names shown of each kind of finding; `--json` shows all.

@@ -6,10 +6,8 @@ use crate::cli::arguments::{Ablation, CompareOptions};
 use crate::experiments::methods::grid::Grid;
 use crate::experiments::methods::{GridSettings, Learner, run, table};
 use crate::experiments::report;
-use crate::run::Options;
 use crate::run::configuration::configuration;
-use crate::run::dir::RunDir;
-use crate::run::images::load_data;
+use crate::run::{Options, RunDir, load_data};
 use crate::train::FitConfig;
 use crate::util::console;
 

@@ -11,10 +11,7 @@ use crate::experiments::recipes::{Finished, Recipe, chart, json, table};
 use crate::experiments::{kept, report};
 use crate::report::html;
 use crate::run::configuration::{configuration, name_of};
-use crate::run::dir::RunDir;
-use crate::run::images::load_data;
-use crate::run::stage::Which;
-use crate::run::{Options, pipeline};
+use crate::run::{Options, RunDir, Which, load_data, pipeline};
 use crate::util::console;
 
 /// Runs each configuration once a seed; returns the table or one JSON object, and leaves

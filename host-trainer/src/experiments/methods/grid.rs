@@ -12,7 +12,7 @@ use super::settings::GridSettings;
 use super::unfinished::Unfinished;
 use crate::data::Dataset;
 use crate::experiments::kept;
-use crate::run::dir::RunDir;
+use crate::run::RunDir;
 use crate::run::progress::Progress;
 use crate::train::FitError;
 use crate::util::threads::side_by_side;
