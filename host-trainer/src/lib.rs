@@ -15,6 +15,7 @@
 //! 11. [`experiments`]: methods, nets and recipes compared over several seeds
 //! 12. [`cli`]: the command line
 #![recursion_limit = "256"]
+#![warn(unreachable_pub)]
 // They panic where they can't write; `console` prints.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

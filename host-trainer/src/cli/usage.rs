@@ -6,7 +6,7 @@ use crate::util::console::{accept_gone_reader, is_unsafe, note};
 
 /// Prints what clap says to wrong arguments or `--help`; returns the exit code. Its colors are
 /// clap's own, so a message about arguments with control characters is printed without any.
-pub fn usage(error: &clap::Error) -> u8 {
+pub(super) fn usage(error: &clap::Error) -> u8 {
     let exit_code = u8::try_from(error.exit_code()).unwrap_or(2);
     if error.use_stderr() {
         // The message can't be asked: as text it lacks the codes that a terminal would get.

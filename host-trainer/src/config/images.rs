@@ -42,7 +42,7 @@ impl From<DataSource> for String {
 /// How the user's own images are read. The bundled set has its own size and split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct ImagesConfig {
+pub(crate) struct ImagesConfig {
     /// More images, without labels; empty for none.
     pub unlabeled: String,
     /// Height in pixels that the net sees; 0: chosen by the images.

@@ -4,16 +4,16 @@
 //! - [`check`]: reading a file, and telling all that is wrong with it
 //! - [`write`](mod@write): a file with a comment at every key
 
-pub mod check;
+pub(crate) mod check;
 mod defaults;
 mod images;
 mod net_choice;
-pub mod run_config;
+pub(crate) mod run_config;
 mod stages;
 mod transfer;
-pub mod write;
+pub(crate) mod write;
 
-pub use images::{DataSource, ImagesConfig};
-pub use net_choice::NetChoice;
-pub use run_config::RunConfig;
-pub use stages::{MemorySchedule, PseudoLabelsConfig};
+pub(crate) use images::{DataSource, ImagesConfig};
+pub(crate) use net_choice::NetChoice;
+pub(crate) use run_config::RunConfig;
+pub(crate) use stages::{MemorySchedule, PseudoLabelsConfig};

@@ -8,7 +8,7 @@ use crate::nn::Activation;
 /// An EfficientNet.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NetChoice {
+pub(crate) struct NetChoice {
     /// "tiny", which the next four keys shape, or a published net: "b0" to "b7", "lite0" to
     /// "lite4".
     pub family: NetFamily,
@@ -62,7 +62,7 @@ impl From<NetFamily> for String {
 
 impl NetChoice {
     /// The net for these images.
-    pub fn resolve(&self, input: [usize; 3], classes: usize) -> EfficientNetConfig {
+    pub(crate) fn resolve(&self, input: [usize; 3], classes: usize) -> EfficientNetConfig {
         let NetFamily::Published(variant) = self.family else {
             let scaling = CompoundScaling {
                 width: self.width,
@@ -84,7 +84,7 @@ impl NetChoice {
     }
 
     /// "EfficientNet tiny, width 2", "EfficientNet tiny, width 1, depth 2" or "EfficientNet b0".
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         match self.family {
             NetFamily::Tiny if self.depth == 1.0 => {
                 format!("EfficientNet tiny, width {}", self.width)

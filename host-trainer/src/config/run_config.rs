@@ -13,7 +13,7 @@ use crate::methods::{Method, MethodsConfig};
 /// A whole run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
+pub(crate) struct RunConfig {
     /// Fixes every random choice: the same seed gives the same packed bytes.
     pub seed: u64,
     /// Where the images come from.

@@ -11,7 +11,7 @@ use crate::train::FitConfig;
 /// Stage 1: a net on the labeled images alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TeacherConfig {
+pub(crate) struct TeacherConfig {
     /// The net.
     pub net: NetChoice,
     /// Training.
@@ -23,7 +23,7 @@ pub struct TeacherConfig {
 /// Stage 2: what the teacher says about unlabeled images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PseudoLabelsConfig {
+pub(crate) struct PseudoLabelsConfig {
     /// Images whose most probable class is less probable than this are left out.
     pub threshold: f32,
     /// Whether every class gets as many images as the others.
@@ -33,7 +33,7 @@ pub struct PseudoLabelsConfig {
 /// Stage 3: an equal or larger net on labels and unlabeled images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct StudentConfig {
+pub(crate) struct StudentConfig {
     /// The net; not smaller than the teacher's.
     pub net: NetChoice,
     /// Training.
@@ -57,7 +57,7 @@ pub struct StudentConfig {
 /// Stage 4: the net for the chip, taught by the student on all images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DistillConfig {
+pub(crate) struct DistillConfig {
     /// The net.
     pub net: NetChoice,
     /// Training.
@@ -79,7 +79,7 @@ pub struct DistillConfig {
 /// Stage 5: int8.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct QuantizeConfig {
+pub(crate) struct QuantizeConfig {
     /// Training images whose activations set the ranges.
     pub calibration_images: usize,
     /// Share of each activation's values that the range leaves out at either end.
@@ -91,7 +91,7 @@ pub struct QuantizeConfig {
 /// How the packed student uses the chip's memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum MemorySchedule {
+pub(crate) enum MemorySchedule {
     /// One layer after the other: the fewest instructions.
     #[default]
     LayerByLayer,
@@ -104,7 +104,7 @@ pub enum MemorySchedule {
 /// Stage 6: the packed student.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PackConfig {
+pub(crate) struct PackConfig {
     /// How layers run.
     pub schedule: MemorySchedule,
     /// Bytes of the arena, where `schedule` is `within`.
@@ -115,7 +115,7 @@ pub struct PackConfig {
 
 impl PackConfig {
     /// What the planner is asked for.
-    pub fn memory(&self) -> Memory {
+    pub(crate) fn memory(&self) -> Memory {
         Memory {
             goal: match self.schedule {
                 MemorySchedule::LayerByLayer => Goal::LayerByLayer,

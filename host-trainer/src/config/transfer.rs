@@ -9,7 +9,7 @@ use crate::train::FitConfig;
 /// A pretext task's training, and how its trunk, or another run's, learns the classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TransferConfig {
+pub(crate) struct TransferConfig {
     /// Whether stage 1 trains the classifier alone and leaves the trunk as it is.
     pub head_only: bool,
     /// Training of the pretext task.

@@ -6,7 +6,7 @@ use super::RunConfig;
 ///
 /// # Errors
 /// Never for a configuration that TOML can hold.
-pub fn commented(config: &RunConfig, head: &[String]) -> Result<String, toml::ser::Error> {
+pub(crate) fn commented(config: &RunConfig, head: &[String]) -> Result<String, toml::ser::Error> {
     let mut text: String = head.iter().map(|l| format!("# {l}\n")).collect();
     let mut section = String::new();
     for line in toml::to_string(config)?.lines() {

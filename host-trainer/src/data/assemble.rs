@@ -15,7 +15,7 @@ use super::report::{ClassCount, DataReport, Pair};
 
 /// How to cut.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// Share of validation images where the set brings none.
     pub validation: f64,
     /// Share of test images where the set brings none.
@@ -37,7 +37,7 @@ struct Known {
 ///
 /// # Errors
 /// A set that can't be trained on, in words.
-pub fn assemble(
+pub(crate) fn assemble(
     labeled: Vec<Item>,
     unlabeled: Vec<Item>,
     cut: Cut,

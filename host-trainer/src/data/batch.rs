@@ -41,7 +41,7 @@ impl Normalization {
 
 /// Endless order over a set: each pass a new permutation from its own stream.
 #[derive(Clone, Debug)]
-pub struct BatchSampler {
+pub(crate) struct BatchSampler {
     seed: u64,
     name: &'static str,
     order: Vec<usize>,
@@ -51,7 +51,7 @@ pub struct BatchSampler {
 
 impl BatchSampler {
     /// Over the images 0..len; `name` keeps samplers of one seed apart.
-    pub fn new(seed: u64, name: &'static str, len: usize) -> Self {
+    pub(crate) fn new(seed: u64, name: &'static str, len: usize) -> Self {
         Self {
             seed,
             name,
@@ -62,7 +62,7 @@ impl BatchSampler {
     }
 
     /// The next `count` images; a batch may span two passes.
-    pub fn next(&mut self, count: usize) -> Vec<usize> {
+    pub(crate) fn next(&mut self, count: usize) -> Vec<usize> {
         let mut batch = Vec::with_capacity(count);
         while batch.len() < count && !self.order.is_empty() {
             if self.next == self.order.len() {
@@ -81,7 +81,7 @@ impl BatchSampler {
 
 /// Where a batch's augmentation draws from: one stream for each (step, image of the batch).
 #[derive(Clone, Copy, Debug)]
-pub struct AugmentStream {
+pub(crate) struct AugmentStream {
     /// The stage's seed.
     pub seed: u64,
     /// Step of training.
@@ -89,7 +89,7 @@ pub struct AugmentStream {
 }
 
 /// Augments `images[indices]` on all cores and makes a tensor `[n, h, w, c]`.
-pub fn batch(
+pub(crate) fn batch(
     images: &Images,
     indices: &[usize],
     augment: &Augment,
@@ -109,7 +109,7 @@ pub fn batch(
 }
 
 /// The same values, `[n, h, w, c]` row-major, made by the calling thread alone.
-pub fn values(
+pub(crate) fn values(
     images: &Images,
     indices: &[usize],
     augment: &Augment,

@@ -79,7 +79,11 @@ pub enum DatasetError {
 ///
 /// # Errors
 /// [`DatasetError::CountMismatch`] or [`DatasetError::UnknownClass`].
-pub fn check_labels(images: &Images, labels: &[u8], classes: usize) -> Result<(), DatasetError> {
+pub(crate) fn check_labels(
+    images: &Images,
+    labels: &[u8],
+    classes: usize,
+) -> Result<(), DatasetError> {
     if images.len() != labels.len() {
         return Err(DatasetError::CountMismatch {
             images: images.len(),

@@ -7,15 +7,15 @@ use super::fit::{grey, resize};
 use super::formats::decode::Decoded;
 
 /// SHA-256 of an image's file, or of its size and pixels where many share a file.
-pub type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// Key of a file.
-pub fn of_file(bytes: &[u8]) -> Key {
+pub(crate) fn of_file(bytes: &[u8]) -> Key {
     Sha256::digest(bytes).into()
 }
 
 /// Key of an image without a file of its own.
-pub fn of_pixels(image: &Decoded) -> Key {
+pub(crate) fn of_pixels(image: &Decoded) -> Key {
     let mut sha = Sha256::new();
     for d in image.dims {
         sha.update((d as u64).to_le_bytes());
@@ -26,7 +26,7 @@ pub fn of_pixels(image: &Decoded) -> Key {
 
 /// Difference hash: of a grey 9x9 miniature, whether each pixel is brighter than its right and
 /// than its lower neighbor, 64 bits each ("dHash", Krawetz 2013).
-pub fn difference_hash(image: &Decoded) -> u128 {
+pub(crate) fn difference_hash(image: &Decoded) -> u128 {
     let mut small = resize(image, 9, 9);
     if small.dims[2] == 3 {
         small = grey(&small);

@@ -38,7 +38,7 @@ impl Fit {
 const BAR: u8 = 128;
 
 /// The image as `dims` (height, width, channels 1 or 3), row-major.
-pub fn fit(image: &Decoded, dims: [usize; 3], fit: Fit) -> Vec<u8> {
+pub(crate) fn fit(image: &Decoded, dims: [usize; 3], fit: Fit) -> Vec<u8> {
     let [th, tw, tc] = dims;
     let [h, w, _] = image.dims;
     match fit {
@@ -95,7 +95,7 @@ fn crop(image: &Decoded, top: usize, left: usize, h: usize, w: usize) -> Cow<'_,
 }
 
 /// Grey as core makes it, (77 r + 150 g + 29 b) / 256, of a color image.
-pub fn grey(image: &Decoded) -> Decoded {
+pub(crate) fn grey(image: &Decoded) -> Decoded {
     let [h, w, _] = image.dims;
     let pixels = image.pixels.as_chunks::<3>().0.iter().map(|p| {
         let [r, g, b] = p.map(u32::from);
@@ -116,7 +116,7 @@ fn repeated(image: Decoded) -> Decoded {
 }
 
 /// To another height and width, channels kept.
-pub fn resize(image: &Decoded, th: usize, tw: usize) -> Decoded {
+pub(crate) fn resize(image: &Decoded, th: usize, tw: usize) -> Decoded {
     let [h, w, c] = image.dims;
     let (mh, mw) = (h.min(th), w.min(tw));
     let mut small = vec![0; mh * mw * c];

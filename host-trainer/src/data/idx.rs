@@ -73,7 +73,7 @@ pub enum IdxError {
 
 /// Parsed values and their dimensions.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Idx {
+pub(crate) struct Idx {
     /// Sizes, slowest first: images are (count, rows, columns).
     pub dims: Vec<usize>,
     /// Row-major values.
@@ -81,7 +81,7 @@ pub struct Idx {
 }
 
 /// Values that are read as they are needed.
-pub struct Stream<R> {
+pub(crate) struct Stream<R> {
     /// Sizes, slowest first.
     pub dims: Vec<usize>,
     source: Source<R>,
@@ -123,7 +123,7 @@ impl<R: std::io::BufRead> Source<R> {
 ///
 /// # Errors
 /// Any [`IdxError`] that the header shows.
-pub fn open(
+pub(crate) fn open(
     path: &Path,
     rank: u8,
     wanted: &'static str,
@@ -138,7 +138,7 @@ pub fn open(
 ///
 /// # Errors
 /// Any [`IdxError`].
-pub fn read(path: &Path, rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
+pub(crate) fn read(path: &Path, rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
     open(path, rank, wanted)?.all()
 }
 
@@ -146,7 +146,7 @@ pub fn read(path: &Path, rank: u8, wanted: &'static str) -> Result<Idx, IdxError
 ///
 /// # Errors
 /// Any [`IdxError`] but `Io`.
-pub fn parse(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
+pub(crate) fn parse(bytes: &[u8], rank: u8, wanted: &'static str) -> Result<Idx, IdxError> {
     Stream::new(bytes, bytes.len() as u64, (rank, wanted))?.all()
 }
 
@@ -205,7 +205,7 @@ impl<R: std::io::BufRead> Stream<R> {
     ///
     /// # Errors
     /// Too few values, too many, damage.
-    pub fn fill(&mut self, values: &mut [u8]) -> Result<(), IdxError> {
+    pub(crate) fn fill(&mut self, values: &mut [u8]) -> Result<(), IdxError> {
         let wanted = (values.len() as u64).min(self.left);
         let found = self.source.fill(&mut values[..wanted as usize])? as u64;
         if found < values.len() as u64 {
@@ -237,7 +237,7 @@ impl<R: std::io::BufRead> Stream<R> {
     ///
     /// # Errors
     /// As [`Self::fill`]; more memory than there is.
-    pub fn all(mut self) -> Result<Idx, IdxError> {
+    pub(crate) fn all(mut self) -> Result<Idx, IdxError> {
         // A short plain file is told before room is made for what is not there.
         Budget::shared().check(self.left)?;
         let mut values = Vec::new();

@@ -11,10 +11,10 @@ use crate::data::formats::damage::Damage;
 use crate::util::regular;
 
 /// Larger files are not read.
-pub const MOST_FILE: u64 = 1 << 30;
+pub(crate) const MOST_FILE: u64 = 1 << 30;
 
 /// What came of a file.
-pub struct Loaded<T> {
+pub(crate) struct Loaded<T> {
     /// What the file was when it was opened; nothing where it could not be opened, or has
     /// changed while or just before it was read.
     pub stamp: Option<Stamp>,
@@ -25,7 +25,7 @@ pub struct Loaded<T> {
 /// Reads the file at `path`. If `known` has nothing to say of its bytes it is decoded, and
 /// `work` is what takes the pixels while their memory is reserved. Waits where others hold too
 /// much of the budget; the caller must hold none of it.
-pub fn from_file<T>(
+pub(crate) fn from_file<T>(
     path: &Path,
     known: impl Fn(&[u8]) -> Option<T>,
     work: impl Fn(&[u8], Decoded) -> T,
@@ -83,7 +83,7 @@ fn read_and_decode<T>(
 ///
 /// # Errors
 /// What is wrong with the image.
-pub fn within<T>(
+pub(crate) fn within<T>(
     memory: &mut Reserved,
     spare: u64,
     bytes: &[u8],
@@ -109,7 +109,7 @@ pub fn within<T>(
 ///
 /// # Errors
 /// What is wrong with the image.
-pub fn from_bytes<T>(bytes: &[u8], work: impl Fn(&[u8], Decoded) -> T) -> Result<T, Damage> {
+pub(crate) fn from_bytes<T>(bytes: &[u8], work: impl Fn(&[u8], Decoded) -> T) -> Result<T, Damage> {
     let mut wanted = 0;
     loop {
         let mut memory = Budget::shared().reserve(wanted)?;
@@ -124,7 +124,7 @@ pub fn from_bytes<T>(bytes: &[u8], work: impl Fn(&[u8], Decoded) -> T) -> Result
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn image(path: &Path) -> Result<Decoded, Damage> {
+pub(crate) fn image(path: &Path) -> Result<Decoded, Damage> {
     from_file(path, |_| None, |_, image| image).result
 }
 

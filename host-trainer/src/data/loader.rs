@@ -17,7 +17,7 @@ use super::images::Images;
 const AHEAD: usize = 3;
 
 /// One stream of images of every batch.
-pub struct Feed {
+pub(crate) struct Feed {
     /// Where pixels come from.
     pub images: Images,
     /// Which entries come next.
@@ -33,7 +33,7 @@ pub struct Feed {
 }
 
 /// One feed's share of a batch.
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// Image of each row.
     pub indices: Vec<usize>,
     /// Pixels as the net reads them, `[n, h, w, c]` of each view.
@@ -44,7 +44,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// View `view` as a tensor `[n, h, w, c]`, which takes its values.
-    pub fn view(&mut self, view: usize, device: &Device) -> Tensor<4> {
+    pub(crate) fn view(&mut self, view: usize, device: &Device) -> Tensor<4> {
         let [h, w, c] = self.dims;
         let shape = [self.indices.len(), h, w, c];
         let values = std::mem::take(&mut self.values[view]);
@@ -85,7 +85,7 @@ impl Maker {
 }
 
 /// The thread and what it has made.
-pub struct Loader {
+pub(crate) struct Loader {
     source: Source,
     begun: Option<Instant>,
     waited: Duration,
@@ -103,7 +103,7 @@ enum Source {
 impl Loader {
     /// Starts making the batches of steps `first`, `first + 1`, …; earlier steps are passed over
     /// in the samplers' order, so that a resumed training sees what an uninterrupted one sees.
-    pub fn new(mut feeds: Vec<Feed>, normalization: Normalization, first: u64) -> Self {
+    pub(crate) fn new(mut feeds: Vec<Feed>, normalization: Normalization, first: u64) -> Self {
         for feed in &mut feeds {
             for _ in 0..first {
                 feed.sampler.next(feed.count);
@@ -125,7 +125,7 @@ impl Loader {
     ///
     /// # Panics
     /// Only with the thread's own panic, which is a bug.
-    pub fn next_batch(&mut self) -> Vec<Loaded> {
+    pub(crate) fn next_batch(&mut self) -> Vec<Loaded> {
         let start = Instant::now();
         let batch = match &mut self.source {
             Source::Here(maker) => maker.next(),
@@ -148,7 +148,7 @@ impl Loader {
     }
 
     /// Share of the time since the first batch that was spent waiting, 0 to 1.
-    pub fn waiting(&self) -> f64 {
+    pub(crate) fn waiting(&self) -> f64 {
         let all = self.begun.map_or(0.0, |b| b.elapsed().as_secs_f64());
         if all > 0.0 {
             self.waited.as_secs_f64() / all

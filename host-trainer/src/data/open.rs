@@ -22,7 +22,7 @@ const SAMPLE: usize = 1000;
 
 /// What to open, and how.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// Labeled images.
     pub labeled: PathBuf,
     /// Unlabeled images.
@@ -37,7 +37,7 @@ pub struct Request {
 
 /// Why a set can't be opened.
 #[derive(Debug, Error)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     /// Paths that hold no images, all of them.
     #[error("{}", join(.0))]
     Sources(Vec<SourceError>),
@@ -69,7 +69,7 @@ fn join(errors: &[SourceError]) -> String {
 ///
 /// # Errors
 /// Any [`OpenError`]; damaged images are not errors but part of the report.
-pub fn open(
+pub(crate) fn open(
     request: &Request,
     cache: &Cache,
     tell: &dyn Fn(&str),
@@ -261,7 +261,7 @@ fn describe<'a>(items: impl Iterator<Item = &'a Item>, shelf: &Shelf, report: &m
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_all(
+pub(crate) fn open_all(
     path: &Path,
     dims: [usize; 3],
     fit: Fit,

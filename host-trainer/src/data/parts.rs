@@ -8,7 +8,7 @@ use super::fingerprint::Key;
 /// A part of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub(crate) enum Part {
     /// Trained on with labels.
     Train,
     /// Watched during training.
@@ -21,7 +21,7 @@ pub enum Part {
 
 impl Part {
     /// The part that a folder or a list means by a word, whatever its case.
-    pub fn of_word(word: &str) -> Option<Self> {
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
             "val" | "valid" | "validation" | "dev" => Some(Self::Validation),
@@ -33,7 +33,7 @@ impl Part {
 }
 
 /// A number in [0, 1) that the image's content fixes.
-pub fn draw(key: &Key) -> f64 {
+pub(crate) fn draw(key: &Key) -> f64 {
     let mut sha = Sha256::new();
     sha.update(b"pupil split 1");
     sha.update(key);
@@ -48,7 +48,7 @@ pub fn draw(key: &Key) -> f64 {
 /// Assigns the images of one class: shares `test` and `validation` by their draws, the rest is
 /// trained on. Returns the parts and how many images were moved because the class is so small
 /// that a part would have been empty; only these may move when photos are added.
-pub fn assign(draws: &[f64], validation: f64, test: f64) -> (Vec<Part>, usize) {
+pub(crate) fn assign(draws: &[f64], validation: f64, test: f64) -> (Vec<Part>, usize) {
     let mut parts: Vec<Part> = draws
         .iter()
         .map(|d| match *d {

@@ -12,7 +12,7 @@ use crate::util::statistics::wilson;
 
 /// Images of one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ClassCount {
+pub(crate) struct ClassCount {
     /// Its name.
     pub name: String,
     /// Trained on.
@@ -31,7 +31,7 @@ impl ClassCount {
 
 /// An image that is not used because of another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The image that is not used.
     pub left_out: String,
     /// The one that it equals.
@@ -40,7 +40,7 @@ pub struct Pair {
 
 /// Width and height of original images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// Of the least area.
     pub smallest: [usize; 2],
     /// Of the median area.
@@ -51,7 +51,7 @@ pub struct Sizes {
 
 /// Everything that is known of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DataReport {
+pub(crate) struct DataReport {
     /// What it is and where.
     pub source: String,
     /// Height, width and channels that the net sees.
@@ -135,14 +135,14 @@ fn one_or_more(count: usize, what: &str) -> String {
 
 impl DataReport {
     /// Sums of training, validation and test images.
-    pub fn totals(&self) -> [usize; 3] {
+    pub(crate) fn totals(&self) -> [usize; 3] {
         self.classes.iter().fold([0; 3], |[a, b, c], k| {
             [a + k.train, b + k.validation, c + k.test]
         })
     }
 
     /// What a user should know before a run, one finding a paragraph, at most `most` names each.
-    pub fn findings(&self, most: usize) -> Vec<String> {
+    pub(crate) fn findings(&self, most: usize) -> Vec<String> {
         let mut all = self.left_out(most);
         all.extend(self.of_classes(most));
         all.extend(self.of_files(most));
@@ -245,7 +245,7 @@ impl DataReport {
     }
 
     /// For `pupil data`.
-    pub fn text(&self, most: usize) -> String {
+    pub(crate) fn text(&self, most: usize) -> String {
         let mut text = format!("{}\n\n", self.source);
         let wide = self.classes.iter().map(|c| c.name.chars().count()).max();
         let wide = wide.unwrap_or(0).max(9);

@@ -8,7 +8,7 @@ const LEAST: usize = 16;
 
 /// A size and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Height, width, channels.
     pub dims: [usize; 3],
     /// In words.
@@ -21,7 +21,7 @@ pub struct Shape {
 /// The rule: images of one size of at most 96 pixels a side keep it. Otherwise a square whose
 /// side is the shorter side of the median image, at most 64, a multiple of 4. Grey if every
 /// image is stored as grey, else RGB.
-pub fn choose(images: &[[usize; 3]], wanted: [usize; 3]) -> Option<Shape> {
+pub(crate) fn choose(images: &[[usize; 3]], wanted: [usize; 3]) -> Option<Shape> {
     let first = *images.first()?;
     let same = images.iter().all(|i| i[..2] == first[..2]);
     let keep = same && first[..2].iter().all(|s| (8..=MOST_SAME).contains(s));

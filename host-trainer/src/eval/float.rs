@@ -15,7 +15,7 @@ const BATCH: usize = 250;
 
 /// Class probabilities of each image, row-major `[len, classes]`, by running statistics, on the
 /// device of `net`.
-pub fn probabilities(
+pub(crate) fn probabilities(
     net: &impl Classifier,
     images: &Images,
     normalization: &Normalization,
@@ -27,7 +27,7 @@ pub fn probabilities(
 
 /// Views of each image, of which the mean answer is taken (test-time augmentation).
 #[derive(Clone, Copy, Debug)]
-pub struct Views {
+pub(crate) struct Views {
     /// How many, the unchanged image among them.
     pub count: usize,
     /// Changes to the others.
@@ -38,7 +38,7 @@ pub struct Views {
 
 /// Mean over `views` of softmax(z / `temperature`) for each image, row-major `[len, classes]`.
 /// `asked` hears of every batch how many images it had.
-pub fn mean_probabilities(
+pub(crate) fn mean_probabilities(
     net: &impl Classifier,
     images: &Images,
     normalization: &Normalization,
@@ -101,7 +101,7 @@ fn view(
 }
 
 /// Share of images whose most probable class is their label.
-pub fn accuracy(net: &impl Classifier, set: &Labeled, normalization: &Normalization) -> f64 {
+pub(crate) fn accuracy(net: &impl Classifier, set: &Labeled, normalization: &Normalization) -> f64 {
     share_right(&probabilities(net, &set.images, normalization), &set.labels)
 }
 

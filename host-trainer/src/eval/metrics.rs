@@ -1,7 +1,7 @@
 //! What share of answers is right.
 
 /// Index of the greatest value; the first of equals.
-pub fn argmax(row: &[f32]) -> usize {
+pub(crate) fn argmax(row: &[f32]) -> usize {
     let mut best = 0;
     for (i, v) in row.iter().enumerate() {
         if *v > row[best] {
@@ -12,7 +12,7 @@ pub fn argmax(row: &[f32]) -> usize {
 }
 
 /// Share of rows of `probabilities` whose greatest entry is the label's.
-pub fn share_right(probabilities: &[f32], labels: &[u8]) -> f64 {
+pub(crate) fn share_right(probabilities: &[f32], labels: &[u8]) -> f64 {
     let classes = probabilities
         .len()
         .checked_div(labels.len())
@@ -27,6 +27,6 @@ pub fn share_right(probabilities: &[f32], labels: &[u8]) -> f64 {
 }
 
 /// Share of equal entries.
-pub fn share_equal(a: &[u8], b: &[u8]) -> f64 {
+pub(crate) fn share_equal(a: &[u8], b: &[u8]) -> f64 {
     a.iter().zip(b).filter(|(a, b)| a == b).count() as f64 / b.len().max(1) as f64
 }

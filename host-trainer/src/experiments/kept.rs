@@ -12,7 +12,10 @@ use crate::run::{RunDir, RunDirError};
 ///
 /// # Errors
 /// A damaged or unreadable file.
-pub fn found<T: DeserializeOwned>(dir: &RunDir, file: &Path) -> Result<Option<T>, RunDirError> {
+pub(crate) fn found<T: DeserializeOwned>(
+    dir: &RunDir,
+    file: &Path,
+) -> Result<Option<T>, RunDirError> {
     file.exists().then(|| dir.read_record(file)).transpose()
 }
 
@@ -21,7 +24,7 @@ pub fn found<T: DeserializeOwned>(dir: &RunDir, file: &Path) -> Result<Option<T>
 ///
 /// # Errors
 /// An unwritable directory.
-pub fn keep<T: Serialize + DeserializeOwned>(
+pub(crate) fn keep<T: Serialize + DeserializeOwned>(
     dir: &RunDir,
     file: &Path,
     value: &T,
@@ -34,7 +37,7 @@ pub fn keep<T: Serialize + DeserializeOwned>(
 ///
 /// # Errors
 /// An unwritable directory.
-pub fn folder(path: &Path) -> Result<(), RunDirError> {
+pub(crate) fn folder(path: &Path) -> Result<(), RunDirError> {
     std::fs::create_dir_all(path).map_err(|source| RunDirError::Write {
         path: path.to_owned(),
         source,

@@ -6,14 +6,14 @@
 //! - [`recipes`]: whole runs of several configurations
 //! - [`packed`], [`kept`], [`report`]: a net in int8, results on disk, and the page of a comparison
 
-pub mod kept;
-pub mod methods;
-pub mod packed;
-pub mod recipes;
-pub mod report;
-pub mod result;
-pub mod run;
-pub mod train;
+pub(crate) mod kept;
+pub(crate) mod methods;
+pub(crate) mod packed;
+pub(crate) mod recipes;
+pub(crate) mod report;
+pub(crate) mod result;
+pub(crate) mod run;
+pub(crate) mod train;
 
-pub use result::Spread;
-pub use run::{Settings, run};
+pub(crate) use result::Spread;
+pub(crate) use run::{Settings, run};

@@ -19,7 +19,7 @@ const CLIP: f64 = 1e-4;
 ///
 /// # Errors
 /// A net that can't be packed.
-pub fn pack(
+pub(crate) fn pack(
     graph: &Graph,
     data: &Dataset,
     normalization: &Normalization,
@@ -39,7 +39,7 @@ pub fn pack(
 ///
 /// # Errors
 /// Bytes that are no model.
-pub fn packed_accuracy(bytes: &[u8], data: &Dataset) -> anyhow::Result<f64> {
+pub(crate) fn packed_accuracy(bytes: &[u8], data: &Dataset) -> anyhow::Result<f64> {
     let model = Model::parse(bytes).map_err(|e| anyhow!("can't be packed: {e}"))?;
     Ok(eval::int8::accuracy(&model, &data.test)?)
 }

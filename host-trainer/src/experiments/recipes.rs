@@ -17,7 +17,7 @@ use crate::util::numbers::thousands;
 
 /// What is kept of one finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// Its accuracies and sizes.
     pub summary: Summary,
     /// SHA-256 of the images; empty where an earlier version wrote it.
@@ -32,7 +32,7 @@ pub struct Finished {
 
 /// A configuration and its runs.
 #[derive(Clone, Debug)]
-pub struct Recipe {
+pub(crate) struct Recipe {
     /// The file's name without ending.
     pub name: String,
     /// What it says, seed left out.
@@ -57,7 +57,7 @@ impl Recipe {
     }
 
     /// What int8 has over the same net on labels alone, seed by seed.
-    pub fn gain(&self) -> Spread {
+    pub(crate) fn gain(&self) -> Spread {
         let pairs = self
             .accuracies(INT8)
             .into_iter()
@@ -76,7 +76,7 @@ impl Recipe {
     }
 
     /// Mean wall time, where every run has one.
-    pub fn seconds(&self) -> Option<f64> {
+    pub(crate) fn seconds(&self) -> Option<f64> {
         let all: Option<Vec<f64>> = self.runs.iter().map(|r| r.seconds).collect();
         all.map(|all| Spread::of(&all).mean)
     }
@@ -102,7 +102,7 @@ fn time(seconds: Option<f64>) -> String {
 }
 
 /// The table.
-pub fn table(recipes: &[Recipe]) -> String {
+pub(crate) fn table(recipes: &[Recipe]) -> String {
     let mut text = String::new();
     let Some(first) = recipes.first() else {
         return text;
@@ -132,7 +132,7 @@ pub fn table(recipes: &[Recipe]) -> String {
 }
 
 /// `compare.json`.
-pub fn json(recipes: &[Recipe]) -> Value {
+pub(crate) fn json(recipes: &[Recipe]) -> Value {
     let of = |recipe: &Recipe| {
         let net = |name: &&str| {
             let all = recipe.accuracies(name);
@@ -157,7 +157,7 @@ pub fn json(recipes: &[Recipe]) -> Value {
 }
 
 /// Mean, least and greatest of each net.
-pub fn chart(recipes: &[Recipe]) -> String {
+pub(crate) fn chart(recipes: &[Recipe]) -> String {
     let mut bars: Vec<Bar> = Vec::new();
     for recipe in recipes {
         for name in recipe.nets() {
@@ -182,7 +182,7 @@ pub fn chart(recipes: &[Recipe]) -> String {
 
 /// An outcome for tests.
 #[cfg(test)]
-pub fn finished(labels: f64, int8: f64, seconds: Option<f64>) -> Finished {
+pub(crate) fn finished(labels: f64, int8: f64, seconds: Option<f64>) -> Finished {
     let row = |name: &str, accuracy: f64| crate::run::stages::pack::Measured {
         name: name.into(),
         accuracy,

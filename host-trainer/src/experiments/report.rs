@@ -7,7 +7,7 @@ use crate::run::{RunDir, RunDirError};
 use crate::util::numbers::thousands;
 
 /// What the numbers of a table are, without an end of line.
-pub fn heading(seeds: usize, test_images: Option<usize>) -> String {
+pub(crate) fn heading(seeds: usize, test_images: Option<usize>) -> String {
     let plural = if seeds == 1 { "seed" } else { "seeds" };
     let images = test_images.map_or("the".into(), thousands);
     format!("% right of {images} test images, mean ± standard deviation of {seeds} {plural}")
@@ -18,7 +18,7 @@ pub fn heading(seeds: usize, test_images: Option<usize>) -> String {
 ///
 /// # Errors
 /// An unwritable directory.
-pub fn write(
+pub(crate) fn write(
     dir: &RunDir,
     object: &Value,
     title: &str,

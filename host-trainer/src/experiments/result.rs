@@ -10,7 +10,7 @@ use crate::util::numbers::thousands;
 
 /// One training's outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Share of right answers on the test images, 0 to 1.
     pub accuracy: f64,
     /// The same of the packed net by core's interpreter, where asked for.
@@ -27,7 +27,7 @@ pub struct Outcome {
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// Mean.
     pub mean: f64,
     /// √(Σ (x − mean)² / (n − 1)); none for a single value.
@@ -36,7 +36,7 @@ pub struct Spread {
 
 impl Spread {
     /// Of `values`; mean 0 of none.
-    pub fn of(values: &[f64]) -> Self {
+    pub(crate) fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n.max(1.0);
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
@@ -45,7 +45,7 @@ impl Spread {
     }
 
     /// "85.12 ± 0.40" in percent; `signed` writes a plus sign.
-    pub fn percent(&self, signed: bool) -> String {
+    pub(crate) fn percent(&self, signed: bool) -> String {
         let mean = 100.0 * self.mean;
         let mean = if signed {
             format!("{mean:+.2}")
@@ -61,7 +61,7 @@ impl Spread {
 
 /// One net with and without the part, seed by seed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// The architecture.
     pub family: Family,
     /// Outcomes without and with, one pair a seed.
@@ -70,17 +70,17 @@ pub struct Comparison {
 
 impl Comparison {
     /// Accuracy without (0) or with (1).
-    pub fn accuracy(&self, with: usize) -> Spread {
+    pub(crate) fn accuracy(&self, with: usize) -> Spread {
         Spread::of(&self.column(|pair| pair[with].accuracy))
     }
 
     /// Difference of the two of each seed.
-    pub fn difference(&self) -> Spread {
+    pub(crate) fn difference(&self) -> Spread {
         Spread::of(&self.column(|pair| pair[1].accuracy - pair[0].accuracy))
     }
 
     /// Int8 accuracy without (0) or with (1), where measured.
-    pub fn int8(&self, with: usize) -> Option<Spread> {
+    pub(crate) fn int8(&self, with: usize) -> Option<Spread> {
         let values: Option<Vec<f64>> = self.pairs.iter().map(|p| p[with].int8).collect();
         values.filter(|v| !v.is_empty()).map(|v| Spread::of(&v))
     }
@@ -91,7 +91,7 @@ impl Comparison {
 }
 
 /// The table of a comparison.
-pub fn table(comparisons: &[Comparison], seeds: usize, test_images: usize) -> String {
+pub(crate) fn table(comparisons: &[Comparison], seeds: usize, test_images: usize) -> String {
     let mut text = String::new();
     let int8 = comparisons.iter().any(|c| c.int8(0).is_some());
     let _ = writeln!(text, "{}\n", heading(seeds, Some(test_images)));
@@ -130,7 +130,11 @@ pub fn table(comparisons: &[Comparison], seeds: usize, test_images: usize) -> St
 }
 
 /// The same as one JSON object.
-pub fn json(comparisons: &[Comparison], seeds: usize, test_images: usize) -> serde_json::Value {
+pub(crate) fn json(
+    comparisons: &[Comparison],
+    seeds: usize,
+    test_images: usize,
+) -> serde_json::Value {
     let nets: Vec<_> = comparisons
         .iter()
         .map(|c| {

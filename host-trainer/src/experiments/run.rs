@@ -23,7 +23,7 @@ use crate::util::random::stream;
 
 /// What the outcomes in a directory were made with; nets and seeds may be added later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Version that wrote them.
     pub version: String,
     /// SHA-256 of the images.
@@ -42,7 +42,7 @@ pub struct Settings {
 
 /// What differs from a net's usual squeeze-and-excitation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// Channels over bottleneck channels.
     pub ratio: Option<usize>,
     /// Where.
@@ -57,7 +57,7 @@ pub struct Changes {
 
 impl Changes {
     /// `family`'s part with these changes.
-    pub fn attach(&self, family: Family) -> Attach {
+    pub(crate) fn attach(&self, family: Family) -> Attach {
         let usual = family.attach();
         Attach {
             ratio: self.ratio.unwrap_or(usual.ratio),
@@ -73,7 +73,7 @@ impl Changes {
 ///
 /// # Errors
 /// A directory of other settings, an unwritable or damaged file, a training that diverges.
-pub fn run(
+pub(crate) fn run(
     dir: &RunDir,
     fresh: bool,
     settings: &Settings,

@@ -11,7 +11,7 @@ use crate::train::{Epoch, FitConfig, FitError, Watch, fit};
 
 /// The images of a training, how pixels become numbers, and how many classes there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Lesson<'a> {
+pub(crate) struct Lesson<'a> {
     /// Images and classes.
     pub set: &'a Labeled,
     /// Changes to the images.
@@ -41,7 +41,7 @@ impl<N, T: FnMut()> Watch<N> for Follow<T> {
 ///
 /// # Errors
 /// A loss that is no number.
-pub fn train<N: Classifier>(
+pub(crate) fn train<N: Classifier>(
     net: N,
     config: &FitConfig,
     lesson: Lesson<'_>,

@@ -41,7 +41,7 @@ impl Annealing {
 }
 
 /// Mean cross-entropy of the labeled images whose own class has at most probability `threshold`.
-pub fn annealed(
+pub(crate) fn annealed(
     logits: Tensor<2>,
     targets: Tensor<2>,
     classes: &[u8],

@@ -25,7 +25,7 @@ pub enum TargetPass {
 }
 
 /// The net's answers of one step.
-pub struct Answers {
+pub(crate) struct Answers {
     /// Of labeled images `[n, classes]`.
     pub labeled: Tensor<2>,
     /// Of the strong views `[m, classes]`.
@@ -36,7 +36,7 @@ pub struct Answers {
 
 /// Answers for labeled images and both views; the weak view's are `teacher`'s where there is one,
 /// and else `net`'s own in the same pass ([`TargetPass::Batch`]).
-pub fn answers<N: Classifier>(
+pub(crate) fn answers<N: Classifier>(
     net: &N,
     labeled: Tensor<4>,
     (weak, strong): (Tensor<4>, Tensor<4>),
@@ -66,7 +66,7 @@ pub fn answers<N: Classifier>(
 /// Distribution alignment (ReMixMatch, arXiv 1911.09785): predictions are multiplied by what the
 /// labels' distribution has over their own mean, so that no class is forgotten.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Alignment {
+pub(crate) struct Alignment {
     prior: Vec<f32>,
     mean: Vec<f32>,
 }
@@ -76,7 +76,7 @@ const ALIGNMENT_DECAY: f32 = 0.99;
 
 impl Alignment {
     /// With the distribution of `labels`.
-    pub fn new(labels: &[u8], classes: usize) -> Self {
+    pub(crate) fn new(labels: &[u8], classes: usize) -> Self {
         let mut prior = vec![0.0; classes];
         for label in labels {
             prior[usize::from(*label)] += 1.0 / labels.len() as f32;
@@ -88,7 +88,7 @@ impl Alignment {
     }
 
     /// Aligns rows of probabilities and follows their mean.
-    pub fn apply(&mut self, rows: &mut [f32]) {
+    pub(crate) fn apply(&mut self, rows: &mut [f32]) {
         let classes = self.prior.len();
         let count = (rows.len() / classes).max(1) as f32;
         for (c, mean) in self.mean.iter_mut().enumerate() {
@@ -104,7 +104,7 @@ impl Alignment {
     }
 
     /// For a snapshot.
-    pub fn state(&self) -> Named {
+    pub(crate) fn state(&self) -> Named {
         Named {
             name: "alignment.mean".into(),
             dims: vec![self.mean.len()],
@@ -116,7 +116,7 @@ impl Alignment {
     ///
     /// # Errors
     /// An entry of another length.
-    pub fn restore(&mut self, state: Option<&Named>) -> Result<(), String> {
+    pub(crate) fn restore(&mut self, state: Option<&Named>) -> Result<(), String> {
         match state {
             Some(entry) if entry.values.len() == self.mean.len() => {
                 self.mean.clone_from(&entry.values);
@@ -154,7 +154,7 @@ pub struct Rule {
 }
 
 /// Targets `[m, classes]`, zero for images that are not confident, and the share that is.
-pub fn targets(rows: &[f32], classes: usize, rule: Rule) -> (Vec<f32>, f64) {
+pub(crate) fn targets(rows: &[f32], classes: usize, rule: Rule) -> (Vec<f32>, f64) {
     let mut all = vec![0.0; rows.len()];
     let mut kept = 0usize;
     for (row, target) in rows
@@ -182,14 +182,14 @@ pub fn targets(rows: &[f32], classes: usize, rule: Rule) -> (Vec<f32>, f64) {
 
 /// What is watched of the unlabeled images.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Watched {
+pub(crate) struct Watched {
     entropy: Mean,
     confident: Mean,
 }
 
 impl Watched {
     /// Means since the last call.
-    pub fn figures(&mut self) -> Vec<(&'static str, f64)> {
+    pub(crate) fn figures(&mut self) -> Vec<(&'static str, f64)> {
         vec![
             ("unlabeled_entropy", self.entropy.take()),
             ("confident", self.confident.take()),
@@ -199,7 +199,7 @@ impl Watched {
 
 /// Mean over *all* unlabeled images of the cross-entropy of the strong view against the weak
 /// view's target; images that are not confident count as 0.
-pub fn consistency(
+pub(crate) fn consistency(
     answers: &Answers,
     rule: Rule,
     alignment: Option<&mut Alignment>,

@@ -15,7 +15,7 @@ use crate::train::fit::Objective;
 use crate::train::loss::{distillation, distillation_from, rows};
 
 /// What is learned.
-pub enum Answers<T> {
+pub(crate) enum Answers<T> {
     /// Those of a net, without noise, for the same changed image.
     Asked(T),
     /// Probabilities at the temperature `[images, classes]`, whatever change the small net sees.
@@ -23,7 +23,7 @@ pub enum Answers<T> {
 }
 
 /// Learning from a net.
-pub struct Distillation<T> {
+pub(crate) struct Distillation<T> {
     set: OneSet,
     answers: Answers<T>,
     temperature: f32,
@@ -33,7 +33,7 @@ pub struct Distillation<T> {
 
 impl<T: Classifier> Distillation<T> {
     /// From step `first` on; `answers` are for `images`, at `temperature`.
-    pub fn new(
+    pub(crate) fn new(
         images: Images,
         (answers, temperature): (Answers<T>, f32),
         changes: (Augment, Normalization),

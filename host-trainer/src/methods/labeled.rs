@@ -10,7 +10,7 @@ use crate::util::random::stream;
 
 /// What becomes of a step's labeled images.
 #[derive(Clone, Debug)]
-pub struct Labels<'a> {
+pub(crate) struct Labels<'a> {
     /// Class of each image of the set.
     pub labels: &'a [u8],
     /// Number of classes.
@@ -25,7 +25,12 @@ pub struct Labels<'a> {
 
 impl Labels<'_> {
     /// View `view` `[n, h, w, c]` and target distributions `[n, classes]` of step `step`.
-    pub fn batch(&self, loaded: &mut Loaded, view: usize, step: u64) -> (Tensor<4>, Tensor<2>) {
+    pub(crate) fn batch(
+        &self,
+        loaded: &mut Loaded,
+        view: usize,
+        step: u64,
+    ) -> (Tensor<4>, Tensor<2>) {
         let labels: Vec<u8> = loaded.indices.iter().map(|i| self.labels[*i]).collect();
         let mut targets = smoothed(&labels, self.classes, self.fit.label_smoothing);
         let mut pairs = Pairs {

@@ -95,7 +95,7 @@ struct Pending<N> {
 }
 
 /// A student that learns from a teacher that learns from its student.
-pub struct MetaPseudoLabels<'a, N> {
+pub(crate) struct MetaPseudoLabels<'a, N> {
     sets: TwoSets<'a>,
     fit: &'a FitConfig,
     config: MetaPseudoLabelsConfig,
@@ -111,7 +111,7 @@ pub struct MetaPseudoLabels<'a, N> {
 
 impl<'a, N: Classifier> MetaPseudoLabels<'a, N> {
     /// With a teacher of its own weights.
-    pub fn new(
+    pub(crate) fn new(
         setup: &Setup<'a>,
         teacher: N,
         config: MetaPseudoLabelsConfig,

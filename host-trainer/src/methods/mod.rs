@@ -10,32 +10,32 @@
 //!
 //! [`Method`] chooses. With weight 0 each is supervised learning, to the bit.
 
-pub mod agreement;
-pub mod annealing;
-pub mod choice;
-pub mod consistency;
-pub mod distillation;
-pub mod fixmatch;
-pub mod labeled;
-pub mod meta_pseudo_labels;
-pub mod noisy_student;
-pub mod one_set;
-pub mod pretext;
-pub mod pseudo_label;
-pub mod selection;
-pub mod supervised;
+pub(crate) mod agreement;
+pub(crate) mod annealing;
+pub(crate) mod choice;
+pub(crate) mod consistency;
+pub(crate) mod distillation;
+pub(crate) mod fixmatch;
+pub(crate) mod labeled;
+pub(crate) mod meta_pseudo_labels;
+pub(crate) mod noisy_student;
+pub(crate) mod one_set;
+pub(crate) mod pretext;
+pub(crate) mod pseudo_label;
+pub(crate) mod selection;
+pub(crate) mod supervised;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-pub mod two_sets;
-pub mod uda;
+pub(crate) mod two_sets;
+pub(crate) mod uda;
 
-pub use choice::{Method, MethodsConfig};
-pub use distillation::{Answers, Distillation};
-pub use meta_pseudo_labels::MetaPseudoLabels;
-pub use noisy_student::NoisyStudent;
-pub use one_set::OneSet;
-pub use pseudo_label::PseudoLabel;
-pub use supervised::Supervised;
-pub use two_sets::Setup;
+pub(crate) use choice::{Method, MethodsConfig};
+pub(crate) use distillation::{Answers, Distillation};
+pub(crate) use meta_pseudo_labels::MetaPseudoLabels;
+pub(crate) use noisy_student::NoisyStudent;
+pub(crate) use one_set::OneSet;
+pub(crate) use pseudo_label::PseudoLabel;
+pub(crate) use supervised::Supervised;
+pub(crate) use two_sets::Setup;

@@ -13,7 +13,7 @@ use crate::train::fit::Objective;
 use crate::train::loss::{rows, soft_cross_entropy};
 
 /// Learning from labels and an earlier net's answers.
-pub struct NoisyStudent<'a> {
+pub(crate) struct NoisyStudent<'a> {
     sets: TwoSets<'a>,
     /// Soft labels of all unlabeled images, `[images, classes]`.
     soft: &'a [f32],
@@ -21,7 +21,7 @@ pub struct NoisyStudent<'a> {
 
 impl<'a> NoisyStudent<'a> {
     /// As `setup` says, on the images that `pseudo` lists.
-    pub fn new(setup: &Setup<'a>, pseudo: &'a PseudoLabels) -> Self {
+    pub(crate) fn new(setup: &Setup<'a>, pseudo: &'a PseudoLabels) -> Self {
         let entries = Some(pseudo.indices.clone());
         let pool = setup.data.unlabeled.clone();
         Self {

@@ -5,7 +5,7 @@ use crate::data::loader::Loaded;
 use crate::data::{Augment, BatchSampler, Feed, Images, Loader};
 
 /// A loader of one feed, and the images of its last step.
-pub struct OneSet {
+pub(crate) struct OneSet {
     loader: Loader,
     images: Images,
     last: Vec<usize>,
@@ -14,7 +14,7 @@ pub struct OneSet {
 impl OneSet {
     /// `count` of `images` a step, from step `first` on; `seed` and `name` fix their order, `seed`
     /// their changes.
-    pub fn new(
+    pub(crate) fn new(
         images: Images,
         (count, name): (usize, &'static str),
         (augment, normalization): (Augment, Normalization),
@@ -36,19 +36,19 @@ impl OneSet {
     }
 
     /// The next step's images.
-    pub fn next_batch(&mut self) -> Loaded {
+    pub(crate) fn next_batch(&mut self) -> Loaded {
         let loaded = self.loader.next_batch().remove(0);
         self.last.clone_from(&loaded.indices);
         loaded
     }
 
     /// Names of the last step's images.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.last.iter().map(|i| self.images.name(*i)).collect()
     }
 
     /// Share of the time spent waiting for images.
-    pub fn waiting(&self) -> f64 {
+    pub(crate) fn waiting(&self) -> f64 {
         self.loader.waiting()
     }
 }

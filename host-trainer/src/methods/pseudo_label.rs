@@ -58,7 +58,7 @@ impl PseudoLabelConfig {
 }
 
 /// Learning from labels and the net's own answers.
-pub struct PseudoLabel<'a> {
+pub(crate) struct PseudoLabel<'a> {
     sets: TwoSets<'a>,
     config: PseudoLabelConfig,
     steps: u64,
@@ -67,7 +67,7 @@ pub struct PseudoLabel<'a> {
 
 impl<'a> PseudoLabel<'a> {
     /// As `setup` says.
-    pub fn new(setup: &Setup<'a>, config: PseudoLabelConfig) -> Self {
+    pub(crate) fn new(setup: &Setup<'a>, config: PseudoLabelConfig) -> Self {
         Self {
             sets: TwoSets::new(setup, vec![setup.strong]),
             config,

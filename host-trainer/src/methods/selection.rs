@@ -20,7 +20,7 @@ pub struct PseudoLabels {
 
 /// What was selected, per class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Unlabeled images.
     pub images: usize,
     /// Images whose most probable class passes the threshold.
@@ -34,7 +34,7 @@ pub struct Selection {
 }
 
 /// Filters by confidence and balances; deterministic, without random numbers.
-pub fn select(
+pub(crate) fn select(
     all: &[f32],
     classes: usize,
     threshold: f32,

@@ -12,14 +12,14 @@ use crate::train::fit::{FitConfig, Objective};
 use crate::train::loss::soft_cross_entropy;
 
 /// Learning from labeled images.
-pub struct Supervised<'a> {
+pub(crate) struct Supervised<'a> {
     set: OneSet,
     labels: Labels<'a>,
 }
 
 impl<'a> Supervised<'a> {
     /// From step `first` on; `seed` fixes the order of the images and their changes.
-    pub fn new(
+    pub(crate) fn new(
         set: &'a Labeled,
         classes: usize,
         changes: (Augment, Normalization),

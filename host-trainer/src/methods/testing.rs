@@ -15,14 +15,14 @@ use crate::train::{OptimizerKind, Schedule};
 
 /// Logits that are linear in the pixels.
 #[derive(Module, Debug)]
-pub struct Linear {
+pub(crate) struct Linear {
     /// `[pixels, classes]`.
     pub weight: Param<Tensor<2>>,
 }
 
 impl Linear {
     /// Weights from `seed`, alike for equal seeds.
-    pub fn new(pixels: usize, classes: usize, seed: usize) -> Self {
+    pub(crate) fn new(pixels: usize, classes: usize, seed: usize) -> Self {
         let value = |i: usize| ((i * 37 + seed * 101) % 61) as f32 / 61.0 - 0.5;
         let weight = (0..pixels * classes).map(value).collect();
         let device = Device::flex().autodiff();
@@ -45,7 +45,7 @@ impl Classifier for Linear {
 }
 
 /// 4x4 images of three classes: a bright row each, under noise.
-pub fn data() -> Dataset {
+pub(crate) fn data() -> Dataset {
     let set = |count: usize, from: usize| {
         let pixel = |i: usize, p: usize| {
             let bright = if p / 4 == i % 3 { 90 } else { 0 };
@@ -68,7 +68,7 @@ pub fn data() -> Dataset {
 }
 
 /// Twelve images a step, three of them labeled, no noise.
-pub fn training(steps: u64) -> FitConfig {
+pub(crate) fn training(steps: u64) -> FitConfig {
     FitConfig {
         steps,
         batch: 12,
@@ -89,13 +89,13 @@ pub fn training(steps: u64) -> FitConfig {
 }
 
 /// Changes to the images that learn; a shift would move one class onto another.
-pub const STRONG: Augment = Augment::Weak {
+pub(crate) const STRONG: Augment = Augment::Weak {
     shift: 0,
     flip: true,
 };
 
 /// A training of `fit` on `data`, from step `first` on.
-pub fn setup<'a>(data: &'a Dataset, fit: &'a FitConfig, first: u64) -> Setup<'a> {
+pub(crate) fn setup<'a>(data: &'a Dataset, fit: &'a FitConfig, first: u64) -> Setup<'a> {
     Setup {
         data,
         normalization: Normalization::around(90),
@@ -110,7 +110,7 @@ pub fn setup<'a>(data: &'a Dataset, fit: &'a FitConfig, first: u64) -> Setup<'a>
 }
 
 /// Nobody watches.
-pub struct Nobody;
+pub(crate) struct Nobody;
 
 impl<N> Watch<N> for Nobody {
     fn validate(&mut self, _: &N) -> f64 {
@@ -121,7 +121,7 @@ impl<N> Watch<N> for Nobody {
 }
 
 /// The numbers of `net` after a training.
-pub fn trained<N: Classifier>(
+pub(crate) fn trained<N: Classifier>(
     net: N,
     config: &FitConfig,
     objective: &mut dyn Objective<N>,

@@ -33,7 +33,7 @@ pub struct Setup<'a> {
 
 /// One step's images.
 #[derive(Debug)]
-pub struct Step {
+pub(crate) struct Step {
     /// Labeled images `[n, h, w, c]`.
     pub labeled: Tensor<4>,
     /// Their target distributions `[n, classes]`.
@@ -47,7 +47,7 @@ pub struct Step {
 }
 
 /// Labeled and unlabeled images, step by step.
-pub struct TwoSets<'a> {
+pub(crate) struct TwoSets<'a> {
     loader: Loader,
     labels: Labels<'a>,
     data: &'a Dataset,
@@ -58,13 +58,13 @@ pub struct TwoSets<'a> {
 impl<'a> TwoSets<'a> {
     /// With `views` of each unlabeled image. Their pool holds the labeled images too, as
     /// FixMatch's does (arXiv 2001.07685).
-    pub fn new(setup: &Setup<'a>, views: Vec<Augment>) -> Self {
+    pub(crate) fn new(setup: &Setup<'a>, views: Vec<Augment>) -> Self {
         let pool = setup.data.labeled.images.and(&setup.data.unlabeled);
         Self::of_pool(setup, views, pool, None)
     }
 
     /// With `views` of the images of `pool`, or of those that `entries` lists.
-    pub fn of_pool(
+    pub(crate) fn of_pool(
         setup: &Setup<'a>,
         views: Vec<Augment>,
         pool: Images,
@@ -111,7 +111,7 @@ impl<'a> TwoSets<'a> {
     }
 
     /// The next step's images.
-    pub fn next(&mut self, step: u64) -> Step {
+    pub(crate) fn next(&mut self, step: u64) -> Step {
         let mut loaded = self.loader.next_batch();
         let device = self.labels.device.clone();
         let classes = |i: &usize| self.labels.labels[*i];
@@ -131,17 +131,17 @@ impl<'a> TwoSets<'a> {
     }
 
     /// Number of classes.
-    pub fn classes(&self) -> usize {
+    pub(crate) fn classes(&self) -> usize {
         self.labels.classes
     }
 
     /// Where tensors live.
-    pub fn device(&self) -> &Device {
+    pub(crate) fn device(&self) -> &Device {
         &self.labels.device
     }
 
     /// Names of the last step's images.
-    pub fn images(&self) -> Vec<String> {
+    pub(crate) fn images(&self) -> Vec<String> {
         let [labeled, unlabeled] = &self.last;
         let labeled = labeled.iter().map(|i| self.data.labeled.images.name(*i));
         labeled
@@ -150,25 +150,25 @@ impl<'a> TwoSets<'a> {
     }
 
     /// Share of the time spent waiting for images.
-    pub fn waiting(&self) -> f64 {
+    pub(crate) fn waiting(&self) -> f64 {
         self.loader.waiting()
     }
 }
 
 /// Rows `from..to` of logits.
-pub fn slice(logits: &Tensor<2>, from: usize, to: usize) -> Tensor<2> {
+pub(crate) fn slice(logits: &Tensor<2>, from: usize, to: usize) -> Tensor<2> {
     let classes = logits.dims()[1];
     logits.clone().slice([from..to, 0..classes])
 }
 
 /// Class probabilities of `logits` at `temperature`, row-major, out of the graph.
-pub fn softened(logits: &Tensor<2>, temperature: f32) -> Vec<f32> {
+pub(crate) fn softened(logits: &Tensor<2>, temperature: f32) -> Vec<f32> {
     let p = burn::tensor::activation::softmax(logits.clone().detach() / temperature, 1);
     numbers(p)
 }
 
 /// Mean over the rows of −Σ p ln p.
-pub fn entropy(probabilities: &[f32], classes: usize) -> f64 {
+pub(crate) fn entropy(probabilities: &[f32], classes: usize) -> f64 {
     let rows = (probabilities.len() / classes.max(1)).max(1);
     let sum: f64 = probabilities
         .iter()
@@ -181,19 +181,19 @@ pub fn entropy(probabilities: &[f32], classes: usize) -> f64 {
 
 /// A running mean between two epochs.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Mean {
+pub(crate) struct Mean {
     sum: f64,
     count: u32,
 }
 
 impl Mean {
     /// One more value.
-    pub fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         (self.sum, self.count) = (self.sum + value, self.count + 1);
     }
 
     /// The mean since the last call.
-    pub fn take(&mut self) -> f64 {
+    pub(crate) fn take(&mut self) -> f64 {
         let Self { sum, count } = std::mem::take(self);
         sum / f64::from(count.max(1))
     }

@@ -5,12 +5,12 @@ use crate::nn::Activation;
 use crate::nn::squeeze_excite::SqueezeExciteConfig;
 
 /// Height, width, channels.
-pub type Dims = [usize; 3];
+pub(crate) type Dims = [usize; 3];
 
 /// Parts in order; tensor 0 is the image, part i writes tensor i + 1. The last part writes the
 /// logits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blueprint {
+pub(crate) struct Blueprint {
     /// Input height, width and channels.
     pub input: Dims,
     /// The parts.
@@ -19,7 +19,7 @@ pub struct Blueprint {
 
 /// One part, the tensors it reads, and its name in reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub(crate) struct Step {
     /// "stem", "unit 2 squeeze-excite", …
     pub name: String,
     /// Tensors read.
@@ -31,7 +31,7 @@ pub struct Step {
 /// A part of a net. Convolutions are followed by batch norm, have no bias and pad like
 /// TensorFlow's SAME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Convolution, batch norm, activation.
     Conv {
         /// Channels out.
@@ -90,7 +90,7 @@ pub enum Part {
 
 impl Blueprint {
     /// No part yet.
-    pub fn new(input: Dims) -> Self {
+    pub(crate) fn new(input: Dims) -> Self {
         Self {
             input,
             steps: Vec::new(),
@@ -98,7 +98,7 @@ impl Blueprint {
     }
 
     /// Appends a part that reads `inputs`; returns the tensor that it writes.
-    pub fn push(&mut self, name: impl Into<String>, inputs: &[usize], part: Part) -> usize {
+    pub(crate) fn push(&mut self, name: impl Into<String>, inputs: &[usize], part: Part) -> usize {
         self.steps.push(Step {
             name: name.into(),
             inputs: inputs.to_vec(),
@@ -108,7 +108,7 @@ impl Blueprint {
     }
 
     /// A convolution of one group.
-    pub fn conv(
+    pub(crate) fn conv(
         &mut self,
         name: impl Into<String>,
         x: usize,
@@ -127,13 +127,13 @@ impl Blueprint {
     }
 
     /// Mean and classifier behind `x`.
-    pub fn classifier(&mut self, x: usize, classes: usize) {
+    pub(crate) fn classifier(&mut self, x: usize, classes: usize) {
         let x = self.push("mean", &[x], Part::GlobalMean);
         self.push("classifier", &[x], Part::Dense { out: classes });
     }
 
     /// Dimensions of every tensor.
-    pub fn dims(&self) -> Vec<Dims> {
+    pub(crate) fn dims(&self) -> Vec<Dims> {
         let mut all = vec![self.input];
         for step in &self.steps {
             let [h, w, c] = step.inputs.first().map_or(self.input, |i| all[*i]);
@@ -151,12 +151,12 @@ impl Blueprint {
     }
 
     /// Dimensions of a tensor.
-    pub fn dims_of(&self, tensor: usize) -> Dims {
+    pub(crate) fn dims_of(&self, tensor: usize) -> Dims {
         self.dims().get(tensor).copied().unwrap_or(self.input)
     }
 
     /// Trained parameters of each part: weights, biases, γ and β.
-    pub fn parameters_by_step(&self) -> Vec<usize> {
+    pub(crate) fn parameters_by_step(&self) -> Vec<usize> {
         let dims = self.dims();
         let count = |(i, step): (usize, &Step)| {
             let [h, w, c] = step.inputs.first().map_or(self.input, |t| dims[*t]);
@@ -179,13 +179,13 @@ impl Blueprint {
     }
 
     /// Trained parameters.
-    pub fn parameters(&self) -> usize {
+    pub(crate) fn parameters(&self) -> usize {
         self.parameters_by_step().iter().sum()
     }
 
     /// Multiply-accumulates of one image: convolutions, squeeze-and-excitation (its dense layers)
     /// and classifier.
-    pub fn macs(&self) -> usize {
+    pub(crate) fn macs(&self) -> usize {
         let dims = self.dims();
         let count = |(i, step): (usize, &Step)| {
             let [h, w, c] = step.inputs.first().map_or(self.input, |t| dims[*t]);
@@ -202,7 +202,7 @@ impl Blueprint {
     }
 
     /// The squeeze-and-excitation of step `i`, if it is one.
-    pub fn squeeze_excite(&self, i: usize) -> Option<SqueezeExciteConfig> {
+    pub(crate) fn squeeze_excite(&self, i: usize) -> Option<SqueezeExciteConfig> {
         match self.steps.get(i)?.part {
             Part::SqueezeExcite {
                 squeezed_ch,
@@ -221,7 +221,7 @@ impl Blueprint {
     }
 
     /// Every squeeze-and-excitation.
-    pub fn squeeze_excites(&self) -> Vec<SqueezeExciteConfig> {
+    pub(crate) fn squeeze_excites(&self) -> Vec<SqueezeExciteConfig> {
         (0..self.steps.len())
             .filter_map(|i| self.squeeze_excite(i))
             .collect()

@@ -14,7 +14,7 @@ use crate::util::random::stream;
 ///
 /// # Errors
 /// None; a net's numbers can be written.
-pub fn to_bytes(config: &EfficientNetConfig, net: &EfficientNet) -> Result<Vec<u8>, String> {
+pub(crate) fn to_bytes(config: &EfficientNetConfig, net: &EfficientNet) -> Result<Vec<u8>, String> {
     let about = serde_json::to_string(config).map_err(|e| e.to_string())?;
     tensor_file::to_bytes(&collect(net), &about)
 }
@@ -23,7 +23,7 @@ pub fn to_bytes(config: &EfficientNetConfig, net: &EfficientNet) -> Result<Vec<u
 ///
 /// # Errors
 /// A damaged or foreign file, in words.
-pub fn from_bytes(
+pub(crate) fn from_bytes(
     bytes: &[u8],
     device: &Device,
 ) -> Result<(EfficientNetConfig, EfficientNet), String> {
@@ -40,7 +40,7 @@ pub fn from_bytes(
 ///
 /// # Errors
 /// A damaged or foreign file, in words; numbers that are none.
-pub fn numbers(bytes: &[u8]) -> Result<Vec<Named>, String> {
+pub(crate) fn numbers(bytes: &[u8]) -> Result<Vec<Named>, String> {
     let (_, list) = parse(bytes)?;
     match list
         .iter()

@@ -10,7 +10,7 @@ use crate::nn::noise::Pass;
 /// Nets whose answer is the mean of their probabilities: right more often than each of them, where
 /// their errors differ (Lakshminarayanan et al., arXiv 1612.01474, section 2.4).
 #[derive(Module, Debug)]
-pub struct Ensemble {
+pub(crate) struct Ensemble {
     /// At least one.
     pub nets: Vec<EfficientNet>,
 }

@@ -12,7 +12,7 @@ const MOST_BLOCKS: usize = 1000;
 const LONGEST_SIDE: usize = 4096;
 
 /// Name and dimensions of one parameter or running statistic.
-pub type Entry = (String, Vec<usize>);
+pub(crate) type Entry = (String, Vec<usize>);
 
 impl EfficientNetConfig {
     /// Whether such a net can be built: every count lies in its range, and each block takes what

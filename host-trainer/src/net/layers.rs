@@ -12,7 +12,7 @@ use crate::nn::{ConvBnAct, Depthwise, GroupedConv, Pointwise, activate, max_pool
 
 /// A part that has weights.
 #[derive(Module, Debug)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// Convolution of one group.
     Conv(ConvBnAct),
     /// 1x1 convolution of stride 1.
@@ -29,7 +29,7 @@ pub enum Layer {
 
 /// A fully connected layer.
 #[derive(Module, Debug)]
-pub struct Dense {
+pub(crate) struct Dense {
     /// `[in, out]`.
     pub weight: Param<Tensor<2>>,
     /// `[out]`.
@@ -38,7 +38,7 @@ pub struct Dense {
 
 /// The net.
 #[derive(Module, Debug)]
-pub struct Net {
+pub(crate) struct Net {
     /// The parts with weights, in the blueprint's order.
     pub layers: Vec<Layer>,
     #[module(skip)]
@@ -47,7 +47,7 @@ pub struct Net {
 
 impl Blueprint {
     /// A net with weights from `init`.
-    pub fn init(&self, init: &mut Init<'_>) -> Net {
+    pub(crate) fn init(&self, init: &mut Init<'_>) -> Net {
         let dims = self.dims();
         let mut layers = Vec::new();
         for (i, step) in self.steps.iter().enumerate() {
@@ -112,12 +112,12 @@ impl Blueprint {
 
 impl Net {
     /// The description that it was built from.
-    pub fn blueprint(&self) -> &Blueprint {
+    pub(crate) fn blueprint(&self) -> &Blueprint {
         &self.blueprint
     }
 
     /// Images `[n, h, w, c]` to logits `[n, classes]`.
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<4>, pass: &mut Pass<'_>) -> Tensor<2> {
         let mut tensors = vec![x];
         let mut layers = self.layers.iter();
         for step in &self.blueprint.steps {

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, activation};
 use super::activation::Activation;
 
 /// `act` of every element of `x`, of any shape.
-pub fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
+pub(crate) fn activate<const D: usize>(x: Tensor<D>, act: Activation) -> Tensor<D> {
     match act {
         Activation::Linear => x,
         Activation::Relu => activation::relu(x),

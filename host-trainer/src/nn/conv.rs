@@ -20,7 +20,7 @@ use super::values::numbers;
 /// Share of the old value in a running statistic per step (EfficientNet: 0.99; nets trained for
 /// few steps want a shorter memory). The first steps keep less, so that the statistics are the
 /// plain mean over the steps so far, and never the values that they started with.
-pub const MOMENTUM: f64 = 0.97;
+pub(crate) const MOMENTUM: f64 = 0.97;
 
 /// Share of the old value at step `step`, counted from 0.
 fn momentum(step: u64) -> f64 {
@@ -213,7 +213,7 @@ fn fold(weight: &Param<Tensor<2>>, norm: &BatchNormAct, shape: conv::Shape) -> B
 }
 
 /// `x [n, ..]` through a chain of units with folded batch norm; the output has dimensions `dims`.
-pub fn evaluated<const D: usize>(
+pub(crate) fn evaluated<const D: usize>(
     units: &[Box<dyn Folded>],
     x: Tensor<4>,
     dims: [usize; D],

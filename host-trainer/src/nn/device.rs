@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TrainingDevice {
+pub(crate) enum TrainingDevice {
     /// This machine's processor; the same bits at every run.
     #[default]
     Cpu,
@@ -24,7 +24,7 @@ pub enum TrainingDevice {
 
 /// Why a device can't be used.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum DeviceError {
+pub(crate) enum DeviceError {
     /// The build has no backend for it.
     #[error(
         "--device {word}: this pupil can't train on it\n  why:   it was built without the feature `{word}`\n  do:    cargo run --release --features {word} -- … --device {word}, or leave --device out to train on the CPU"
@@ -62,7 +62,7 @@ pub enum DeviceError {
 
 impl TrainingDevice {
     /// As typed behind `--device`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
             Self::Cuda => "cuda",
@@ -74,7 +74,7 @@ impl TrainingDevice {
     ///
     /// # Errors
     /// A build without it, no such device, or one that does not compute.
-    pub fn open(self) -> Result<Device, DeviceError> {
+    pub(crate) fn open(self) -> Result<Device, DeviceError> {
         let device = match self {
             Self::Cpu => return Ok(Device::flex()),
             Self::Cuda => cuda()?,

@@ -12,7 +12,7 @@ use super::ops::convolution;
 
 /// Grouped convolution, batch norm, activation. SAME padding, no bias.
 #[derive(Module, Debug)]
-pub struct GroupedConv {
+pub(crate) struct GroupedConv {
     /// `[groups, kernel*kernel*in_ch/groups, out_ch/groups]`, rows ordered (ky, kx, in_ch).
     pub weight: Param<Tensor<3>>,
     /// Normalization.
@@ -24,7 +24,7 @@ pub struct GroupedConv {
 impl GroupedConv {
     /// A `kernel` x `kernel` convolution from `in_ch` to `out_ch` in `groups` groups, of which
     /// both are multiples.
-    pub fn new(
+    pub(crate) fn new(
         (in_ch, out_ch): (usize, usize),
         groups: usize,
         (kernel, stride): (usize, usize),
@@ -42,7 +42,7 @@ impl GroupedConv {
     }
 
     /// `x [n, h, w, in_ch]` to `[n, ceil(h/stride), ceil(w/stride), out_ch]`.
-    pub fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
+    pub(crate) fn forward(&self, x: Tensor<4>, pass: &Pass<'_>) -> Tensor<4> {
         let y = convolution(x, self.weight.val(), self.kernel, self.stride);
         self.norm.forward(y, pass)
     }

@@ -6,7 +6,7 @@ use pupil_core::shape::same_padding;
 
 /// `x [n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`: the greatest value under each
 /// `kernel` x `kernel` window; what lies outside the map does not count. Both are at least 1.
-pub fn max_pool(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn max_pool(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
     let [_, h, w, _] = x.dims();
     let (kernel, stride) = (kernel.max(1), stride.max(1));
     let options = MaxPoolOptions::new([kernel, kernel])

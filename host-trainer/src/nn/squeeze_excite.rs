@@ -13,7 +13,7 @@ use super::ops::{gate, global_pool};
 
 /// Shape of a squeeze-and-excitation part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SqueezeExciteConfig {
+pub(crate) struct SqueezeExciteConfig {
     /// Channels of the map.
     pub ch: usize,
     /// Width of the bottleneck: C / r in SENet.
@@ -45,7 +45,7 @@ pub struct SqueezeExcite {
 
 impl SqueezeExciteConfig {
     /// Trained parameters: 2 ch squeezed, which is 2C²/r, and ch + squeezed with biases.
-    pub fn parameters(&self) -> usize {
+    pub(crate) fn parameters(&self) -> usize {
         let bias = if self.bias {
             self.ch + self.squeezed_ch
         } else {
@@ -55,7 +55,7 @@ impl SqueezeExciteConfig {
     }
 
     /// A part with weights from `init`; biases are 0.
-    pub fn init(&self, init: &mut Init<'_>) -> SqueezeExcite {
+    pub(crate) fn init(&self, init: &mut Init<'_>) -> SqueezeExcite {
         let (ch, squeezed) = (self.ch, self.squeezed_ch);
         SqueezeExcite {
             reduce: init.normal([ch, squeezed], squeezed),

@@ -27,7 +27,7 @@ pre{background:#f6f6f6;padding:.8rem;overflow:auto}.m td{text-align:center;min-w
 ///
 /// # Errors
 /// A damaged summary of a stage.
-pub fn page(
+pub(crate) fn page(
     dir: &RunDir,
     config: &RunConfig,
     data: &Dataset,

@@ -16,7 +16,7 @@ use serde_json::json;
 ///
 /// # Errors
 /// A file that can't be read or is no packed model, with what to do.
-pub fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
+pub(crate) fn describe(file: &Path, as_json: bool) -> anyhow::Result<String> {
     let name = file.display();
     let bytes = read_file(file).with_context(|| {
         format!("{name}: can't be read\n  do:    give the path of a student.pupil")

@@ -6,8 +6,8 @@
 //! - [`zoo`]: the table of all built-in nets
 //! - [`svg`]: charts as text
 
-pub mod html;
-pub mod inspect;
-pub mod svg;
-pub mod table;
-pub mod zoo;
+pub(crate) mod html;
+pub(crate) mod inspect;
+pub(crate) mod svg;
+pub(crate) mod table;
+pub(crate) mod zoo;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A line of a chart.
-pub struct Series {
+pub(crate) struct Series {
     /// Shown in the legend.
     pub name: String,
     /// (x, y), ascending x.
@@ -18,7 +18,7 @@ const COLORS: [&str; 10] = [
 ];
 
 /// Lines over a common x axis; y runs from the least value to the greatest.
-pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
+pub(crate) fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
     const W: f64 = 600.0;
     const H: f64 = 250.0;
     const LEFT: f64 = 52.0;
@@ -92,10 +92,10 @@ pub fn lines(title: &str, x_name: &str, series: &[Series]) -> String {
 }
 
 /// One row of a chart of intervals: name, value, low, high, in percent.
-pub type Bar = (String, f64, f64, f64);
+pub(crate) type Bar = (String, f64, f64, f64);
 
 /// A dot and an interval a row.
-pub fn intervals(title: &str, bars: &[Bar]) -> String {
+pub(crate) fn intervals(title: &str, bars: &[Bar]) -> String {
     const W: f64 = 640.0;
     const LEFT: f64 = 230.0;
     let low = bars.iter().map(|b| b.2).fold(100.0, f64::min).floor();
@@ -135,7 +135,7 @@ fn open(w: f64, h: f64, title: &str) -> String {
 }
 
 /// Text that may stand inside HTML, its control characters escaped as on a terminal.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     crate::util::console::escaped(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")

@@ -8,7 +8,7 @@ use crate::run::stages::pack::Summary;
 use crate::util::numbers::thousands;
 
 /// Accuracies with intervals, sizes, and where the files are.
-pub fn final_table(root: &Path, summary: &Summary) -> String {
+pub(crate) fn final_table(root: &Path, summary: &Summary) -> String {
     let mut text = String::new();
     let title = format!("on {} test images", thousands(summary.test_images));
     let _ = writeln!(text, "{title:<32} accuracy   95 % interval   parameters");

@@ -6,7 +6,7 @@ use crate::net::zoo::table::Row;
 use crate::util::numbers::thousands;
 
 /// Rows as text.
-pub fn table(rows: &[Row]) -> String {
+pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,

@@ -22,7 +22,7 @@ const OTHER_INPUTS: &str = "earlier stages have other files now than those that 
 
 /// How far a stage is.
 #[derive(Clone, Debug)]
-pub enum State {
+pub(crate) enum State {
     /// It has not ended.
     Open,
     /// It has ended, and all its files are as it wrote them.
@@ -33,7 +33,7 @@ pub enum State {
 
 /// Why a stage that has ended does not count as done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
+pub(crate) struct Broken {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
@@ -64,7 +64,7 @@ fn outputs(stage: Stage) -> &'static [&'static str] {
 }
 
 /// The file of a stage of the run in `root`.
-pub fn file(root: &Path, stage: Stage, name: &str) -> PathBuf {
+pub(crate) fn file(root: &Path, stage: Stage, name: &str) -> PathBuf {
     root.join(stage.folder()).join(name)
 }
 
@@ -72,7 +72,7 @@ pub fn file(root: &Path, stage: Stage, name: &str) -> PathBuf {
 ///
 /// # Errors
 /// A damaged record.
-pub fn record(root: &Path, stage: Stage) -> Result<Option<Record>, RunDirError> {
+pub(crate) fn record(root: &Path, stage: Stage) -> Result<Option<Record>, RunDirError> {
     let path = file(root, stage, DONE);
     let bytes = match std::fs::read(&path) {
         Ok(bytes) => bytes,
@@ -101,7 +101,12 @@ fn listed(record: &Record, stage: Stage) -> BTreeMap<String, Option<Artifact>> {
 ///
 /// # Errors
 /// A damaged file or record.
-pub fn verify(root: &Path, stage: Stage, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
+pub(crate) fn verify(
+    root: &Path,
+    stage: Stage,
+    name: &str,
+    bytes: &[u8],
+) -> Result<(), RunDirError> {
     let Some(record) = record(root, stage)? else {
         return Ok(());
     };
@@ -149,7 +154,7 @@ impl RunDir {
     }
 
     /// How far a stage is. Reads every file that it has recorded.
-    pub fn state(&self, stage: Stage) -> State {
+    pub(crate) fn state(&self, stage: Stage) -> State {
         let broken = |path: PathBuf, why: String| {
             State::Broken(Broken {
                 path,
@@ -200,7 +205,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A file that can't be deleted.
-    pub fn reopen(&self, stage: Stage, broken: &Broken) -> Result<(), RunDirError> {
+    pub(crate) fn reopen(&self, stage: Stage, broken: &Broken) -> Result<(), RunDirError> {
         if broken.stale {
             return self.remove(&stage.folder());
         }
@@ -211,7 +216,11 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn finish<T: Serialize>(&self, stage: Stage, summary: &T) -> Result<(), RunDirError> {
+    pub(crate) fn finish<T: Serialize>(
+        &self,
+        stage: Stage,
+        summary: &T,
+    ) -> Result<(), RunDirError> {
         let path = self.file(stage, DONE)?;
         let proof = Proof {
             artifacts: self.known_in(stage),
@@ -228,7 +237,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A missing or damaged file.
-    pub fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
+    pub(crate) fn summary<T: DeserializeOwned>(&self, stage: Stage) -> Result<T, RunDirError> {
         self.read_record(&file(self.root(), stage, DONE))
     }
 
@@ -236,7 +245,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn write_record<T: Serialize>(
+    pub(crate) fn write_record<T: Serialize>(
         &self,
         path: &Path,
         summary: &T,
@@ -254,7 +263,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A missing or damaged file.
-    pub fn read_record<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunDirError> {
+    pub(crate) fn read_record<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunDirError> {
         let bytes = std::fs::read(path).map_err(|source| RunDirError::Read {
             path: path.to_owned(),
             source,
@@ -270,7 +279,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A missing file, or one that has changed since.
-    pub fn read(&self, stage: Stage, name: &str) -> Result<Vec<u8>, RunDirError> {
+    pub(crate) fn read(&self, stage: Stage, name: &str) -> Result<Vec<u8>, RunDirError> {
         let path = file(self.root(), stage, name);
         let bytes = std::fs::read(&path).map_err(|source| RunDirError::Read {
             path: path.clone(),
@@ -291,7 +300,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn finish_training<T: Serialize>(
+    pub(crate) fn finish_training<T: Serialize>(
         &self,
         (stage, about): (Stage, &Path),
         summary: &T,
@@ -312,7 +321,7 @@ impl RunDir {
     ///
     /// # Errors
     /// What is damaged or out of date, in words: the training has to be repeated.
-    pub fn training(&self, stage: Stage, about: &Path) -> Result<Option<Record>, String> {
+    pub(crate) fn training(&self, stage: Stage, about: &Path) -> Result<Option<Record>, String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
         let Ok(bytes) = std::fs::read(about) else {
             return Ok(None);
@@ -350,7 +359,7 @@ impl RunDir {
     }
 
     /// Texts that stages which are done have recorded of the settings file `name`.
-    pub fn recorded_settings(&self, name: &str) -> Vec<String> {
+    pub(crate) fn recorded_settings(&self, name: &str) -> Vec<String> {
         let records = Stage::ALL
             .into_iter()
             .filter_map(|s| record(self.root(), s).ok()?);

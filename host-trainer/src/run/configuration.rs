@@ -9,7 +9,7 @@ use crate::nn::device::TrainingDevice;
 
 /// What a user may say of a run beside its configuration file.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where stages leave their results; none for the configuration's name under `runs`.
     pub run_dir: Option<PathBuf>,
     /// The images, as run.toml names them.
@@ -30,7 +30,7 @@ pub struct Options {
 ///
 /// # Errors
 /// A file that can't be read, or all problems of the settings.
-pub fn configuration(file: Option<&Path>, options: &Options) -> anyhow::Result<RunConfig> {
+pub(crate) fn configuration(file: Option<&Path>, options: &Options) -> anyhow::Result<RunConfig> {
     let path = file.map(|f| {
         if f.is_dir() {
             f.join("run.toml")
@@ -62,13 +62,13 @@ pub fn configuration(file: Option<&Path>, options: &Options) -> anyhow::Result<R
 }
 
 /// `runs/NAME` for NAME.toml, NAME/run.toml and NAME/.
-pub fn default_root(file: Option<&Path>) -> PathBuf {
+pub(crate) fn default_root(file: Option<&Path>) -> PathBuf {
     let name = file.and_then(name_of);
     Path::new("runs").join(name.unwrap_or_else(|| "quickstart".into()))
 }
 
 /// What the configuration in `file` is called: NAME of NAME.toml, NAME/run.toml and NAME/.
-pub fn name_of(file: &Path) -> Option<String> {
+pub(crate) fn name_of(file: &Path) -> Option<String> {
     let folder = if file.is_dir() {
         Some(file)
     } else {

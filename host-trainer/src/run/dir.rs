@@ -16,11 +16,11 @@ use crate::util::files::write_atomic;
 use crate::util::hash::hex;
 
 /// The files of a run directory that say what the run was made with.
-pub const SETTINGS: [&str; 2] = ["run.toml", "provenance.json"];
+pub(crate) const SETTINGS: [&str; 2] = ["run.toml", "provenance.json"];
 
 /// A run directory that exists and is held by this process.
 #[derive(Debug)]
-pub struct RunDir {
+pub(crate) struct RunDir {
     root: PathBuf,
     _lock: std::fs::File,
     memory: Mutex<Memory>,
@@ -41,7 +41,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory, or one in use.
-    pub fn open(root: &Path, fresh: bool) -> Result<Self, RunDirError> {
+    pub(crate) fn open(root: &Path, fresh: bool) -> Result<Self, RunDirError> {
         let write = |path: PathBuf| move |source| RunDirError::Write { path, source };
         std::fs::create_dir_all(root).map_err(write(root.to_owned()))?;
         let path = root.join(".lock");
@@ -73,7 +73,7 @@ impl RunDir {
     }
 
     /// The directory.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
@@ -81,7 +81,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn file(&self, stage: Stage, name: &str) -> Result<PathBuf, RunDirError> {
+    pub(crate) fn file(&self, stage: Stage, name: &str) -> Result<PathBuf, RunDirError> {
         let folder = self.root.join(stage.folder());
         std::fs::create_dir_all(&folder).map_err(|source| RunDirError::Write {
             path: folder.clone(),
@@ -91,7 +91,7 @@ impl RunDir {
     }
 
     /// Whether the stage has ended: its last act is to write `done.json`.
-    pub fn is_done(&self, stage: Stage) -> bool {
+    pub(crate) fn is_done(&self, stage: Stage) -> bool {
         self.root.join(stage.folder()).join("done.json").is_file()
     }
 
@@ -100,18 +100,18 @@ impl RunDir {
     }
 
     /// Notes that the file at `path` is whole and has these bytes.
-    pub fn know(&self, path: &Path, bytes: &[u8]) {
+    pub(crate) fn know(&self, path: &Path, bytes: &[u8]) {
         let artifact = Artifact::of(bytes);
         self.memory().files.insert(path.to_owned(), artifact);
     }
 
     /// The file at `path` as this process has written it or found it whole.
-    pub fn known(&self, path: &Path) -> Option<Artifact> {
+    pub(crate) fn known(&self, path: &Path) -> Option<Artifact> {
         self.memory().files.get(path).cloned()
     }
 
     /// All such files of a stage, by name, but its own record.
-    pub fn known_in(&self, stage: Stage) -> BTreeMap<String, Artifact> {
+    pub(crate) fn known_in(&self, stage: Stage) -> BTreeMap<String, Artifact> {
         let folder = self.root.join(stage.folder());
         let memory = self.memory();
         let files = memory.files.iter();
@@ -126,13 +126,13 @@ impl RunDir {
     }
 
     /// Notes a text of the settings, which stages record beside what they make.
-    pub fn set_settings(&self, name: &str, text: &str) {
+    pub(crate) fn set_settings(&self, name: &str, text: &str) {
         let (name, text) = (name.to_owned(), text.to_owned());
         self.memory().settings.insert(name, text);
     }
 
     /// What [`Self::set_settings`] was told.
-    pub fn settings(&self) -> BTreeMap<String, String> {
+    pub(crate) fn settings(&self) -> BTreeMap<String, String> {
         self.memory().settings.clone()
     }
 
@@ -141,7 +141,12 @@ impl RunDir {
     ///
     /// # Errors
     /// Another text, with the first line that differs; an unreadable or unwritable file.
-    pub fn keep(&self, name: &str, text: &str, what: &'static str) -> Result<(), RunDirError> {
+    pub(crate) fn keep(
+        &self,
+        name: &str,
+        text: &str,
+        what: &'static str,
+    ) -> Result<(), RunDirError> {
         let path = self.root.join(name);
         match std::fs::read_to_string(&path) {
             Ok(old) if old != text => {
@@ -168,7 +173,7 @@ impl RunDir {
     ///
     /// # Errors
     /// As [`Self::keep`].
-    pub fn keep_settings<T: DeserializeOwned + PartialEq>(
+    pub(crate) fn keep_settings<T: DeserializeOwned + PartialEq>(
         &self,
         name: &str,
         (text, value): (&str, &T),
@@ -186,7 +191,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A file that can't be read.
-    pub fn identity(&self, names: &[&str]) -> Result<String, RunDirError> {
+    pub(crate) fn identity(&self, names: &[&str]) -> Result<String, RunDirError> {
         let mut sha = Sha256::new();
         for name in names {
             let path = self.root.join(name);
@@ -202,7 +207,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A folder that can't be deleted.
-    pub fn forget_from(&self, stage: Stage) -> Result<(), RunDirError> {
+    pub(crate) fn forget_from(&self, stage: Stage) -> Result<(), RunDirError> {
         for later in Stage::ALL.into_iter().filter(|s| *s >= stage) {
             self.remove(&later.folder())?;
         }
@@ -211,7 +216,7 @@ impl RunDir {
     }
 
     /// Whether no stage has left anything.
-    pub fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         Stage::ALL.iter().all(|stage| {
             let entries = std::fs::read_dir(self.root.join(stage.folder()));
             entries.is_ok_and(|mut entries| entries.next().is_none())
@@ -223,7 +228,11 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn write_json<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), RunDirError> {
+    pub(crate) fn write_json<T: Serialize>(
+        &self,
+        path: &Path,
+        value: &T,
+    ) -> Result<(), RunDirError> {
         let mut text = serde_json::to_vec_pretty(value).map_err(|e| RunDirError::Damaged {
             path: path.to_owned(),
             why: e.to_string(),
@@ -236,7 +245,7 @@ impl RunDir {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
+    pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), RunDirError> {
         write_atomic(path, bytes).map_err(|source| RunDirError::Write {
             path: path.to_owned(),
             source,
@@ -249,7 +258,7 @@ impl RunDir {
     ///
     /// # Errors
     /// What keeps it from being deleted.
-    pub fn remove(&self, name: &str) -> Result<(), RunDirError> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), RunDirError> {
         let path = self.root.join(name);
         self.memory()
             .files

@@ -9,7 +9,7 @@ use super::repeat::repeat_file;
 
 /// Trouble with a file of the run directory.
 #[derive(Debug, Error)]
-pub enum RunDirError {
+pub(crate) enum RunDirError {
     /// It can't be created or written.
     #[error(
         "{path}: {source}\n  why:   the run directory must be writable\n  do:    choose another with --run-dir DIR"
@@ -68,7 +68,7 @@ pub enum RunDirError {
 /// A checkpoint of a run that can't be read.
 #[derive(Debug, Error)]
 #[error("{path}: {why}\n  do:    {}", repeat_file(path))]
-pub struct CheckpointError {
+pub(crate) struct CheckpointError {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.

@@ -16,7 +16,7 @@ use crate::data::{Dataset, fashion_mnist};
 ///
 /// # Errors
 /// Whatever keeps the set from being read or its classes from being packed, with what to do.
-pub fn load_data(
+pub(crate) fn load_data(
     config: &RunConfig,
     tell: &dyn Fn(&str),
 ) -> anyhow::Result<(Dataset, Option<DataReport>)> {
@@ -70,7 +70,7 @@ fn open_data(
 }
 
 /// How a configuration asks for the user's own images at `path`.
-pub fn request(config: &RunConfig, path: &Path) -> Request {
+pub(crate) fn request(config: &RunConfig, path: &Path) -> Request {
     let images = &config.images;
     Request {
         labeled: path.to_owned(),

@@ -10,22 +10,22 @@
 //! - [`packed`]: the packed student of a run, found and verified
 //! - [`progress`]: the progress bar
 
-pub mod artifacts;
-pub mod configuration;
-pub mod dir;
-pub mod error;
-pub mod images;
-pub mod packed;
-pub mod pipeline;
-pub mod progress;
-pub mod record;
-pub mod repeat;
-pub mod settings;
-pub mod stage;
-pub mod stages;
+pub(crate) mod artifacts;
+pub(crate) mod configuration;
+pub(crate) mod dir;
+pub(crate) mod error;
+pub(crate) mod images;
+pub(crate) mod packed;
+pub(crate) mod pipeline;
+pub(crate) mod progress;
+pub(crate) mod record;
+pub(crate) mod repeat;
+pub(crate) mod settings;
+pub(crate) mod stage;
+pub(crate) mod stages;
 
-pub use configuration::Options;
-pub use dir::RunDir;
-pub use error::RunDirError;
-pub use images::load_data;
-pub use stage::{Stage, Which};
+pub(crate) use configuration::Options;
+pub(crate) use dir::RunDir;
+pub(crate) use error::RunDirError;
+pub(crate) use images::load_data;
+pub(crate) use stage::{Stage, Which};

@@ -18,7 +18,7 @@ use crate::util::files::read_file;
 use crate::util::limits;
 
 /// A student's bytes and how its run treated images.
-pub struct Student {
+pub(crate) struct Student {
     /// The file.
     pub path: PathBuf,
     /// Its bytes, which [`Model::parse`] accepts.
@@ -35,7 +35,7 @@ impl Student {
     ///
     /// # Errors
     /// None there, or a damaged one.
-    pub fn find(model: Option<&Path>, run_dir: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn find(model: Option<&Path>, run_dir: Option<&Path>) -> anyhow::Result<Self> {
         let path = match (model, run_dir) {
             (Some(model), _) => model.to_owned(),
             (None, Some(dir)) => in_run(dir),
@@ -85,7 +85,7 @@ impl Student {
     ///
     /// # Errors
     /// Never after [`Self::find`].
-    pub fn model(&self) -> anyhow::Result<Model<'_>> {
+    pub(crate) fn model(&self) -> anyhow::Result<Model<'_>> {
         Model::parse(&self.bytes).map_err(|e| anyhow!("{}: {e}", self.path.display()))
     }
 
@@ -93,7 +93,7 @@ impl Student {
     ///
     /// # Errors
     /// As [`Self::model`].
-    pub fn dims(&self) -> anyhow::Result<[usize; 3]> {
+    pub(crate) fn dims(&self) -> anyhow::Result<[usize; 3]> {
         let shape = self.model()?.input().shape;
         Ok([shape.h, shape.w, shape.c])
     }
@@ -112,7 +112,7 @@ fn run_of(path: &Path) -> Option<PathBuf> {
 }
 
 /// What a run says of the student that lies in it.
-pub struct OfRun {
+pub(crate) struct OfRun {
     /// What the run did with other aspect ratios.
     pub fit: Fit,
 }
@@ -122,7 +122,7 @@ pub struct OfRun {
 ///
 /// # Errors
 /// A student, record or settings file that is damaged.
-pub fn verified(path: &Path, bytes: &[u8]) -> anyhow::Result<Option<OfRun>> {
+pub(crate) fn verified(path: &Path, bytes: &[u8]) -> anyhow::Result<Option<OfRun>> {
     let Some(run) = run_of(path) else {
         return Ok(None);
     };

@@ -23,14 +23,15 @@ use crate::nn::device::TrainingDevice;
 use crate::util::console;
 
 /// Makes the page that shows a finished run.
-pub type Page = fn(&RunDir, &RunConfig, &Dataset, &pack::Summary) -> Result<String, RunDirError>;
+pub(crate) type Page =
+    fn(&RunDir, &RunConfig, &Dataset, &pack::Summary) -> Result<String, RunDirError>;
 
 /// Runs stages; returns the final result when the last one is done, and leaves `page` of it as
 /// `report.html`.
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
-pub fn run(
+pub(crate) fn run(
     config_file: Option<&Path>,
     options: &Options,
     which: Which,

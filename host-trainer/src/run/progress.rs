@@ -13,7 +13,7 @@ use crate::util::console;
 
 /// Work of a run in multiply-accumulates, and how much of it is done; trainings side by side may
 /// share it.
-pub struct Progress {
+pub(crate) struct Progress {
     total: f64,
     done: Mutex<Done>,
     bar: Option<ProgressBar>,
@@ -29,7 +29,7 @@ struct Done {
 
 impl Progress {
     /// For `total` work; `quiet` prints nothing.
-    pub fn new(total: f64, quiet: bool) -> Self {
+    pub(crate) fn new(total: f64, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
@@ -59,14 +59,14 @@ impl Progress {
     }
 
     /// Counts work of a stage that an earlier run has done.
-    pub fn skip(&self, work: f64) {
+    pub(crate) fn skip(&self, work: f64) {
         let mut done = self.done();
         done.work += work;
         done.start = (done.work, Instant::now());
     }
 
     /// Counts work just done.
-    pub fn advance(&self, work: f64) {
+    pub(crate) fn advance(&self, work: f64) {
         let mut done = self.done();
         done.work += work;
         if let Some(bar) = &self.bar {
@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// A line about the run or a stage.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         if self.quiet {
             return;
         }
@@ -98,12 +98,12 @@ impl Progress {
     }
 
     /// The beginning of a stage.
-    pub fn stage(&self, stage: Stage, what: &str) {
+    pub(crate) fn stage(&self, stage: Stage, what: &str) {
         self.say(&format!("{} {:<14} {what}", stage.number(), stage.word()));
     }
 
     /// The end of an epoch of training.
-    pub fn epoch(&self, name: &str, epoch: &Epoch, steps: u64) {
+    pub(crate) fn epoch(&self, name: &str, epoch: &Epoch, steps: u64) {
         let left = self
             .left()
             .map_or(String::new(), |l| format!("   about {} left", minutes(l)));
@@ -120,7 +120,7 @@ impl Progress {
     }
 
     /// Removes the bar.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -128,7 +128,7 @@ impl Progress {
 }
 
 /// "45 s", "3 min 20 s".
-pub fn minutes(time: Duration) -> String {
+pub(crate) fn minutes(time: Duration) -> String {
     let seconds = time.as_secs_f64().round() as u64;
     if seconds < 60 {
         format!("{seconds} s")

@@ -20,7 +20,7 @@ const CHECKSUM: &str = "checksum";
 
 /// A file as it was when it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Artifact {
+pub(crate) struct Artifact {
     /// Its length.
     pub bytes: u64,
     /// Its SHA-256, hexadecimal digits.
@@ -29,7 +29,7 @@ pub struct Artifact {
 
 impl Artifact {
     /// Of a file with these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self {
             bytes: bytes.len() as u64,
             sha256: sha256(bytes),
@@ -37,7 +37,7 @@ impl Artifact {
     }
 
     /// What makes `bytes` another file than this one.
-    pub fn difference(&self, bytes: &[u8]) -> Option<String> {
+    pub(crate) fn difference(&self, bytes: &[u8]) -> Option<String> {
         if bytes.len() as u64 != self.bytes {
             return Some(format!(
                 "it has {} bytes, {} were written",
@@ -52,7 +52,7 @@ impl Artifact {
 
 /// What a record vouches for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// Files in the record's folder, by name.
     pub artifacts: BTreeMap<String, Artifact>,
     /// Digest of the files of earlier stages that these were made from.
@@ -65,7 +65,7 @@ pub struct Proof {
 
 /// A summary and its proof.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record {
+pub(crate) struct Record {
     summary: Map<String, Value>,
     /// None where an older version wrote it.
     pub proof: Option<Proof>,
@@ -76,7 +76,7 @@ impl Record {
     ///
     /// # Errors
     /// A summary that is no JSON object, or has fields of the record's names.
-    pub fn new<T: Serialize>(summary: &T, proof: Proof) -> Result<Self, String> {
+    pub(crate) fn new<T: Serialize>(summary: &T, proof: Proof) -> Result<Self, String> {
         let Value::Object(summary) = serde_json::to_value(summary).map_err(|e| e.to_string())?
         else {
             return Err("a summary has named fields".into());
@@ -96,12 +96,12 @@ impl Record {
     ///
     /// # Errors
     /// Fields of another type than the summary's.
-    pub fn summary<T: DeserializeOwned>(&self) -> Result<T, String> {
+    pub(crate) fn summary<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_value(Value::Object(self.summary.clone())).map_err(|e| e.to_string())
     }
 
     /// A text of the summary.
-    pub fn text(&self, field: &str) -> Option<&str> {
+    pub(crate) fn text(&self, field: &str) -> Option<&str> {
         self.summary.get(field)?.as_str()
     }
 
@@ -109,7 +109,7 @@ impl Record {
     ///
     /// # Errors
     /// None; JSON values can be written.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, String> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let mut object = self.summary.clone();
         if let Some(proof) = &self.proof {
             let proof = serde_json::to_value(proof).map_err(|e| e.to_string())?;
@@ -126,7 +126,7 @@ impl Record {
     ///
     /// # Errors
     /// No JSON object; a checksum that does not match.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let mut object: Map<String, Value> =
             serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         // A damaged name of one of both must not pass for a record without them.

@@ -6,7 +6,7 @@ use super::stage::Stage;
 use crate::util::call::call;
 
 /// The call that repeats a stage of the run in `root` with that run's own settings.
-pub fn repeat(stage: Stage, root: &Path) -> String {
+pub(crate) fn repeat(stage: Stage, root: &Path) -> String {
     let name = root.file_name().unwrap_or_default();
     let (word, root) = (stage.word(), root.display());
     // A run's folder is called as its settings' folder, below `runs`.
@@ -18,7 +18,7 @@ pub fn repeat(stage: Stage, root: &Path) -> String {
 }
 
 /// How to get a damaged file of a stage's folder anew.
-pub fn repeat_file(path: &Path) -> String {
+pub(crate) fn repeat_file(path: &Path) -> String {
     let folder = path.parent().unwrap_or(Path::new(""));
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     match Stage::ALL.into_iter().find(|s| s.folder() == name) {

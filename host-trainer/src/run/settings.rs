@@ -17,7 +17,7 @@ use crate::run::stage::{Stage, Which};
 ///
 /// # Errors
 /// A missing or damaged file.
-pub fn data_sha256(root: &Path) -> anyhow::Result<String> {
+pub(crate) fn data_sha256(root: &Path) -> anyhow::Result<String> {
     let path = root.join(SETTINGS[1]);
     let damaged = || format!("{}: missing or damaged", path.display());
     let text = std::fs::read(&path).with_context(damaged)?;
@@ -44,7 +44,7 @@ struct Provenance<'a> {
 ///
 /// # Errors
 /// A directory of other settings or images.
-pub fn keep(
+pub(crate) fn keep(
     dir: &RunDir,
     config: &RunConfig,
     data: &Dataset,
@@ -127,7 +127,12 @@ fn mended(
 ///
 /// # Errors
 /// Other settings, with the place of those that it was made with.
-pub fn same(dir: &RunDir, config: &RunConfig, stage: Stage, record: &Record) -> anyhow::Result<()> {
+pub(crate) fn same(
+    dir: &RunDir,
+    config: &RunConfig,
+    stage: Stage,
+    record: &Record,
+) -> anyhow::Result<()> {
     let Some(other) = other(record, config, stage) else {
         return Ok(());
     };
@@ -143,7 +148,7 @@ pub fn same(dir: &RunDir, config: &RunConfig, stage: Stage, record: &Record) -> 
 
 /// The first stage up to `stage` that `config` has other settings for than those that the record
 /// says it was made with.
-pub fn other(record: &Record, config: &RunConfig, stage: Stage) -> Option<Stage> {
+pub(crate) fn other(record: &Record, config: &RunConfig, stage: Stage) -> Option<Stage> {
     let old = recorded(record)?;
     let all = old.seed == config.seed && old.data == config.data && old.images == config.images;
     let first = if all {
@@ -155,7 +160,7 @@ pub fn other(record: &Record, config: &RunConfig, stage: Stage) -> Option<Stage>
 }
 
 /// The configuration that a stage was made with, where its record says so.
-pub fn recorded(record: &Record) -> Option<RunConfig> {
+pub(crate) fn recorded(record: &Record) -> Option<RunConfig> {
     let text = record.proof.as_ref()?.settings.get(SETTINGS[0])?;
     // A newer version's may have keys that are unknown here.
     toml::from_str(text).ok()

@@ -2,7 +2,7 @@
 
 /// The six stages in order; their words are the same in commands, folders and logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub(crate) enum Stage {
     /// A net on the labeled images.
     Teacher,
     /// The teacher's answers for the unlabeled images.
@@ -19,7 +19,7 @@ pub enum Stage {
 
 impl Stage {
     /// All six, in order.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Teacher,
         Self::PseudoLabels,
         Self::Student,
@@ -29,7 +29,7 @@ impl Stage {
     ];
 
     /// The stage's word.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Teacher => "teacher",
             Self::PseudoLabels => "pseudo-labels",
@@ -41,19 +41,19 @@ impl Stage {
     }
 
     /// 1 to 6.
-    pub fn number(self) -> usize {
+    pub(crate) fn number(self) -> usize {
         self as usize + 1
     }
 
     /// The stage's folder: `1-teacher` to `6-pack`.
-    pub fn folder(self) -> String {
+    pub(crate) fn folder(self) -> String {
         format!("{}-{}", self.number(), self.word())
     }
 }
 
 /// Which stages to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     /// All that are not done.
     All,
     /// This one; those before it must be done.

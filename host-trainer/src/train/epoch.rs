@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
+pub(crate) struct Epoch {
     /// Steps done.
     pub step: u64,
     /// Mean training loss since the last epoch.

@@ -142,13 +142,13 @@ pub trait Objective<N> {
 const EPOCH_STEPS: u64 = 200;
 
 /// The same for a training of `steps`: at least five epochs.
-pub fn epoch_steps(steps: u64) -> u64 {
+pub(crate) fn epoch_steps(steps: u64) -> u64 {
     steps.div_ceil(5).clamp(1, EPOCH_STEPS)
 }
 
 /// Why training stopped early.
 #[derive(Debug, Error)]
-pub enum FitError {
+pub(crate) enum FitError {
     /// The loss is no number any more.
     #[error(
         "the loss became {loss} at step {step}\n  where: {}\n  why:   the learning rate is too high for these images, or the images are damaged\n  do:    lower learning_rate ({rate}) of this stage in run.toml and run it again with --fresh{}",
@@ -212,7 +212,7 @@ fn kept(good: Option<&(PathBuf, u64)>) -> String {
 }
 
 /// What follows a training from outside.
-pub trait Watch<N> {
+pub(crate) trait Watch<N> {
     /// Where the training goes on, if it was interrupted.
     fn start(&mut self) -> Option<Snapshot> {
         None
@@ -236,7 +236,7 @@ pub trait Watch<N> {
 
 /// What a training gives.
 #[derive(Debug)]
-pub struct Fitted<N> {
+pub(crate) struct Fitted<N> {
     /// The net with averaged weights.
     pub net: N,
     /// Its epochs.
@@ -253,7 +253,7 @@ pub struct Fitted<N> {
 ///
 /// # Errors
 /// A loss that is no number, a snapshot of another net, or what `watch` reports.
-pub fn fit<N: Classifier>(
+pub(crate) fn fit<N: Classifier>(
     mut net: N,
     config: &FitConfig,
     (seed, name): (u64, &str),

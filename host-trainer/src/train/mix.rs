@@ -64,10 +64,10 @@ impl Mix {
 }
 
 /// Rows and columns that come from the partner.
-pub type Rectangle = (core::ops::Range<usize>, core::ops::Range<usize>);
+pub(crate) type Rectangle = (core::ops::Range<usize>, core::ops::Range<usize>);
 
 /// The rectangle of sides h √(1 − λ) and w √(1 − λ) around `center`, cut at the image's border.
-pub fn rectangle((h, w): (usize, usize), center: (usize, usize), lambda: f64) -> Rectangle {
+pub(crate) fn rectangle((h, w): (usize, usize), center: (usize, usize), lambda: f64) -> Rectangle {
     let share = (1.0 - lambda).clamp(0.0, 1.0).sqrt();
     let side = |len: usize, center: usize| {
         let half = (len as f64 * share) as usize / 2;
@@ -77,13 +77,13 @@ pub fn rectangle((h, w): (usize, usize), center: (usize, usize), lambda: f64) ->
 }
 
 /// λ of every image and target plus 1 − λ of its partner's.
-pub fn mixup(pairs: &mut Pairs<'_>, partners: &[usize], lambda: f32) {
+pub(crate) fn mixup(pairs: &mut Pairs<'_>, partners: &[usize], lambda: f32) {
     blend(pairs.images, partners, lambda);
     blend(pairs.targets, partners, lambda);
 }
 
 /// Pixels of the rectangle from the partner; targets by the share of pixels that each has.
-pub fn cut_mix(pairs: &mut Pairs<'_>, partners: &[usize], (rows, columns): Rectangle) {
+pub(crate) fn cut_mix(pairs: &mut Pairs<'_>, partners: &[usize], (rows, columns): Rectangle) {
     let [h, w, c] = pairs.dims;
     let old = pairs.images.to_vec();
     for (image, partner) in pairs.images.chunks_exact_mut(h * w * c).zip(partners) {

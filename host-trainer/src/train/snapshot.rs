@@ -17,7 +17,7 @@ use crate::util::files::{read_file, write_atomic};
 
 /// State after `step` updates.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// Updates done.
     pub step: u64,
     /// Parameters and running statistics.
@@ -39,11 +39,11 @@ pub struct Snapshot {
 /// Why a file is no snapshot.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct SnapshotError(String);
+pub(crate) struct SnapshotError(String);
 
 /// Where one training keeps its snapshots.
 #[derive(Clone, Debug)]
-pub struct Snapshots {
+pub(crate) struct Snapshots {
     newest: PathBuf,
     /// What the training must have in common with a snapshot: its whole configuration.
     key: String,
@@ -51,7 +51,7 @@ pub struct Snapshots {
 
 /// What [`Snapshots::load`] found.
 #[derive(Debug)]
-pub struct Found {
+pub(crate) struct Found {
     /// Where to go on.
     pub snapshot: Option<Snapshot>,
     /// Damaged files that were passed over, with the reason.
@@ -62,7 +62,7 @@ pub struct Found {
 
 impl Snapshots {
     /// In `folder`, for the training called `name` with this `key`.
-    pub fn new(folder: &Path, name: &str, key: String) -> Self {
+    pub(crate) fn new(folder: &Path, name: &str, key: String) -> Self {
         Self {
             newest: folder.join(format!("{name}.resume.safetensors")),
             key,
@@ -70,7 +70,7 @@ impl Snapshots {
     }
 
     /// Deletes them: the training has ended.
-    pub fn remove(&self) {
+    pub(crate) fn remove(&self) {
         for path in self.files() {
             let _ = std::fs::remove_file(path);
         }
@@ -89,7 +89,7 @@ impl Snapshots {
     ///
     /// # Errors
     /// An unwritable folder or a full disk; what was kept before stays readable.
-    pub fn save(&self, snapshot: &Snapshot) -> std::io::Result<PathBuf> {
+    pub(crate) fn save(&self, snapshot: &Snapshot) -> std::io::Result<PathBuf> {
         let bytes = to_bytes(snapshot, &self.key).map_err(std::io::Error::other)?;
         if self.newest.exists() {
             std::fs::rename(&self.newest, self.before())?;
@@ -99,7 +99,7 @@ impl Snapshots {
     }
 
     /// The newest whole snapshot of the same training, which has `steps` steps.
-    pub fn load(&self, steps: u64) -> Found {
+    pub(crate) fn load(&self, steps: u64) -> Found {
         let mut found = Found {
             snapshot: None,
             damaged: Vec::new(),
@@ -137,7 +137,7 @@ impl Snapshots {
 }
 
 /// Deletes the snapshots of a stage that has ended.
-pub fn remove_all(folder: &Path) {
+pub(crate) fn remove_all(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };

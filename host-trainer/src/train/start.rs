@@ -6,7 +6,7 @@ use super::fit::FitError;
 use super::snapshot::{Snapshot, Snapshots};
 
 /// A beginning, and where the state is kept from there on.
-pub struct Start {
+pub(crate) struct Start {
     /// What the training is called.
     pub name: String,
     folder: PathBuf,
@@ -21,7 +21,7 @@ impl Start {
     ///
     /// # Errors
     /// A state that was kept under another key: the settings have changed since.
-    pub fn new(
+    pub(crate) fn new(
         folder: &Path,
         name: &str,
         (key, steps): (String, u64),
@@ -50,12 +50,12 @@ impl Start {
     }
 
     /// The first step to do.
-    pub fn step(&self) -> u64 {
+    pub(crate) fn step(&self) -> u64 {
         self.snapshot.as_ref().map_or(0, |s| s.step)
     }
 
     /// The state to go on from, once.
-    pub fn take(&mut self) -> Option<Snapshot> {
+    pub(crate) fn take(&mut self) -> Option<Snapshot> {
         self.snapshot.take()
     }
 
@@ -63,7 +63,7 @@ impl Start {
     ///
     /// # Errors
     /// An unwritable folder.
-    pub fn keep(&self, snapshot: &Snapshot) -> Result<PathBuf, FitError> {
+    pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<PathBuf, FitError> {
         self.snapshots
             .save(snapshot)
             .map_err(|source| FitError::Keep {

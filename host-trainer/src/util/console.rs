@@ -18,10 +18,10 @@ use thiserror::Error;
 #[error(
     "the result can't be written to stdout: {0}\n  do:    make room where stdout goes, and repeat the command"
 )]
-pub struct Unwritten(#[from] io::Error);
+pub(crate) struct Unwritten(#[from] io::Error);
 
 /// A line on stderr, dropped where stderr is closed or full.
-pub fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     // One write a line: threads don't cut each other's lines in two.
     let line = format!("{}\n", escaped(line));
     let _ = io::stderr().write_all(line.as_bytes());
@@ -31,7 +31,7 @@ pub fn note(line: &str) {
 ///
 /// # Errors
 /// A stdout that can't be written to, such as a full disk.
-pub fn result(text: &str) -> Result<(), Unwritten> {
+pub(crate) fn result(text: &str) -> Result<(), Unwritten> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(escaped(text).as_bytes())
@@ -43,7 +43,7 @@ pub fn result(text: &str) -> Result<(), Unwritten> {
 ///
 /// # Errors
 /// Any other trouble of writing to stdout.
-pub fn accept_gone_reader(written: io::Result<()>) -> Result<(), Unwritten> {
+pub(crate) fn accept_gone_reader(written: io::Result<()>) -> Result<(), Unwritten> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritten(error)),
         _ => Ok(()),
@@ -51,13 +51,13 @@ pub fn accept_gone_reader(written: io::Result<()>) -> Result<(), Unwritten> {
 }
 
 /// `text` as [`escaped`], on one line: for a name in the middle of a line.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     escaped(text).replace('\n', "\\u000a")
 }
 
 /// `text` with control characters and marks that reorder text as `\u001b`, which is how JSON
 /// writes them too. Line ends and tabs stay.
-pub fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -74,7 +74,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// C0 but for line end and tab, DEL, C1, and the bidirectional embeddings, overrides and isolates.
-pub fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

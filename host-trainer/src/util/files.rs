@@ -8,7 +8,7 @@ const LONGEST_FILE: u64 = 8 << 30;
 
 /// The bytes of a regular file. A device without an end, such as /dev/zero, or a file that no net
 /// needs, is refused before memory is reserved.
-pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     use std::io::Read as _;
     // Before it is opened: opening a pipe waits for its writer.
     let about = std::fs::metadata(path)?;
@@ -28,7 +28,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Temporary file beside the target, fsync, rename: a reader finds the old file or the new one.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);

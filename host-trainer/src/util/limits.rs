@@ -8,14 +8,14 @@ use thiserror::Error;
 
 /// Most bytes of an arena; there is one for each thread. EfficientNet-B7 at 600 pixels takes less
 /// than 64 MiB.
-pub const MOST_ARENA: usize = 256 << 20;
+pub(crate) const MOST_ARENA: usize = 256 << 20;
 
 /// Most bytes of a frame.
-pub const MOST_FRAME: usize = 64 << 20;
+pub(crate) const MOST_FRAME: usize = 64 << 20;
 
 /// Most values that operators read for one image: just above EfficientNet-B7's at 600 pixels, which has
 /// 37 billion multiply-accumulates.
-pub const MOST_WORK: u64 = 40_000_000_000;
+pub(crate) const MOST_WORK: u64 = 40_000_000_000;
 
 /// Why the host does not run a model.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub enum Refused {
 ///
 /// # Errors
 /// The first limit that it exceeds.
-pub fn check(model: &Model<'_>) -> Result<(), Refused> {
+pub(crate) fn check(model: &Model<'_>) -> Result<(), Refused> {
     let arena = model.arena_len();
     if arena > MOST_ARENA {
         return Err(Refused::Arena { arena });
@@ -87,7 +87,7 @@ pub fn check(model: &Model<'_>) -> Result<(), Refused> {
 ///
 /// # Errors
 /// As [`check`]; another size.
-pub fn check_frames(model: &Model<'_>, found: [usize; 3]) -> Result<(), Refused> {
+pub(crate) fn check_frames(model: &Model<'_>, found: [usize; 3]) -> Result<(), Refused> {
     check(model)?;
     let shape = model.input().shape;
     let wanted = [shape.h, shape.w, shape.c];

@@ -1,7 +1,7 @@
 //! Numbers for people to read.
 
 /// "163,962".
-pub fn thousands(n: usize) -> String {
+pub(crate) fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, d) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub fn thousands(n: usize) -> String {
 }
 
 /// "471 bytes", "2.8 GB".
-pub fn bytes(n: u64) -> String {
+pub(crate) fn bytes(n: u64) -> String {
     match n as f64 {
         n if n >= 1e9 => format!("{:.1} GB", n / 1e9),
         n if n >= 1e6 => format!("{:.0} MB", n / 1e6),

@@ -12,7 +12,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// The system's reason, or what the file is instead.
-pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     // Opening a device may already do something: look first.
     check(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 ///
 /// # Errors
 /// As [`open`], or a file that is too large.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open(path)?;
     if metadata.len() > most {
         return Err(io::Error::other(format!(
@@ -45,7 +45,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The system's reason; memory that is not there is one of them.
-pub fn read_open(file: &File, size: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_open(file: &File, size: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let room = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
     bytes

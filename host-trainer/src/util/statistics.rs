@@ -1,7 +1,7 @@
 //! How sure a measured share is.
 
 /// 95 % interval of a share measured on `n` images (Wilson 1927).
-pub fn wilson(share: f64, n: usize) -> (f64, f64) {
+pub(crate) fn wilson(share: f64, n: usize) -> (f64, f64) {
     const Z: f64 = 1.959_963_984_540_054;
     let n = n.max(1) as f64;
     let center = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);

@@ -16,7 +16,7 @@ use crate::run::Stage;
 /// runs/quickstart/6-pack/student.pupil. Run again, it continues at the first unfinished stage.
 #[derive(Debug, Parser)]
 #[command(name = "pupil", version, about, after_help = EXIT_CODES)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "Results go to stdout, progress to stderr.\n\
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// All six stages, continuing where an earlier run stopped.
     Run {
         /// Configuration, or the folder that has it as run.toml; what it leaves out takes its
@@ -147,7 +147,7 @@ fn percent(text: &str) -> Result<f64, String> {
 
 impl Command {
     /// The stage that the command is about.
-    pub fn stage(&self) -> Option<(Stage, &StageOptions)> {
+    pub(crate) fn stage(&self) -> Option<(Stage, &StageOptions)> {
         match self {
             Self::Teacher(o) => Some((Stage::Teacher, o)),
             Self::PseudoLabels(o) => Some((Stage::PseudoLabels, o)),

@@ -12,7 +12,7 @@ use crate::train::{OptimizerKind, Schedule};
 /// Options of `compare`.
 #[derive(Args, Clone, Debug)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["se", "methods", "ablation", "recipes"])))]
-pub struct CompareOptions {
+pub(crate) struct CompareOptions {
     /// Compare nets with and without squeeze-and-excitation.
     #[arg(long)]
     pub se: bool,
@@ -82,7 +82,7 @@ pub struct CompareOptions {
 
 /// How `compare --se` trains.
 #[derive(Args, Clone, Debug)]
-pub struct TrainingOptions {
+pub(crate) struct TrainingOptions {
     /// Images of a step.
     #[arg(long, value_name = "N", default_value_t = 32, conflicts_with_all = ["methods", "ablation", "recipes"], value_parser = clap::value_parser!(u16).range(2..=4096))]
     pub batch: u16,
@@ -108,7 +108,7 @@ pub struct TrainingOptions {
 
 /// What `compare --ablation` takes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Ablation {
+pub(crate) enum Ablation {
     /// Noisy Student's noise.
     Noise,
 }

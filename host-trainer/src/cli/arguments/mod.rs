@@ -5,7 +5,7 @@ mod compare;
 mod run;
 mod zoo;
 
-pub use command::{Cli, Command};
-pub use compare::{Ablation, CompareOptions};
-pub use run::{RunOptions, StudentOptions};
-pub use zoo::{AttachOptions, ZooOptions};
+pub(crate) use command::{Cli, Command};
+pub(crate) use compare::{Ablation, CompareOptions};
+pub(crate) use run::{RunOptions, StudentOptions};
+pub(crate) use zoo::{AttachOptions, ZooOptions};

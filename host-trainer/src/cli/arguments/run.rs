@@ -9,7 +9,7 @@ use crate::run::Options;
 
 /// Options of a run.
 #[derive(Args, Clone, Debug, Default)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// Where stages leave their results [default: runs/NAME for NAME.toml or NAME/run.toml, else
     /// runs/quickstart].
     #[arg(long, value_name = "DIR")]
@@ -42,7 +42,7 @@ pub struct RunOptions {
 
 /// Which packed student to use.
 #[derive(Args, Clone, Debug, Default)]
-pub struct StudentOptions {
+pub(crate) struct StudentOptions {
     /// A student.pupil.
     #[arg(long, value_name = "FILE", conflicts_with = "run_dir")]
     pub model: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub struct StudentOptions {
 
 /// Options of one stage's command.
 #[derive(Args, Clone, Debug)]
-pub struct StageOptions {
+pub(crate) struct StageOptions {
     /// Configuration, as for `run`.
     pub config: Option<PathBuf>,
     /// Options.
@@ -63,7 +63,7 @@ pub struct StageOptions {
 
 impl RunOptions {
     /// What they say of the run itself.
-    pub fn of_run(&self) -> Options {
+    pub(crate) fn of_run(&self) -> Options {
         Options {
             run_dir: self.run_dir.clone(),
             data: self.data.clone(),

@@ -7,7 +7,7 @@ use crate::nn::Activation;
 
 /// Options of `zoo`.
 #[derive(Args, Clone, Debug)]
-pub struct ZooOptions {
+pub(crate) struct ZooOptions {
     /// Height, width and channels of the small nets' images; EfficientNets are counted at their
     /// published resolution.
     #[arg(long, value_name = "HxWxC", default_value = "28x28x1", value_parser = dims)]
@@ -25,7 +25,7 @@ pub struct ZooOptions {
 
 /// How squeeze-and-excitation is attached.
 #[derive(Args, Clone, Copy, Debug, Default)]
-pub struct AttachOptions {
+pub(crate) struct AttachOptions {
     /// Channels over channels of the bottleneck [default: 8; 16 in the paper].
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub ratio: Option<u16>,

@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 ///
 /// # Errors
 /// A path without images.
-pub fn describe(
+pub(crate) fn describe(
     path: &Path,
     unlabeled: Option<&Path>,
     as_json: bool,
@@ -48,7 +48,7 @@ pub fn describe(
 ///
 /// # Errors
 /// A path without images.
-pub fn look(config: &RunConfig, quiet: bool) -> anyhow::Result<DataReport> {
+pub(crate) fn look(config: &RunConfig, quiet: bool) -> anyhow::Result<DataReport> {
     let tell = |line: &str| {
         if !quiet {
             console::note(line);

@@ -27,7 +27,7 @@ const MOST_CLASSES: usize = 256;
 
 /// Figures of one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassResult {
+pub(crate) struct ClassResult {
     /// Its name.
     pub name: String,
     /// Its images.
@@ -40,7 +40,7 @@ pub struct ClassResult {
 
 /// The whole measurement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evaluation {
+pub(crate) struct Evaluation {
     /// The student's file.
     pub model: String,
     /// What it was measured on.
@@ -61,7 +61,7 @@ pub struct Evaluation {
 ///
 /// # Errors
 /// No student, no images, classes that the student does not know.
-pub fn measure(
+pub(crate) fn measure(
     options: &StudentOptions,
     data: Option<&Path>,
     validation: bool,
@@ -218,7 +218,7 @@ fn others(student: &Student, labels: &[String], path: &Path) -> anyhow::Result<(
 
 impl Evaluation {
     /// For people.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "{} on {} {}\n\n",
             self.model,

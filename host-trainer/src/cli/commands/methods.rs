@@ -20,7 +20,7 @@ const ABLATION_DROP_PATH: f32 = 0.2;
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
-pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
+pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     let config = configuration(
         options.config.as_deref(),
         &Options {

@@ -5,11 +5,11 @@
 //! - [`zoo`], [`methods`], [`recipes`]: the built-in nets, and the kinds of `compare`
 //! - [`pages`]: completions and the manual
 
-pub mod data;
-pub mod eval;
-pub mod methods;
-pub mod new;
-pub mod pages;
-pub mod predict;
-pub mod recipes;
-pub mod zoo;
+pub(crate) mod data;
+pub(crate) mod eval;
+pub(crate) mod methods;
+pub(crate) mod new;
+pub(crate) mod pages;
+pub(crate) mod predict;
+pub(crate) mod recipes;
+pub(crate) mod zoo;

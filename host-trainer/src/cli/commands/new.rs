@@ -17,7 +17,7 @@ use crate::util::numbers::thousands;
 ///
 /// # Errors
 /// All wrong paths at once; images that make no set.
-pub fn create(
+pub(crate) fn create(
     name: &Path,
     labeled: &Path,
     unlabeled: Option<&Path>,

@@ -9,7 +9,7 @@ use crate::cli::arguments::Cli;
 ///
 /// # Errors
 /// Text that is not UTF-8, which the generator does not write.
-pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
+pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "pupil", &mut text);
     Ok(String::from_utf8(text)?)
@@ -19,7 +19,7 @@ pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// A command that does not exist.
-pub fn manual(command: Option<&str>) -> anyhow::Result<String> {
+pub(crate) fn manual(command: Option<&str>) -> anyhow::Result<String> {
     let mut root = Cli::command();
     root.build();
     let page = match command {

@@ -21,7 +21,7 @@ const ALSO: usize = 2;
 ///
 /// # Errors
 /// No student.
-pub fn predict(
+pub(crate) fn predict(
     files: &[PathBuf],
     options: &StudentOptions,
     as_json: bool,

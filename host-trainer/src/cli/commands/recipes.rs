@@ -21,7 +21,7 @@ use crate::util::console;
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
-pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
+pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     let root = options
         .run_dir
         .clone()

@@ -31,7 +31,7 @@ impl From<AttachOptions> for Changes {
 ///
 /// # Errors
 /// None; nets that have no place for the part are left out.
-pub fn zoo(options: &ZooOptions) -> anyhow::Result<String> {
+pub(crate) fn zoo(options: &ZooOptions) -> anyhow::Result<String> {
     let images = Images::new(options.input, usize::from(options.classes));
     let changes = Changes::from(options.attach);
     let mut rows = Vec::new();
@@ -60,7 +60,7 @@ fn average(steps: u64) -> f64 {
 ///
 /// # Errors
 /// Everything that a user can mend, in words.
-pub fn compare(options: &CompareOptions) -> anyhow::Result<String> {
+pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<String> {
     let source = match &options.data {
         Some(text) => DataSource::try_from(text.clone()).map_err(anyhow::Error::msg)?,
         None => DataSource::Auto,

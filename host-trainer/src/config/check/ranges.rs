@@ -10,7 +10,7 @@ use crate::train::FitConfig;
 
 /// Values out of range, whichever way the configuration came about: each key, and what is wrong with
 /// its value.
-pub fn check(config: &RunConfig) -> Vec<(String, String)> {
+pub(crate) fn check(config: &RunConfig) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     let mut need = |holds: bool, path: &str, value: String, rule: &str| {
         if !holds {

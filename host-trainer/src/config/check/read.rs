@@ -14,7 +14,7 @@ use crate::config::RunConfig;
 /// Problems of a configuration, one a line.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{name}: {} problem{}\n{}", problems.len(), if problems.len() == 1 { "" } else { "s" }, problems.join("\n"))]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// The file, or what stands for it.
     pub name: String,
     /// "  line 7   unknown key …".
@@ -72,13 +72,13 @@ impl Problem {
 /// # Errors
 /// As [`load`].
 #[cfg(test)]
-pub fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<RunConfig, ConfigError> {
     load(name, text, None, &Overrides::default())
 }
 
 /// What a command line sets over a file.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Overrides<'a> {
+pub(crate) struct Overrides<'a> {
     /// `KEY=VALUE` of each `--set`.
     pub sets: &'a [String],
     /// The path or word of `--data`.
@@ -92,7 +92,7 @@ pub struct Overrides<'a> {
 /// # Errors
 /// All problems at once, by line: TOML syntax, unknown keys with the nearest known one, wrong types,
 /// values out of range, paths that do not exist.
-pub fn load(
+pub(crate) fn load(
     name: &str,
     text: &str,
     base: Option<&Path>,

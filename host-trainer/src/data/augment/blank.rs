@@ -7,7 +7,7 @@ use super::picture::Picture;
 
 /// Blanks a square of `side` pixels around a random center; parts may lie outside (arXiv
 /// 1708.04552).
-pub fn blank_square(picture: &mut Picture, side: usize, fill: u8, rng: &mut ChaCha8Rng) {
+pub(super) fn blank_square(picture: &mut Picture, side: usize, fill: u8, rng: &mut ChaCha8Rng) {
     let (cy, cx) = (
         rng.random_range(0..picture.h),
         rng.random_range(0..picture.w),

@@ -5,7 +5,7 @@ use super::tone::blend;
 
 /// Blends with the smoothed picture (weights 1, center 5, over 13); the border is its own
 /// smoothed value, so it does not change. Factor below 1 blurs, above 1 sharpens.
-pub fn sharpness(picture: &mut Picture, factor: f32) {
+pub(super) fn sharpness(picture: &mut Picture, factor: f32) {
     let source = picture.pixels.clone();
     let (w, c) = (picture.w, picture.c);
     for y in 1..picture.h.saturating_sub(1) {

@@ -5,7 +5,7 @@ use nalgebra::{Matrix2, Vector2};
 use super::picture::Picture;
 
 /// Exchanges left and right.
-pub fn mirror(picture: &mut Picture) {
+pub(super) fn mirror(picture: &mut Picture) {
     for row in picture.pixels.chunks_exact_mut(picture.w * picture.c) {
         for x in 0..picture.w / 2 {
             for k in 0..picture.c {
@@ -16,14 +16,14 @@ pub fn mirror(picture: &mut Picture) {
 }
 
 /// Moves the content down by `dy` and right by `dx` whole pixels.
-pub fn shift(picture: &mut Picture, dy: i32, dx: i32, fill: u8) {
+pub(super) fn shift(picture: &mut Picture, dy: i32, dx: i32, fill: u8) {
     sample(picture, fill, |y, x| (y as i32 - dy, x as i32 - dx));
 }
 
 /// Draws each pixel p from `matrix * (p - center) + center + offset`, (x, y) coordinates: the
 /// pixel nearest to that place, or, `bilinear`, the mean of the four around it, weighted by
 /// nearness.
-pub fn affine(
+pub(super) fn affine(
     picture: &mut Picture,
     matrix: Matrix2<f32>,
     offset: Vector2<f32>,

@@ -8,6 +8,6 @@ mod picture;
 mod rand_augment;
 mod tone;
 
-pub use changes::Augment;
-pub use picture::Picture;
-pub use rand_augment::RandAugment;
+pub(crate) use changes::Augment;
+pub(crate) use picture::Picture;
+pub(crate) use rand_augment::RandAugment;

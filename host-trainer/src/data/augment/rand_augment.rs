@@ -37,7 +37,7 @@ pub struct RandAugment {
 
 /// One of RandAugment's operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub(super) enum Operation {
     /// Full range in each channel.
     AutoContrast,
     /// Flat histogram in each channel.
@@ -73,7 +73,7 @@ pub enum Operation {
 }
 
 /// All operations, drawn with equal probability.
-pub const OPERATIONS: [Operation; 16] = [
+pub(super) const OPERATIONS: [Operation; 16] = [
     Operation::AutoContrast,
     Operation::Equalize,
     Operation::Invert,
@@ -108,7 +108,7 @@ impl RandAugment {
 impl Operation {
     /// Applies the operation at `magnitude` by the arithmetic of `rules`; directions are drawn
     /// from `rng`.
-    pub fn apply(
+    pub(super) fn apply(
         self,
         picture: &mut Picture,
         magnitude: f32,

@@ -3,7 +3,7 @@
 use super::picture::Picture;
 
 /// Replaces each value by `table(value)`.
-pub fn map(picture: &mut Picture, table: impl Fn(u8) -> u8) {
+pub(super) fn map(picture: &mut Picture, table: impl Fn(u8) -> u8) {
     let table: [u8; 256] = core::array::from_fn(|v| table(v as u8));
     for v in &mut picture.pixels {
         *v = table[usize::from(*v)];
@@ -11,14 +11,14 @@ pub fn map(picture: &mut Picture, table: impl Fn(u8) -> u8) {
 }
 
 /// `base + factor (value − base)`, clamped: factor 1 changes nothing.
-pub fn blend(value: u8, base: f32, factor: f32) -> u8 {
+pub(super) fn blend(value: u8, base: f32, factor: f32) -> u8 {
     (base + factor * (f32::from(value) - base))
         .round()
         .clamp(0.0, 255.0) as u8
 }
 
 /// Stretches each channel to the full range 0..=255.
-pub fn auto_contrast(picture: &mut Picture) {
+pub(super) fn auto_contrast(picture: &mut Picture) {
     let c = picture.c;
     for k in 0..c {
         let channel = || picture.pixels.iter().skip(k).step_by(c);
@@ -35,7 +35,7 @@ pub fn auto_contrast(picture: &mut Picture) {
 
 /// Equalizes each channel's histogram, with the rounding of the common imaging libraries: the
 /// step is (pixels − those of the last used value) / 255.
-pub fn equalize(picture: &mut Picture) {
+pub(super) fn equalize(picture: &mut Picture) {
     let c = picture.c;
     for k in 0..c {
         let mut histogram = [0usize; 256];
@@ -65,7 +65,7 @@ pub fn equalize(picture: &mut Picture) {
 }
 
 /// Mean luminance (ITU-R 601 weights for RGB), rounded.
-pub fn mean_luminance(picture: &Picture) -> f32 {
+pub(super) fn mean_luminance(picture: &Picture) -> f32 {
     let sum: f32 = picture.pixels.chunks_exact(picture.c).map(luminance).sum();
     (sum / (picture.h * picture.w).max(1) as f32).round()
 }
@@ -79,7 +79,7 @@ fn luminance(pixel: &[u8]) -> f32 {
 }
 
 /// Blends each pixel with its own luminance; a grey picture is its own.
-pub fn saturation(picture: &mut Picture, factor: f32) {
+pub(super) fn saturation(picture: &mut Picture, factor: f32) {
     if picture.c == 1 {
         return;
     }

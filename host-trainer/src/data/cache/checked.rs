@@ -4,7 +4,7 @@
 const LINE: usize = 9;
 
 /// A file that says `json`.
-pub fn sealed(json: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(json: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{:08x}\n", crc32fast::hash(json)).into_bytes();
     bytes.extend(json);
     bytes
@@ -14,7 +14,7 @@ pub fn sealed(json: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn opened(bytes: &[u8]) -> Result<&[u8], &'static str> {
+pub(super) fn opened(bytes: &[u8]) -> Result<&[u8], &'static str> {
     let (line, json) = bytes.split_at_checked(LINE).ok_or("it is cut")?;
     if line == &sealed(json)[..LINE] {
         Ok(json)

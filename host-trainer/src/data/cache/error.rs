@@ -9,7 +9,7 @@ use thiserror::Error;
 #[error(
     "{path}: {source}\n  why:   decoded images are kept in a cache\n  do:    free some space, or set PUPIL_CACHE to another folder"
 )]
-pub struct CacheError {
+pub(crate) struct CacheError {
     /// The file or folder.
     pub path: PathBuf,
     /// The system's reason.

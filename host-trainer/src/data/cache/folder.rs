@@ -9,19 +9,19 @@ use crate::data::fit::Fit;
 
 /// The folder of all cached images.
 #[derive(Clone, Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
     /// At `root`.
     #[cfg(test)]
-    pub fn at(root: &Path) -> Self {
+    pub(crate) fn at(root: &Path) -> Self {
         Self { root: root.into() }
     }
 
     /// `PUPIL_CACHE`, else `pupil` in the user's cache folder, else in the temporary one.
-    pub fn standard() -> Self {
+    pub(crate) fn standard() -> Self {
         let set = |name| {
             std::env::var_os(name)
                 .filter(|v| !v.is_empty())
@@ -39,14 +39,14 @@ impl Cache {
     ///
     /// # Errors
     /// A folder that can't be made.
-    pub fn shelf(&self, dims: [usize; 3], fit: Fit) -> Result<Shelf, CacheError> {
+    pub(crate) fn shelf(&self, dims: [usize; 3], fit: Fit) -> Result<Shelf, CacheError> {
         let [h, w, c] = dims;
         let folder = format!("{h}x{w}x{c}-{}", fit.word());
         Shelf::open(self.root.join("images").join(folder), dims, fit)
     }
 
     /// What is known of the files of the source at `path`.
-    pub fn listing(&self, path: &Path) -> Listing {
+    pub(crate) fn listing(&self, path: &Path) -> Listing {
         Listing::open(&self.root.join("listings"), path)
     }
 }

@@ -24,7 +24,7 @@ const VERSION: u32 = 2;
 
 /// When all of this is as before, so is a file's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     /// Bytes.
     pub size: u64,
     /// Last change of the content, nanoseconds since 1970. Copying and unpacking set it at will.
@@ -38,7 +38,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// Of a file.
-    pub fn of(data: &Metadata) -> Self {
+    pub(crate) fn of(data: &Metadata) -> Self {
         let changed = data.modified().ok().and_then(nanoseconds).unwrap_or(0);
         #[cfg(unix)]
         let (touched, file) = {
@@ -61,12 +61,12 @@ impl Stamp {
     }
 
     /// Of the file at `path`.
-    pub fn at(path: &Path) -> io::Result<Self> {
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
         path.metadata().map(|data| Self::of(&data))
     }
 
     /// Of this file and another one together.
-    pub fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self {
             size: self.size.wrapping_add(other.size),
             changed: self.changed.max(other.changed),
@@ -76,7 +76,7 @@ impl Stamp {
     }
 
     /// Whether a change from now on will change the stamp.
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         let last = if self.touched > 0 {
             self.touched
         } else {
@@ -99,7 +99,7 @@ fn nanoseconds(time: SystemTime) -> Option<u64> {
 
 /// One image of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its name inside an archive; empty where the file is the image.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
@@ -112,7 +112,7 @@ pub struct Member {
 
 /// What a file held when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileRecord {
+pub(crate) struct FileRecord {
     /// Of the file when it was opened.
     pub stamp: Stamp,
     /// Its images.
@@ -124,7 +124,7 @@ pub struct FileRecord {
 
 /// The files of one source.
 #[derive(Debug)]
-pub struct Listing {
+pub(crate) struct Listing {
     path: PathBuf,
     kept: Kept,
     changed: bool,
@@ -166,23 +166,23 @@ impl Listing {
     }
 
     /// What the file `name` held, if it is unchanged.
-    pub fn get(&self, name: &str, stamp: Stamp) -> Option<&FileRecord> {
+    pub(crate) fn get(&self, name: &str, stamp: Stamp) -> Option<&FileRecord> {
         self.kept.files.get(name).filter(|r| r.stamp == stamp)
     }
 
     /// Remembers a file. Its record must hold facts about its content alone.
-    pub fn put(&mut self, name: &str, record: FileRecord) {
+    pub(crate) fn put(&mut self, name: &str, record: FileRecord) {
         self.kept.files.insert(name.to_owned(), record);
         self.changed = true;
     }
 
     /// What was wrong with it.
-    pub fn damaged(&self) -> Option<&str> {
+    pub(crate) fn damaged(&self) -> Option<&str> {
         self.damaged.as_deref()
     }
 
     /// Writes the listing; without it the files are only read again, so failure is silent.
-    pub fn save(&mut self) {
+    pub(crate) fn save(&mut self) {
         if std::mem::take(&mut self.changed)
             && let Some(folder) = self.path.parent()
             && std::fs::create_dir_all(folder).is_ok()

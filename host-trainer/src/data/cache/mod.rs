@@ -16,8 +16,8 @@ mod segment;
 mod shelf;
 mod writer;
 
-pub use error::CacheError;
-pub use folder::Cache;
-pub use listing::{FileRecord, Listing, Member, Stamp};
-pub use segment::Segment;
-pub use shelf::Shelf;
+pub(crate) use error::CacheError;
+pub(crate) use folder::Cache;
+pub(crate) use listing::{FileRecord, Listing, Member, Stamp};
+pub(crate) use segment::Segment;
+pub(crate) use shelf::Shelf;

@@ -11,7 +11,12 @@ use crate::data::load;
 ///
 /// # Errors
 /// A file that is gone, unreadable or another one by now.
-pub fn restore(path: &Path, entry: &Entry, dims: [usize; 3], how: Fit) -> Result<Vec<u8>, String> {
+pub(super) fn restore(
+    path: &Path,
+    entry: &Entry,
+    dims: [usize; 3],
+    how: Fit,
+) -> Result<Vec<u8>, String> {
     let told = |why: String| format!("{}: {why}", path.display());
     let pixels = load::from_file(
         path,

@@ -26,7 +26,7 @@ const MOST_RESULTS: usize = 32;
 
 /// The images of one size.
 #[derive(Debug)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     folder: PathBuf,
     dims: [usize; 3],
     fit: Fit,
@@ -174,64 +174,64 @@ impl Shelf {
     }
 
     /// Says which file an image can be decoded from again.
-    pub fn set_origin(&self, (segment, row): (u32, u32), path: &Path) {
+    pub(crate) fn set_origin(&self, (segment, row): (u32, u32), path: &Path) {
         self.segments[segment as usize].set_origin(row, path);
     }
 
     /// Height, width, channels.
-    pub fn dims(&self) -> [usize; 3] {
+    pub(crate) fn dims(&self) -> [usize; 3] {
         self.dims
     }
 
     /// How images were brought to that size.
-    pub fn fit(&self) -> Fit {
+    pub(crate) fn fit(&self) -> Fit {
         self.fit
     }
 
     /// Whether the image is here, or added and not yet committed.
-    pub fn has(&self, key: &Key) -> bool {
+    pub(crate) fn has(&self, key: &Key) -> bool {
         self.places.contains_key(key) || self.pending.contains(key)
     }
 
     /// Segment and row of an image; none before [`Self::commit`].
-    pub fn place(&self, key: &Key) -> Option<(u32, u32)> {
+    pub(crate) fn place(&self, key: &Key) -> Option<(u32, u32)> {
         self.places.get(key).copied()
     }
 
     /// What is known of the image at a place.
-    pub fn entry(&self, (segment, row): (u32, u32)) -> &Entry {
+    pub(crate) fn entry(&self, (segment, row): (u32, u32)) -> &Entry {
         self.segments[segment as usize].entry(row as usize)
     }
 
     /// Pixels of the image at a place.
-    pub fn pixels(&self, (segment, row): (u32, u32)) -> Vec<u8> {
+    pub(crate) fn pixels(&self, (segment, row): (u32, u32)) -> Vec<u8> {
         self.segments[segment as usize].pixels(row as usize)
     }
 
     /// All segments, in the order of the places' numbers.
-    pub fn segments(&self) -> Vec<Segment> {
+    pub(crate) fn segments(&self) -> Vec<Segment> {
         self.segments.clone()
     }
 
     /// Files that were damaged and are gone, and what was wrong with each.
-    pub fn damaged(&self) -> &[String] {
+    pub(crate) fn damaged(&self) -> &[String] {
         &self.damaged
     }
 
     /// Why an image could not be had, once that has happened.
-    pub fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         self.segments.iter().find_map(Segment::failure)
     }
 
     /// What [`Self::remember`] kept under a name.
-    pub fn remembered(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn remembered(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.folder.join(format!("{name}.near"));
         let bytes = regular::read(&path, Budget::shared().limit() / 8).ok()?;
         opened(&bytes).ok().map(<[u8]>::to_vec)
     }
 
     /// Keeps a result that is made again where it is lost, beside the last ones of that kind.
-    pub fn remember(&self, name: &str, json: &[u8]) {
+    pub(crate) fn remember(&self, name: &str, json: &[u8]) {
         let path = self.folder.join(format!("{name}.near"));
         let _ = write_atomic(&path, &sealed(json));
         let Ok(folder) = std::fs::read_dir(&self.folder) else {
@@ -254,7 +254,7 @@ impl Shelf {
     ///
     /// # Errors
     /// A full disk, above all.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         key: Key,
         hash: u128,
@@ -279,7 +279,7 @@ impl Shelf {
     ///
     /// # Errors
     /// A full disk, above all.
-    pub fn commit(&mut self) -> Result<(), CacheError> {
+    pub(crate) fn commit(&mut self) -> Result<(), CacheError> {
         let Some(writer) = self.writer.take() else {
             return Ok(());
         };

@@ -19,7 +19,7 @@ use crate::util::regular;
 
 /// A segment being written: it appears under its name when it is whole.
 #[derive(Debug)]
-pub struct SegmentWriter {
+pub(super) struct SegmentWriter {
     part: PathBuf,
     file: io::BufWriter<File>,
     dims: [usize; 3],
@@ -33,7 +33,7 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// A folder that can't be written to.
-    pub fn create(folder: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, CacheError> {
+    pub(super) fn create(folder: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, CacheError> {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl SegmentWriter {
     }
 
     /// Bytes of pixels so far.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         self.count * self.dims.iter().product::<usize>() as u64
     }
 
@@ -63,7 +63,7 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// A full disk, above all.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         key: Key,
         hash: u128,
@@ -87,7 +87,7 @@ impl SegmentWriter {
     ///
     /// # Errors
     /// A full disk, above all.
-    pub fn finish(mut self) -> Result<PathBuf, CacheError> {
+    pub(super) fn finish(mut self) -> Result<PathBuf, CacheError> {
         let mut header = head(self.dims, self.fit, self.count);
         header.extend(crc32fast::hash(&self.index).to_le_bytes());
         header.extend(crc32fast::hash(&header).to_le_bytes());
@@ -135,7 +135,7 @@ fn locked(path: &Path) -> io::Result<File> {
 }
 
 /// Removes a part whose writer is dead.
-pub fn clean_up(path: &Path) {
+pub(super) fn clean_up(path: &Path) {
     let Ok((file, _)) = regular::open(path) else {
         return;
     };

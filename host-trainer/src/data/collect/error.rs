@@ -12,7 +12,7 @@ const PER_IMAGE: u64 = 1024;
 
 /// A source that can't be read to its end.
 #[derive(Debug, Error)]
-pub enum CollectError {
+pub(crate) enum CollectError {
     /// The cache.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -47,7 +47,7 @@ pub enum CollectError {
 }
 
 /// Whether so many images can be listed in memory.
-pub fn room_for(count: u64, path: &Path) -> Result<(), CollectError> {
+pub(super) fn room_for(count: u64, path: &Path) -> Result<(), CollectError> {
     let needed = count.saturating_mul(PER_IMAGE);
     Budget::shared()
         .check(needed)

@@ -20,8 +20,8 @@ use super::formats::damage::Damage;
 use super::load::{self, Loaded};
 use super::parts::Part;
 use super::source::{Reader, Source, SourceFile};
-pub use error::CollectError;
-pub use sample::sample;
+pub(crate) use error::CollectError;
+pub(crate) use sample::sample;
 
 /// What was read is made lasting this often: what a process that is killed loses. A long reading
 /// does it less often, so that its segments stay few: it loses at most a twentieth.
@@ -29,7 +29,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// An image in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub(crate) struct Item {
     /// Path within the source.
     pub name: String,
     /// Its content.
@@ -44,7 +44,7 @@ pub struct Item {
 
 /// A file that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Damaged {
+pub(crate) struct Damaged {
     /// Path within the source.
     pub file: String,
     /// What is wrong with it.
@@ -53,7 +53,7 @@ pub struct Damaged {
 
 /// All of a source.
 #[derive(Debug, Default)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Images, in the source's order.
     pub items: Vec<Item>,
     /// Files that can't be used.
@@ -69,7 +69,7 @@ pub struct Collected {
 ///
 /// # Errors
 /// A full disk, a damaged archive, more images than the memory can list.
-pub fn collect(
+pub(crate) fn collect(
     source: &Source,
     shelf: &mut Shelf,
     listing: &mut Listing,

@@ -11,10 +11,10 @@ use crate::data::source::{Reader, SourceFile};
 use crate::util::hash::hex;
 
 /// Images decoded side by side.
-pub const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// An image on its way into the cache.
-pub struct Ready {
+pub(super) struct Ready {
     /// Its content.
     pub key: Key,
     /// Nothing if it is there already.
@@ -22,7 +22,7 @@ pub struct Ready {
 }
 
 /// A source being read.
-pub struct Collecting<'a> {
+pub(super) struct Collecting<'a> {
     /// Where images go.
     pub shelf: &'a mut Shelf,
     /// What is known of files.
@@ -41,7 +41,7 @@ pub struct Collecting<'a> {
 
 impl Collecting<'_> {
     /// `count` more images were read; now and then all of them are made lasting.
-    pub fn advance(&mut self, count: usize) -> Result<(), CacheError> {
+    pub(super) fn advance(&mut self, count: usize) -> Result<(), CacheError> {
         self.read += count;
         (self.tell)(self.read);
         if self.kept.elapsed() >= self.every.max(self.begun.elapsed() / 20) {
@@ -51,7 +51,7 @@ impl Collecting<'_> {
     }
 
     /// Makes lasting what was read.
-    pub fn keep(&mut self) -> Result<(), CacheError> {
+    pub(super) fn keep(&mut self) -> Result<(), CacheError> {
         self.shelf.commit()?;
         self.listing.save();
         self.kept = Instant::now();
@@ -60,7 +60,7 @@ impl Collecting<'_> {
 }
 
 /// Of a file, and of the one with its labels.
-pub fn stamp_of(file: &SourceFile) -> std::io::Result<Stamp> {
+pub(super) fn stamp_of(file: &SourceFile) -> std::io::Result<Stamp> {
     let stamp = Stamp::at(&file.path)?;
     match &file.reader {
         Reader::Idx(labels) => Ok(stamp.and(Stamp::at(labels)?)),
@@ -69,7 +69,7 @@ pub fn stamp_of(file: &SourceFile) -> std::io::Result<Stamp> {
 }
 
 /// An image as the shelf keeps it.
-pub fn fitted(key: Key, image: &Decoded, shelf: &Shelf) -> Ready {
+pub(super) fn fitted(key: Key, image: &Decoded, shelf: &Shelf) -> Ready {
     let new = (!shelf.has(&key)).then(|| {
         let pixels = fit(image, shelf.dims(), shelf.fit());
         (difference_hash(image), image.dims, pixels)
@@ -78,7 +78,7 @@ pub fn fitted(key: Key, image: &Decoded, shelf: &Shelf) -> Ready {
 }
 
 /// Puts an image on the shelf; what the listing remembers of it.
-pub fn member(
+pub(super) fn member(
     name: String,
     label: Option<u8>,
     ready: Result<Ready, Damage>,

@@ -20,7 +20,7 @@ const MOST_MEMBER: u64 = 8 << 20;
 /// Height, width and channels of up to `most` images, by their headers: evenly chosen among
 /// files, the first ones of an archive. What can't be read is left out: reading the set tells
 /// why.
-pub fn sample(source: &Source, most: usize) -> Vec<[usize; 3]> {
+pub(crate) fn sample(source: &Source, most: usize) -> Vec<[usize; 3]> {
     let count = source.files.len();
     let picked: Vec<&SourceFile> = (0..count.min(most))
         .map(|i| &source.files[i * count / count.min(most)])

@@ -16,7 +16,7 @@ const FREE: u64 = 64 << 20;
 /// An archive that can't be read to its end.
 #[derive(Debug, Error)]
 #[error("the archive is damaged after {members} files: {why}")]
-pub struct ArchiveError {
+pub(crate) struct ArchiveError {
     /// Files read before.
     pub members: usize,
     /// What the unpacker says.
@@ -24,7 +24,7 @@ pub struct ArchiveError {
 }
 
 /// Whether a file name ends like an archive's that is read here.
-pub fn is_archive_name(name: &str) -> bool {
+pub(crate) fn is_archive_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     [".tar", ".tar.xz", ".txz", ".tar.gz", ".tgz"]
         .iter()
@@ -32,7 +32,7 @@ pub fn is_archive_name(name: &str) -> bool {
 }
 
 /// One file of an archive.
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// Its path.
     pub name: String,
     /// Announced bytes.
@@ -45,7 +45,7 @@ impl Entry<'_> {
     ///
     /// # Errors
     /// Damage of the archive.
-    pub fn start(&mut self, most: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn start(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.data.take(most).read_to_end(&mut bytes)?;
         Ok(bytes)
@@ -55,7 +55,7 @@ impl Entry<'_> {
     ///
     /// # Errors
     /// Fewer bytes than announced; memory that is not there.
-    pub fn read(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&mut self) -> io::Result<Vec<u8>> {
         let room = usize::try_from(self.size).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut bytes = Vec::new();
         bytes
@@ -78,7 +78,7 @@ impl Entry<'_> {
 ///
 /// # Errors
 /// Damage, or what `each` says, with the number of files read before it.
-pub fn for_each(
+pub(crate) fn for_each(
     file: impl Read,
     packed: u64,
     mut each: impl FnMut(&mut Entry) -> io::Result<bool>,

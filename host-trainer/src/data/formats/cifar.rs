@@ -14,7 +14,7 @@ const PIXELS: usize = 3 * SIDE * SIDE;
 
 /// The two layouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cifar {
+pub(crate) enum Cifar {
     /// One label byte, ten classes.
     Ten,
     /// Coarse and fine label bytes; the fine one is used.
@@ -23,7 +23,7 @@ pub enum Cifar {
 
 /// What can be wrong with a file.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum CifarError {
+pub(crate) enum CifarError {
     /// Not a whole number of records.
     #[error("{found} bytes are no whole number of {record}-byte records: {rest} are left over")]
     Length {
@@ -51,7 +51,7 @@ pub enum CifarError {
 
 impl Cifar {
     /// Number of classes.
-    pub fn classes(self) -> usize {
+    pub(crate) fn classes(self) -> usize {
         match self {
             Self::Ten => 10,
             Self::Hundred => 100,
@@ -69,7 +69,7 @@ impl Cifar {
     ///
     /// # Errors
     /// No whole number of them, or none.
-    pub fn count(self, length: u64) -> Result<u64, CifarError> {
+    pub(crate) fn count(self, length: u64) -> Result<u64, CifarError> {
         let record = self.label_bytes() + PIXELS;
         let rest = length % record as u64;
         if length == 0 || rest != 0 {
@@ -83,7 +83,7 @@ impl Cifar {
     }
 
     /// Reads `count` records one after the other: label and image of each.
-    pub fn records(
+    pub(crate) fn records(
         self,
         mut file: impl Read,
         count: u64,

@@ -13,7 +13,7 @@ const MOST_SIDE: u32 = 32_768;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// Bytes of the file.
     pub file: u64,
     /// Stored width and height.
@@ -39,7 +39,7 @@ impl Claims {
     ///
     /// # Errors
     /// No pixels, too many of them, or more than the file can hold.
-    pub fn check(&self) -> Result<(), Damage> {
+    pub(crate) fn check(&self) -> Result<(), Damage> {
         let [w, h] = self.size;
         if w == 0 || h == 0 {
             return Err(Damage::Decoder("an image without pixels".into()));
@@ -68,7 +68,7 @@ impl Claims {
 
     /// Bytes that decoding takes at most, with what fitting to the net's size copies, besides
     /// the file's own.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let pixels = self.pixels();
         let used = pixels * self.channels;
         let mut decoding = self.decoded;

@@ -5,11 +5,11 @@ use thiserror::Error;
 use crate::data::memory::TooLarge;
 
 /// Most pixels that are decoded: more than any camera takes in one shot.
-pub const MOST_PIXELS: u64 = 1 << 28;
+pub(crate) const MOST_PIXELS: u64 = 1 << 28;
 
 /// Why an image can't be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Damage {
+pub(crate) enum Damage {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
@@ -51,7 +51,7 @@ pub enum Damage {
 impl Damage {
     /// Whether this is a fact about the file's content, which stays as long as the content does.
     /// Permissions, disks and memory come back.
-    pub fn lasts(&self) -> bool {
+    pub(crate) fn lasts(&self) -> bool {
         !matches!(self, Self::Io(_) | Self::Memory(_))
     }
 }

@@ -18,13 +18,13 @@ use crate::util::numbers::bytes;
 const MOST_EXTRAS: u64 = 32 << 20;
 
 /// Extensions of files that are taken for images, in lower case.
-pub const EXTENSIONS: [&str; 9] = [
+pub(crate) const EXTENSIONS: [&str; 9] = [
     "png", "jpg", "jpeg", "jpe", "bmp", "pgm", "ppm", "pnm", "pbm",
 ];
 
 /// A decoded image: u8, HWC.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     /// Height, width, channels (1 grey, 3 RGB).
     pub dims: [usize; 3],
     /// Row-major bytes.
@@ -32,7 +32,7 @@ pub struct Decoded {
 }
 
 /// Whether a file name ends like an image's.
-pub fn is_image_name(name: &str) -> bool {
+pub(crate) fn is_image_name(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
@@ -42,7 +42,7 @@ pub fn is_image_name(name: &str) -> bool {
 /// # Errors
 /// Any [`Damage`] but `Io` and `Memory`.
 #[cfg(test)]
-pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
     decode_within(bytes, |_| Ok(()))
 }
 
@@ -51,7 +51,7 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, Damage> {
 ///
 /// # Errors
 /// Any [`Damage`] but `Io`, or what `allow` says.
-pub fn decode_within(
+pub(crate) fn decode_within(
     bytes: &[u8],
     allow: impl FnOnce(u64) -> Result<(), Damage>,
 ) -> Result<Decoded, Damage> {
@@ -82,7 +82,7 @@ pub fn decode_within(
 ///
 /// # Errors
 /// As [`decode`]; damage behind the header is not seen.
-pub fn header(bytes: &[u8], size: u64) -> Result<[usize; 3], Damage> {
+pub(crate) fn header(bytes: &[u8], size: u64) -> Result<[usize; 3], Damage> {
     guarded(|| {
         let mut decoder = open(bytes)?;
         let (claims, orientation) = decoder.check(bytes, size)?;

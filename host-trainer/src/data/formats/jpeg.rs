@@ -6,7 +6,7 @@
 
 /// What the markers of a file say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// Where the data ends although the image does not: nothing for a whole file, or for one
     /// that is no JPEG (the decoder will say so).
     pub cut: Option<usize>,
@@ -16,7 +16,7 @@ pub struct Look {
 }
 
 /// Walks a file's markers.
-pub fn look(bytes: &[u8]) -> Look {
+pub(crate) fn look(bytes: &[u8]) -> Look {
     let mut look = Look::default();
     if !bytes.starts_with(&[0xff, 0xd8]) {
         return look;

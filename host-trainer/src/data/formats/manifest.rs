@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// One line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Line of the list, from 1.
     pub line: u64,
     /// As written.
@@ -30,7 +30,7 @@ const SPLIT: [&str; 3] = ["split", "part", "set"];
 ///
 /// # Errors
 /// All wrong lines at once, each with its number.
-pub fn csv(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
+pub(crate) fn csv(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(bytes);
@@ -94,7 +94,7 @@ fn kind(error: &csv::Error) -> String {
 ///
 /// # Errors
 /// All wrong lines at once, each with its number.
-pub fn json_lines(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
+pub(crate) fn json_lines(bytes: &[u8]) -> Result<Vec<Row>, Vec<String>> {
     let (mut rows, mut problems) = (Vec::new(), Vec::new());
     for (i, line) in bytes.split(|b| *b == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {

@@ -8,10 +8,10 @@
 //! - [`manifest`]: CSV and JSON-lines lists of files and labels
 //! - [`archive`]: `.tar`, `.tar.xz`, `.tar.gz`
 
-pub mod archive;
-pub mod cifar;
-pub mod claims;
-pub mod damage;
-pub mod decode;
-pub mod jpeg;
-pub mod manifest;
+pub(crate) mod archive;
+pub(crate) mod cifar;
+pub(crate) mod claims;
+pub(crate) mod damage;
+pub(crate) mod decode;
+pub(crate) mod jpeg;
+pub(crate) mod manifest;

@@ -9,7 +9,7 @@ use std::path::Path;
 const UNKNOWN: u64 = 4 << 30;
 
 /// Bytes that are free for this process.
-pub fn bytes() -> u64 {
+pub(super) fn bytes() -> u64 {
     let text = |path: &str| read_to_string(path).unwrap_or_default();
     let machine = free_of_machine(&text("/proc/meminfo"));
     let address = left_of_address_space(&text("/proc/self/limits"), &text("/proc/self/status"));

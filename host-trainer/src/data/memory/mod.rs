@@ -32,7 +32,7 @@ pub struct TooLarge {
 
 /// Bytes that threads share.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     limit: u64,
     state: Mutex<State>,
     freed: Condvar,
@@ -49,14 +49,14 @@ struct State {
 
 /// A part of a budget, given back when dropped.
 #[derive(Debug)]
-pub struct Reserved<'a> {
+pub(crate) struct Reserved<'a> {
     budget: &'a Budget,
     bytes: u64,
 }
 
 /// What came of growing a [`Reserved`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grown {
+pub(crate) enum Grown {
     /// It has grown.
     Done,
     /// Others hold too much now: give back everything, then ask for this many bytes in all.
@@ -65,7 +65,7 @@ pub enum Grown {
 
 impl Budget {
     /// Of `limit` bytes.
-    pub fn of(limit: u64) -> Self {
+    pub(crate) fn of(limit: u64) -> Self {
         Self {
             limit,
             state: Mutex::default(),
@@ -75,13 +75,13 @@ impl Budget {
 
     /// The process's own: half of the memory that limits of the process, of its control group
     /// and the machine leave, at most 2 GiB.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Budget> = OnceLock::new();
         SHARED.get_or_init(|| Self::of((available::bytes() / 2).clamp(LEAST, MOST)))
     }
 
     /// Bytes of the whole budget.
-    pub fn limit(&self) -> u64 {
+    pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
@@ -89,7 +89,7 @@ impl Budget {
     ///
     /// # Errors
     /// More than the whole budget.
-    pub fn check(&self, needed: u64) -> Result<(), TooLarge> {
+    pub(crate) fn check(&self, needed: u64) -> Result<(), TooLarge> {
         if needed > self.limit {
             return Err(TooLarge {
                 needed,
@@ -103,7 +103,7 @@ impl Budget {
     ///
     /// # Errors
     /// More than the whole budget.
-    pub fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, TooLarge> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<Reserved<'_>, TooLarge> {
         self.check(bytes)?;
         let mut state = self.state();
         let mine = state.next;
@@ -134,7 +134,7 @@ impl Reserved<'_> {
     ///
     /// # Errors
     /// More than the whole budget.
-    pub fn grow(&mut self, more: u64) -> Result<Grown, TooLarge> {
+    pub(crate) fn grow(&mut self, more: u64) -> Result<Grown, TooLarge> {
         let all = self.bytes.saturating_add(more);
         self.budget.check(all)?;
         let mut state = self.budget.state();

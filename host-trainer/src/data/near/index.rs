@@ -17,7 +17,7 @@ const DEAR: usize = 4;
 
 /// Hashes that can be searched.
 #[derive(Debug)]
-pub struct HashIndex {
+pub(super) struct HashIndex {
     most_bits: u32,
     most: usize,
     /// Different ones, scattered.
@@ -51,7 +51,7 @@ fn scattered(hash: u128) -> u128 {
 
 impl HashIndex {
     /// Of `hashes`, for searches for at most `most` that differ in at most `most_bits`.
-    pub fn new(hashes: &[u128], most_bits: u32, most: usize) -> Self {
+    pub(super) fn new(hashes: &[u128], most_bits: u32, most: usize) -> Self {
         let hashes = hashes.iter().map(|h| scattered(*h));
         let mut pairs: Vec<(u128, u32)> = hashes.zip(0u32..).collect();
         pairs.sort_unstable();
@@ -89,7 +89,7 @@ impl HashIndex {
     }
 
     /// Owners of the nearest hashes, in ascending order of bits that differ, then of owners.
-    pub fn nearest(&self, hash: u128) -> Vec<usize> {
+    pub(super) fn nearest(&self, hash: u128) -> Vec<usize> {
         let hash = scattered(hash);
         // With the processor's own count of bits.
         let mut found = Arch::new().dispatch(Search { index: self, hash });

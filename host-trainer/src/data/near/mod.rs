@@ -26,7 +26,11 @@ const LEAST_VARIANCE: f64 = 30.0;
 
 /// For each of `images` the index of the nearest of `others` that it is a near copy of. Places
 /// are the shelf's.
-pub fn copies(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Vec<Option<usize>> {
+pub(crate) fn copies(
+    images: &[(u32, u32)],
+    others: &[(u32, u32)],
+    shelf: &Shelf,
+) -> Vec<Option<usize>> {
     let before = Remembered::of(images, others, shelf);
     if let Some(found) = before.found(shelf) {
         return found;

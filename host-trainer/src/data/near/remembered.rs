@@ -11,7 +11,7 @@ const VERSION: &[u8] = b"near copies 1";
 const LEAST_PAIRS: usize = 10_000_000;
 
 /// One search in the cache.
-pub struct Remembered {
+pub(super) struct Remembered {
     name: Option<String>,
     images: usize,
     others: usize,
@@ -19,7 +19,7 @@ pub struct Remembered {
 
 impl Remembered {
     /// The search for copies of `others` among `images`, by what they are.
-    pub fn of(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Self {
+    pub(super) fn of(images: &[(u32, u32)], others: &[(u32, u32)], shelf: &Shelf) -> Self {
         let name = (images.len().saturating_mul(others.len()) >= LEAST_PAIRS).then(|| {
             let mut sha = Sha256::new();
             sha.update(VERSION);
@@ -39,7 +39,7 @@ impl Remembered {
     }
 
     /// What it found, if it was made before.
-    pub fn found(&self, shelf: &Shelf) -> Option<Vec<Option<usize>>> {
+    pub(super) fn found(&self, shelf: &Shelf) -> Option<Vec<Option<usize>>> {
         let json = shelf.remembered(self.name.as_deref()?)?;
         let pairs: Vec<(usize, usize)> = serde_json::from_slice(&json).ok()?;
         let mut found = vec![None; self.images];
@@ -50,7 +50,7 @@ impl Remembered {
     }
 
     /// Keeps what it found. Failure is silent: it is only made again.
-    pub fn keep(&self, found: &[Option<usize>], shelf: &Shelf) {
+    pub(super) fn keep(&self, found: &[Option<usize>], shelf: &Shelf) {
         let pairs = found.iter().enumerate();
         let pairs: Vec<(usize, usize)> = pairs.filter_map(|(i, o)| Some((i, (*o)?))).collect();
         if let (Some(name), Ok(json)) = (&self.name, serde_json::to_vec(&pairs)) {

@@ -21,7 +21,7 @@ const CIFAR_10: [&str; 10] = [
 ];
 
 /// CIFAR's files among those named `top` in the folder `path`, if they are there.
-pub fn cifar_files(path: &Path, top: &[&str]) -> Option<Vec<SourceFile>> {
+pub(super) fn cifar_files(path: &Path, top: &[&str]) -> Option<Vec<SourceFile>> {
     let has = |name: &str| top.contains(&name);
     let (kind, names): (_, Vec<(String, Part)>) = if has("data_batch_1.bin") {
         let train = (1..=5).map(|i| (format!("data_batch_{i}.bin"), Part::Train));
@@ -45,7 +45,7 @@ pub fn cifar_files(path: &Path, top: &[&str]) -> Option<Vec<SourceFile>> {
 }
 
 /// The names of CIFAR's classes, from the folder `path` where it has them.
-pub fn cifar_names(path: &Path, hundred: bool) -> Vec<String> {
+pub(super) fn cifar_names(path: &Path, hundred: bool) -> Vec<String> {
     let (list, count) = if hundred {
         ("fine_label_names.txt", 100)
     } else {

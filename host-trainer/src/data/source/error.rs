@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// A path that holds no images this program can read.
 #[derive(Debug, Error)]
-pub enum SourceError {
+pub(crate) enum SourceError {
     /// Nothing there, or no right to look.
     #[error("{path}: {source}\n  do:    check the path")]
     Io {

@@ -7,7 +7,7 @@ use crate::data::parts::Part;
 
 /// How a file's bytes become images.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub(crate) enum Reader {
     /// The file is one image.
     Image,
     /// Its members are.
@@ -20,7 +20,7 @@ pub enum Reader {
 
 /// One file of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceFile {
+pub(crate) struct SourceFile {
     /// Where it is.
     pub path: PathBuf,
     /// Path within the source, `/` between folders.
@@ -34,7 +34,7 @@ pub struct SourceFile {
 }
 
 /// A file without class or part.
-pub fn file(path: &Path, name: &str, reader: Reader) -> SourceFile {
+pub(super) fn file(path: &Path, name: &str, reader: Reader) -> SourceFile {
     SourceFile {
         path: path.to_owned(),
         name: name.to_owned(),

@@ -7,7 +7,7 @@ use super::file::{Reader, SourceFile, file};
 use crate::data::parts::Part;
 
 /// Whether a name is that of an image file.
-pub fn is_images(name: &str) -> bool {
+pub(super) fn is_images(name: &str) -> bool {
     name.contains("images") && name.contains("idx3")
 }
 
@@ -15,7 +15,7 @@ pub fn is_images(name: &str) -> bool {
 ///
 /// # Errors
 /// Images whose labels are missing.
-pub fn files(folder: &Path, names: &[&str]) -> Result<Vec<SourceFile>, SourceError> {
+pub(super) fn files(folder: &Path, names: &[&str]) -> Result<Vec<SourceFile>, SourceError> {
     let mut files: Vec<SourceFile> = Vec::new();
     for name in names.iter().filter(|n| is_images(n)) {
         let plain = name.trim_end_matches(".gz");

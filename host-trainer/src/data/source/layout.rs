@@ -7,7 +7,7 @@ use crate::data::parts::Part;
 
 /// What the folders say of one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// Class, if it lies in a class folder.
     pub class: Option<String>,
     /// Part, if a folder above the classes is one.
@@ -16,7 +16,7 @@ pub struct Placement {
 
 /// Places images by their paths within the source. One without class and part lies outside of
 /// all class folders.
-pub fn layout(names: &[&str]) -> Vec<Placement> {
+pub(crate) fn layout(names: &[&str]) -> Vec<Placement> {
     let mut split: Vec<Vec<&str>> = names
         .iter()
         .map(|n| {

@@ -9,8 +9,8 @@ mod open;
 mod others;
 mod walk;
 
-pub use error::SourceError;
-pub use file::{Reader, SourceFile};
-pub use layout::layout;
-pub use open::{Form, Source};
-pub use others::{counts, extension};
+pub(crate) use error::SourceError;
+pub(crate) use file::{Reader, SourceFile};
+pub(crate) use layout::layout;
+pub(crate) use open::{Form, Source};
+pub(crate) use others::{counts, extension};

@@ -16,7 +16,7 @@ use crate::util::regular;
 
 /// How a source is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// Folders named as classes, or a plain folder of unlabeled images.
     Folder,
     /// `.tar`, `.tar.xz`, `.tar.gz` of such folders.
@@ -31,7 +31,7 @@ pub enum Form {
 
 impl Form {
     /// For reports.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Folder => "folder of images",
             Self::Archive => "archive of image folders",
@@ -44,7 +44,7 @@ impl Form {
 
 /// Everything that a path holds.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// As given.
     pub path: PathBuf,
     /// How it is laid out.
@@ -64,7 +64,7 @@ impl Source {
     ///
     /// # Errors
     /// Any [`SourceError`].
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SourceError> {
         let io = |source| SourceError::Io {
             path: path.to_owned(),
             source,

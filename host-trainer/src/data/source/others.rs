@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// ".txt", or the whole name where there is none; lower case.
-pub fn extension(name: &str) -> String {
+pub(crate) fn extension(name: &str) -> String {
     let base = name.rsplit('/').next().unwrap_or(name).to_lowercase();
     match base.rsplit_once('.') {
         Some((stem, end)) if !stem.is_empty() => format!(".{end}"),
@@ -12,7 +12,7 @@ pub fn extension(name: &str) -> String {
 }
 
 /// "3 .txt, 1 .gif".
-pub fn counts(others: &BTreeMap<String, usize>) -> String {
+pub(crate) fn counts(others: &BTreeMap<String, usize>) -> String {
     let all: Vec<String> = others
         .iter()
         .take(6)

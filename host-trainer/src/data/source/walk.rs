@@ -7,7 +7,7 @@ use super::error::SourceError;
 
 /// What is below a folder: paths relative to it, `/` between folders, in ascending order.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Walked {
+pub(super) struct Walked {
     /// Files.
     pub files: Vec<String>,
     /// Folders without any file or folder.
@@ -18,7 +18,7 @@ pub struct Walked {
 ///
 /// # Errors
 /// A folder that can't be read.
-pub fn walk(root: &Path) -> Result<Walked, SourceError> {
+pub(super) fn walk(root: &Path) -> Result<Walked, SourceError> {
     let (mut files, mut empty) = (Vec::new(), Vec::new());
     let mut seen: HashSet<PathBuf> = HashSet::new();
     let mut folders = vec![(root.to_owned(), String::new())];

@@ -25,7 +25,7 @@ use crate::util::random::stream;
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The way of learning.
     pub learner: Learner,
     /// Labeled images.
@@ -36,7 +36,7 @@ pub struct Cell {
 
 /// What came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Share of right answers on the test images, 0 to 1.
     pub accuracy: f64,
     /// The same of the packed net by core's interpreter, where asked for.
@@ -174,7 +174,7 @@ struct How {
 ///
 /// # Errors
 /// A loss that is no number, a net that can't be packed, an unwritable directory.
-pub fn train(
+pub(crate) fn train(
     cell: Cell,
     settings: &GridSettings,
     data: &Dataset,

@@ -19,7 +19,7 @@ use crate::util::threads::side_by_side;
 
 /// Rows, numbers of labels, seeds.
 #[derive(Clone, Debug)]
-pub struct Grid<'a> {
+pub(crate) struct Grid<'a> {
     /// Rows of the table.
     pub learners: &'a [Learner],
     /// Labeled images.
@@ -32,7 +32,7 @@ pub struct Grid<'a> {
 
 /// A finished comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// The way of learning.
     pub learner: Learner,
     /// Labeled images.
@@ -49,7 +49,7 @@ const SETTINGS: &str = "compare.toml";
 ///
 /// # Errors
 /// A directory of other settings, an unwritable or damaged file, a training that diverges.
-pub fn run(
+pub(crate) fn run(
     dir: &RunDir,
     fresh: bool,
     settings: &GridSettings,

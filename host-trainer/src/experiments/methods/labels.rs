@@ -15,7 +15,10 @@ use crate::util::random::stream;
 ///
 /// # Errors
 /// More labels than there are, or fewer than classes.
-pub fn with_labels(data: &Dataset, count: usize) -> Result<(Dataset, Vec<usize>, String), String> {
+pub(crate) fn with_labels(
+    data: &Dataset,
+    count: usize,
+) -> Result<(Dataset, Vec<usize>, String), String> {
     let (set, classes) = (&data.labeled, data.classes.len());
     if count < classes || count > set.labels.len() {
         return Err(format!(

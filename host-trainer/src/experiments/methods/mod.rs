@@ -9,14 +9,14 @@
 //! - [`cell`], [`grid`]: one training, and all of them
 //! - [`table`]: the result
 
-pub mod cell;
-pub mod grid;
-pub mod labels;
-pub mod learner;
+pub(crate) mod cell;
+pub(crate) mod grid;
+pub(crate) mod labels;
+pub(crate) mod learner;
 mod settings;
-pub mod table;
+pub(crate) mod table;
 mod unfinished;
 
-pub use grid::run;
-pub use learner::Learner;
-pub use settings::GridSettings;
+pub(crate) use grid::run;
+pub(crate) use learner::Learner;
+pub(crate) use settings::GridSettings;

@@ -10,7 +10,7 @@ use crate::train::FitConfig;
 /// What the outcomes in a directory were made with; methods, numbers of labels and seeds may be
 /// added later.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GridSettings {
+pub(crate) struct GridSettings {
     /// Version that wrote them.
     pub version: String,
     /// SHA-256 of the images.

@@ -50,7 +50,12 @@ fn threads(rows: &[Row]) -> String {
 }
 
 /// The table.
-pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: usize) -> String {
+pub(crate) fn table(
+    rows: &[Row],
+    settings: &GridSettings,
+    seeds: usize,
+    test_images: usize,
+) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -89,7 +94,7 @@ pub fn table(rows: &[Row], settings: &GridSettings, seeds: usize, test_images: u
 }
 
 /// `compare.json`.
-pub fn json(rows: &[Row], settings: &GridSettings, test_images: usize) -> Value {
+pub(crate) fn json(rows: &[Row], settings: &GridSettings, test_images: usize) -> Value {
     let list: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -108,7 +113,7 @@ pub fn json(rows: &[Row], settings: &GridSettings, test_images: usize) -> Value 
 }
 
 /// Accuracy against the number of labels, a line a method.
-pub fn chart(rows: &[Row]) -> String {
+pub(crate) fn chart(rows: &[Row]) -> String {
     let mut series: Vec<Series> = Vec::new();
     for row in rows {
         let point = (row.labels as f64, 100.0 * accuracy(row).mean);

@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::train::{FitError, Snapshots, Start};
 
 /// Name of a training that has one part.
-pub const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 /// Name of the first of two parts.
-pub const FIRST: &str = "first";
+pub(super) const FIRST: &str = "first";
 /// Name of the second of two parts.
-pub const SECOND: &str = "second";
+pub(super) const SECOND: &str = "second";
 
 /// Where a training keeps its state.
-pub struct Unfinished<'a> {
+pub(crate) struct Unfinished<'a> {
     /// The folder of its outcome.
     pub folder: &'a Path,
     /// Its name there.
@@ -36,13 +36,13 @@ impl Unfinished<'_> {
     ///
     /// # Errors
     /// As [`Start::new`].
-    pub fn start(&self, part: &str, steps: u64) -> Result<Start, FitError> {
+    pub(crate) fn start(&self, part: &str, steps: u64) -> Result<Start, FitError> {
         let (name, key) = self.part(part);
         Start::new(self.folder, &name, (key, steps), self.say)
     }
 
     /// Forgets all parts: the outcome is kept.
-    pub fn ended(&self) {
+    pub(crate) fn ended(&self) {
         for part in [ALL, FIRST, SECOND] {
             let (name, key) = self.part(part);
             Snapshots::new(self.folder, &name, key).remove();

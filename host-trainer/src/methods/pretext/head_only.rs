@@ -8,7 +8,7 @@ use crate::nn::noise::Pass;
 
 /// A net whose trunk has no noise, no batch statistics and no gradient.
 #[derive(Module, Debug)]
-pub struct HeadOnly {
+pub(crate) struct HeadOnly {
     /// The whole net.
     pub net: EfficientNet,
 }

@@ -16,10 +16,10 @@ use crate::nn::init::Init;
 use crate::nn::noise::Pass;
 
 /// Tiles of an image.
-pub const TILES: usize = 4;
+pub(crate) const TILES: usize = 4;
 
 /// Orders of four tiles.
-pub const ORDERS: [[usize; TILES]; 24] = orders();
+pub(crate) const ORDERS: [[usize; TILES]; 24] = orders();
 
 /// All permutations in lexicographic order.
 const fn orders() -> [[usize; TILES]; 24] {
@@ -45,7 +45,7 @@ const fn orders() -> [[usize; TILES]; 24] {
 
 /// A trunk that sees tiles, and a layer over all four.
 #[derive(Module, Debug)]
-pub struct JigsawNet {
+pub(crate) struct JigsawNet {
     /// The net whose trunk learns; its classifier is not used.
     pub net: EfficientNet,
     /// `[tiles * head_ch, orders]`.
@@ -56,7 +56,7 @@ pub struct JigsawNet {
 
 impl JigsawNet {
     /// Around a new net of `config`.
-    pub fn new(config: &EfficientNetConfig, init: &mut Init<'_>) -> Self {
+    pub(crate) fn new(config: &EfficientNetConfig, init: &mut Init<'_>) -> Self {
         let net = config.init(init);
         let rows = TILES * config.head_ch;
         Self {
@@ -82,7 +82,7 @@ impl Classifier for JigsawNet {
 }
 
 /// Height and width of a tile: an eighth less than half the image, for the gap.
-pub fn tile_dims([h, w, _]: [usize; 3]) -> (usize, usize) {
+pub(crate) fn tile_dims([h, w, _]: [usize; 3]) -> (usize, usize) {
     let side = |len: usize| (len / 2 - len / 16).max(1);
     (side(h), side(w))
 }
@@ -108,7 +108,7 @@ fn tile(image: &[f32], dims: [usize; 3], quarter: usize, rng: &mut ChaCha8Rng) -
 
 /// The tiles of `values [n, h, w, c]`, all first ones before all second ones, each image's in an
 /// order of its own.
-pub fn ask(values: &[f32], dims: [usize; 3], rng: &mut ChaCha8Rng) -> Questions {
+pub(crate) fn ask(values: &[f32], dims: [usize; 3], rng: &mut ChaCha8Rng) -> Questions {
     let images = values.chunks_exact(dims.iter().product());
     let labels: Vec<u8> = (0..images.len())
         .map(|_| rng.random_range(0..ORDERS.len()) as u8)

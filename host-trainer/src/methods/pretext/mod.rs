@@ -4,14 +4,14 @@
 //! train a net's trunk on all images, labeled or not ([`Pretext`]); [`transfer()`] gives it to the net
 //! that learns the real classes, all of it or the classifier alone ([`HeadOnly`]).
 
-pub mod head_only;
-pub mod jigsaw;
-pub mod questions;
-pub mod rotation;
-pub mod task;
-pub mod transfer;
+pub(crate) mod head_only;
+pub(crate) mod jigsaw;
+pub(crate) mod questions;
+pub(crate) mod rotation;
+pub(crate) mod task;
+pub(crate) mod transfer;
 
-pub use head_only::HeadOnly;
-pub use jigsaw::JigsawNet;
-pub use task::{Pretext, PretextTask};
-pub use transfer::{transfer, transfer_numbers};
+pub(crate) use head_only::HeadOnly;
+pub(crate) use jigsaw::JigsawNet;
+pub(crate) use task::{Pretext, PretextTask};
+pub(crate) use transfer::{transfer, transfer_numbers};

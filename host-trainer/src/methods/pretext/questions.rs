@@ -3,7 +3,7 @@
 use burn::tensor::TensorData;
 
 /// Images as a task shows them, and the answers.
-pub struct Questions {
+pub(crate) struct Questions {
     /// `[n, h, w, c]`.
     pub x: TensorData,
     /// Answers; one a row, or one for four tiles.

@@ -9,10 +9,10 @@ use burn::tensor::TensorData;
 use crate::methods::pretext::questions::Questions;
 
 /// Classes of the task.
-pub const CLASSES: usize = 4;
+pub(crate) const CLASSES: usize = 4;
 
 /// A square image `[side, side, c]` turned by a quarter, counterclockwise.
-pub fn quarter(image: &[f32], side: usize, c: usize) -> Vec<f32> {
+pub(crate) fn quarter(image: &[f32], side: usize, c: usize) -> Vec<f32> {
     let mut turned = Vec::with_capacity(image.len());
     for y in 0..side {
         for x in 0..side {
@@ -24,7 +24,7 @@ pub fn quarter(image: &[f32], side: usize, c: usize) -> Vec<f32> {
 }
 
 /// All of `values [n, side, side, c]` upright, then all turned once, and so on.
-pub fn ask(values: Vec<f32>, [side, _, c]: [usize; 3]) -> Questions {
+pub(crate) fn ask(values: Vec<f32>, [side, _, c]: [usize; 3]) -> Questions {
     let n = values.len() / (side * side * c).max(1);
     let mut all = values.clone();
     let mut turned = values;

@@ -123,7 +123,7 @@ impl PretextTask {
 }
 
 /// Learning the answers to a task.
-pub struct Pretext {
+pub(crate) struct Pretext {
     task: PretextTask,
     set: OneSet,
     smoothing: f32,
@@ -133,7 +133,7 @@ pub struct Pretext {
 
 impl Pretext {
     /// On `images`, from step `first` on. A step shows as many pixels as any other method's.
-    pub fn new(
+    pub(crate) fn new(
         task: PretextTask,
         images: Images,
         changes: (Augment, Normalization),

@@ -7,7 +7,7 @@ use crate::nn::values::{Named, assign, collect};
 ///
 /// # Errors
 /// The first entry of another shape.
-pub fn transfer(from: &EfficientNet, to: EfficientNet) -> Result<EfficientNet, String> {
+pub(crate) fn transfer(from: &EfficientNet, to: EfficientNet) -> Result<EfficientNet, String> {
     transfer_numbers(collect(from), to)
 }
 
@@ -15,7 +15,10 @@ pub fn transfer(from: &EfficientNet, to: EfficientNet) -> Result<EfficientNet, S
 ///
 /// # Errors
 /// As [`transfer`].
-pub fn transfer_numbers(learned: Vec<Named>, to: EfficientNet) -> Result<EfficientNet, String> {
+pub(crate) fn transfer_numbers(
+    learned: Vec<Named>,
+    to: EfficientNet,
+) -> Result<EfficientNet, String> {
     let classifier = |entry: &Named| entry.name.starts_with("classifier");
     let own = collect(&to);
     if learned.len() != own.len() {

@@ -15,7 +15,7 @@ const SKIP: usize = 5;
 
 /// Least and greatest value at a place, outliers clipped; 0 lies always within.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Range {
+pub(crate) struct Range {
     /// Not above 0.
     pub min: f32,
     /// Not below 0.
@@ -24,7 +24,7 @@ pub struct Range {
 
 /// Runs `images` through the graph and returns each place's range, leaving out the share `clip`
 /// of its values at either end.
-pub fn ranges(
+pub(crate) fn ranges(
     graph: &Graph,
     images: &Images,
     normalization: &Normalization,

@@ -3,7 +3,7 @@
 use super::nodes::Filter;
 
 /// The pieces that make up each group of `own` channels, if no piece crosses a border.
-pub fn groups_of(widths: &[usize], own: usize) -> Option<Vec<core::ops::Range<usize>>> {
+pub(super) fn groups_of(widths: &[usize], own: usize) -> Option<Vec<core::ops::Range<usize>>> {
     let (mut groups, mut start, mut sum) = (Vec::new(), 0, 0);
     for (p, width) in widths.iter().enumerate() {
         sum += width;
@@ -19,7 +19,7 @@ pub fn groups_of(widths: &[usize], own: usize) -> Option<Vec<core::ops::Range<us
 }
 
 /// `count` output channels of a filter, from `first` on.
-pub fn rows_of(f: &Filter, first: usize, count: usize) -> Filter {
+pub(super) fn rows_of(f: &Filter, first: usize, count: usize) -> Filter {
     let taps = f.weights.len() / f.bias.len();
     Filter {
         weights: f.weights[first * taps..][..count * taps].to_vec(),
@@ -29,7 +29,7 @@ pub fn rows_of(f: &Filter, first: usize, count: usize) -> Filter {
 }
 
 /// `count` of a filter's `in_ch` input channels, from `first` on.
-pub fn columns_of(f: &Filter, in_ch: usize, first: usize, count: usize) -> Filter {
+pub(super) fn columns_of(f: &Filter, in_ch: usize, first: usize, count: usize) -> Filter {
     Filter {
         weights: f
             .weights
@@ -42,7 +42,7 @@ pub fn columns_of(f: &Filter, in_ch: usize, first: usize, count: usize) -> Filte
 }
 
 /// The plain convolution that a grouped one is: zeros for the channels of other groups.
-pub fn with_zeros(f: &Filter, in_ch: usize, groups: usize) -> Filter {
+pub(super) fn with_zeros(f: &Filter, in_ch: usize, groups: usize) -> Filter {
     let (own, share) = (in_ch / groups, f.bias.len() / groups);
     let mut weights = Vec::with_capacity(f.weights.len() * groups);
     for (t, tap) in f.weights.chunks_exact(own).enumerate() {

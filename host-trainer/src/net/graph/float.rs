@@ -8,7 +8,7 @@ use pupil_core::shape::same_padding;
 
 /// A place whose values calibration watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Place {
+pub(crate) enum Place {
     /// What operator `0` has written.
     Output(usize),
     /// The same before its activation.
@@ -25,7 +25,7 @@ pub enum Place {
 
 impl Place {
     /// All places of operator `node`, whatever it is.
-    pub fn all_of(node: usize) -> [Self; 6] {
+    pub(crate) fn all_of(node: usize) -> [Self; 6] {
         [
             Self::Output(node),
             Self::BeforeAct(node),
@@ -39,7 +39,7 @@ impl Place {
 
 /// Runs the graph on an NHWC image and returns the last tensor; `watch` sees the values at every
 /// [`Place`].
-pub fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -> Vec<f32> {
+pub(crate) fn run(graph: &Graph, input: &[f32], watch: &mut dyn FnMut(Place, &[f32])) -> Vec<f32> {
     let mut tensors: Vec<Vec<f32>> = vec![input.to_vec()];
     for (i, node) in graph.nodes.iter().enumerate() {
         let x = &tensors[node.inputs[0]];

@@ -110,7 +110,7 @@ fn strided([h, w, _]: Dims, stride: usize, ch: usize) -> Dims {
 }
 
 /// The graph that computes what `net` computes in evaluation, up to rounding: logits come last.
-pub fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
+pub(crate) fn fold(config: &EfficientNetConfig, net: &EfficientNet) -> Graph {
     let act = config.act;
     let mut graph = Graph::new(config.input);
     let mut dims = strided(config.input, config.stem_stride, config.stem_ch);

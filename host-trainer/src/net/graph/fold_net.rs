@@ -8,7 +8,7 @@ use crate::net::layers::{Layer, Net};
 use crate::nn::{Activation, GroupedConv};
 
 /// The graph that computes what `net` computes in evaluation, up to rounding: logits come last.
-pub fn fold_net(net: &Net) -> Graph {
+pub(crate) fn fold_net(net: &Net) -> Graph {
     let blueprint = net.blueprint();
     let dims = blueprint.dims();
     let mut graph = Graph::new(blueprint.input);

@@ -27,7 +27,7 @@ const LARGEST_BIAS: f32 = (1 << 21) as f32;
 ///
 /// # Errors
 /// A graph that the format can't hold, or a range that calibration has not seen.
-pub fn build(
+pub(crate) fn build(
     graph: &Graph,
     ranges: &BTreeMap<Place, Range>,
     normalization: &Normalization,

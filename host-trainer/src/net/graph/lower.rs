@@ -17,7 +17,7 @@ use crate::nn::Activation;
 
 /// The same function without [`Op::Concat`] and [`Op::GroupedConv`]; a graph that has none of
 /// them is copied.
-pub fn lower(graph: &Graph) -> Graph {
+pub(crate) fn lower(graph: &Graph) -> Graph {
     let mut lowering = Lowering {
         cuts: cuts(graph),
         target: Graph::new(graph.tensors[0]),

@@ -7,13 +7,13 @@
 //! - [`float`], [`calibrate`]: the graph in f32, and the ranges of its activations
 //! - [`int8`]: the packed model
 
-pub mod calibrate;
+pub(crate) mod calibrate;
 mod cut;
-pub mod float;
-pub mod fold;
-pub mod fold_net;
-pub mod int8;
-pub mod lower;
-pub mod nodes;
+pub(crate) mod float;
+pub(crate) mod fold;
+pub(crate) mod fold_net;
+pub(crate) mod int8;
+pub(crate) mod lower;
+pub(crate) mod nodes;
 
-pub use nodes::Graph;
+pub(crate) use nodes::Graph;

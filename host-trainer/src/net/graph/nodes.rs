@@ -3,11 +3,11 @@
 use crate::nn::Activation;
 
 /// One tensor: height, width, channels.
-pub type Dims = [usize; 3];
+pub(crate) type Dims = [usize; 3];
 
 /// Operators in order; tensor 0 is the input, operator i writes tensor i + 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Graph {
+pub(crate) struct Graph {
     /// Dimensions of every tensor.
     pub tensors: Vec<Dims>,
     /// The operators.
@@ -16,7 +16,7 @@ pub struct Graph {
 
 /// One operator, the tensors it reads, and its name in reports.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Node {
+pub(crate) struct Node {
     /// "stem", "block 2 depthwise", …
     pub name: String,
     /// Tensors read.
@@ -27,7 +27,7 @@ pub struct Node {
 
 /// What a node computes. Convolutions pad like TensorFlow's SAME.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Op {
+pub(crate) enum Op {
     /// Weights `[out_ch][kernel][kernel][in_ch]`.
     Conv(Filter),
     /// A number of groups; weights `[out_ch][kernel][kernel][in_ch / groups]`. Is lowered before
@@ -63,7 +63,7 @@ pub enum Op {
 
 /// Weights with batch norm folded in.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// Kernel height and width; 1 for dense layers.
     pub kernel: usize,
     /// Stride in both directions.
@@ -78,7 +78,7 @@ pub struct Filter {
 
 impl Graph {
     /// An empty graph on one input.
-    pub fn new(input: Dims) -> Self {
+    pub(crate) fn new(input: Dims) -> Self {
         Self {
             tensors: vec![input],
             nodes: Vec::new(),
@@ -86,7 +86,7 @@ impl Graph {
     }
 
     /// Appends an operator that writes a tensor of `dims`; returns the tensor.
-    pub fn push(&mut self, name: String, inputs: &[usize], op: Op, dims: Dims) -> usize {
+    pub(crate) fn push(&mut self, name: String, inputs: &[usize], op: Op, dims: Dims) -> usize {
         self.nodes.push(Node {
             name,
             inputs: inputs.to_vec(),

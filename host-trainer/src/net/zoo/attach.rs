@@ -14,7 +14,7 @@ use crate::nn::Activation;
 /// Where the part goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Placement {
+pub(crate) enum Placement {
     /// Behind the transform, before the sum.
     Standard,
     /// Before the unit.
@@ -27,7 +27,7 @@ pub enum Placement {
 
 /// Squeeze-and-excitation to attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attach {
+pub(crate) struct Attach {
     /// Channels of the map over channels of the bottleneck; 16 in SENet.
     pub ratio: usize,
     /// Where.
@@ -42,12 +42,12 @@ pub struct Attach {
 
 impl Attach {
     /// Width of the bottleneck for `ch` channels: ⌊C / r⌋, at least 1.
-    pub fn squeezed_ch(&self, ch: usize) -> usize {
+    pub(crate) fn squeezed_ch(&self, ch: usize) -> usize {
         (ch / self.ratio.max(1)).max(1)
     }
 
     /// The formula 2C²/r of one part on `ch` channels.
-    pub fn formula(&self, ch: usize) -> f64 {
+    pub(crate) fn formula(&self, ch: usize) -> f64 {
         2.0 * (ch * ch) as f64 / self.ratio.max(1) as f64
     }
 }

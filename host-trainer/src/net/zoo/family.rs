@@ -15,7 +15,7 @@ use crate::nn::Activation;
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Family {
+pub(crate) enum Family {
     /// 3x3 convolutions and max pools (arXiv 1409.1556).
     Vgg,
     /// Residual units of two 3x3 convolutions (arXiv 1512.03385).
@@ -40,7 +40,7 @@ pub enum Family {
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Vgg,
         Self::ResNet,
         Self::ResNeXt,
@@ -50,7 +50,7 @@ impl Family {
     ];
 
     /// Its word in commands and tables.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Vgg => "vgg",
             Self::ResNet => "resnet",
@@ -63,7 +63,7 @@ impl Family {
 
     /// Its usual squeeze-and-excitation: SENet's without biases; in MBConv the block's own
     /// activation and biases, as in EfficientNet. Ratio 8, because the maps have few channels.
-    pub fn attach(self) -> Attach {
+    pub(crate) fn attach(self) -> Attach {
         let mbconv = self == Self::MbConv;
         Attach {
             ratio: 8,
@@ -79,7 +79,7 @@ impl Family {
     }
 
     /// Whether its units have an identity branch.
-    pub fn is_residual(self) -> bool {
+    pub(crate) fn is_residual(self) -> bool {
         matches!(self, Self::ResNet | Self::ResNeXt | Self::MbConv)
     }
 
@@ -87,7 +87,11 @@ impl Family {
     ///
     /// # Errors
     /// The identity placement in a net without identity branches.
-    pub fn blueprint(self, images: &Images, attach: Option<&Attach>) -> Result<Blueprint, String> {
+    pub(crate) fn blueprint(
+        self,
+        images: &Images,
+        attach: Option<&Attach>,
+    ) -> Result<Blueprint, String> {
         if attach.is_some_and(|a| a.placement == Placement::Identity) && !self.is_residual() {
             return Err(format!(
                 "{self} has no identity branch\n  do:    choose the placement standard, pre or post, or leave {self} out"

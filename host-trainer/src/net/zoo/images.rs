@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a net of the zoo is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Images {
+pub(crate) struct Images {
     /// Height, width and channels.
     pub input: [usize; 3],
     /// Classes.
@@ -15,7 +15,7 @@ pub struct Images {
 
 impl Images {
     /// The stem's stride follows from the size.
-    pub fn new(input: [usize; 3], classes: usize) -> Self {
+    pub(crate) fn new(input: [usize; 3], classes: usize) -> Self {
         let stem_stride = if input[0].max(input[1]) > 48 { 2 } else { 1 };
         Self {
             input,

@@ -5,19 +5,19 @@
 //! parameters without squeeze-and-excitation; widths are multiples of 8, so that a ratio of 8 is
 //! exact.
 
-pub mod attach;
-pub mod family;
-pub mod images;
+pub(crate) mod attach;
+pub(crate) mod family;
+pub(crate) mod images;
 mod inception;
 mod mbconv;
 mod mobilenet_v1;
 mod resnet;
 mod resnext;
-pub mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod vgg;
 
-pub use attach::{Attach, Placement};
-pub use family::Family;
-pub use images::Images;
+pub(crate) use attach::{Attach, Placement};
+pub(crate) use family::Family;
+pub(crate) use images::Images;

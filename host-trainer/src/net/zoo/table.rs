@@ -10,7 +10,7 @@ use crate::net::zoo::images::Images;
 
 /// One net without and with squeeze-and-excitation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// The architecture's word.
     pub net: String,
     /// Height, width and channels that the work is counted for.
@@ -33,7 +33,7 @@ pub struct Row {
 
 impl Row {
     /// Added weights over what the formula says: from rounding C / r to whole channels.
-    pub fn rounding(&self) -> f64 {
+    pub(crate) fn rounding(&self) -> f64 {
         self.added_parameters as f64 - self.biases as f64 - self.formula
     }
 }
@@ -42,7 +42,7 @@ impl Row {
 ///
 /// # Errors
 /// The identity placement in a net without identity branches.
-pub fn zoo_row(family: Family, images: &Images, attach: &Attach) -> Result<Row, String> {
+pub(crate) fn zoo_row(family: Family, images: &Images, attach: &Attach) -> Result<Row, String> {
     let without = family.blueprint(images, None)?;
     let with = family.blueprint(images, Some(attach))?;
     let parts = with.squeeze_excites();
@@ -64,7 +64,7 @@ pub fn zoo_row(family: Family, images: &Images, attach: &Attach) -> Result<Row, 
 }
 
 /// The row of a published EfficientNet; its r is expanded over squeezed channels.
-pub fn efficientnet_row(variant: Variant) -> Row {
+pub(crate) fn efficientnet_row(variant: Variant) -> Row {
     let with = variant.published();
     let mut without: EfficientNetConfig = with.clone();
     without.blocks.iter_mut().for_each(|b| b.squeezed_ch = 0);

@@ -5,7 +5,7 @@ use super::depthwise::Window;
 
 /// Rows `[out pixels, kernel*kernel*c]` of one sample. `padded` holds the window's padded input
 /// and has zeros around it.
-pub fn gather(window: &Window, x: &[f32], padded: &mut [f32], rows: &mut [f32]) {
+pub(crate) fn gather(window: &Window, x: &[f32], padded: &mut [f32], rows: &mut [f32]) {
     let runs = window.padded_runs();
     runs.copy_in(x, padded);
     for_runs(window, |row, pixel, len| {
@@ -14,7 +14,7 @@ pub fn gather(window: &Window, x: &[f32], padded: &mut [f32], rows: &mut [f32]) 
 }
 
 /// Gradient of one sample's input from the gradient of its rows. `padded` is overwritten.
-pub fn scatter(window: &Window, rows: &[f32], padded: &mut [f32], dx: &mut [f32]) {
+pub(crate) fn scatter(window: &Window, rows: &[f32], padded: &mut [f32], dx: &mut [f32]) {
     padded.fill(0.0);
     for_runs(window, |row, pixel, len| {
         for (to, from) in padded[pixel..pixel + len]

@@ -3,7 +3,7 @@
 use super::simd::{Simd, for_vectors, load, simd_fn, store};
 
 /// `mean [c]` over the pixels of `x [pixels, c]`.
-pub fn mean(x: &[f32], mean: &mut [f32]) {
+pub(crate) fn mean(x: &[f32], mean: &mut [f32]) {
     mean.fill(0.0);
     accumulate(x, mean);
     multiply(mean, 1.0 / (x.len() / mean.len()).max(1) as f32);
@@ -11,7 +11,7 @@ pub fn mean(x: &[f32], mean: &mut [f32]) {
 
 simd_fn! {
     /// Adds the pixels of `x [pixels, c]`, in order, to `sum [c]`.
-    pub fn accumulate<'a>(simd: S, x: &'a [f32], sum: &'a mut [f32]) {
+    pub(crate) fn accumulate<'a>(simd: S, x: &'a [f32], sum: &'a mut [f32]) {
         let c = sum.len();
         for_vectors!(S, c, |at, width, FULL| {
             let mut all = load::<S, FULL>(simd, &sum[at..at + width]);
@@ -24,7 +24,7 @@ simd_fn! {
 }
 
 /// Through [`mean`]: every pixel of `dx [pixels, c]` becomes `dy [c]` over their number.
-pub fn mean_backward(dy: &[f32], dx: &mut [f32]) {
+pub(crate) fn mean_backward(dy: &[f32], dx: &mut [f32]) {
     let share = 1.0 / (dx.len() / dy.len()).max(1) as f32;
     let (first, rest) = dx.split_at_mut(dy.len());
     for (d, g) in first.iter_mut().zip(dy) {
@@ -37,7 +37,7 @@ pub fn mean_backward(dy: &[f32], dx: &mut [f32]) {
 
 simd_fn! {
     /// x s, pixel by pixel, in place: `x [pixels, c]`, `s [c]`.
-    pub fn scale<'a>(simd: S, x: &'a mut [f32], s: &'a [f32]) {
+    pub(crate) fn scale<'a>(simd: S, x: &'a mut [f32], s: &'a [f32]) {
         for x in x.chunks_exact_mut(s.len()) {
             combine(simd, x, s, |x, s| simd.mul_f32s(x, s));
         }
@@ -46,7 +46,7 @@ simd_fn! {
 
 simd_fn! {
     /// x times one number, in place.
-    pub fn multiply<'a>(simd: S, x: &'a mut [f32], factor: f32) {
+    pub(crate) fn multiply<'a>(simd: S, x: &'a mut [f32], factor: f32) {
         let factor = simd.splat_f32s(factor);
         for_vectors!(S, x.len(), |at, width, FULL| {
             let v = simd.mul_f32s(load::<S, FULL>(simd, &x[at..at + width]), factor);
@@ -58,7 +58,7 @@ simd_fn! {
 simd_fn! {
     /// Through y = x s: `ds [c] = Σ dy x` and dy s in place; x becomes y, what the next weight
     /// gradient needs.
-    pub fn scale_backward<'a>(
+    pub(crate) fn scale_backward<'a>(
         simd: S, dy: &'a mut [f32], x: &'a mut [f32], s: &'a [f32], ds: &'a mut [f32],
     ) {
         let c = s.len();
@@ -80,7 +80,7 @@ simd_fn! {
 
 simd_fn! {
     /// Adds `value [c]` to every pixel of `x [pixels, c]`.
-    pub fn add_row<'a>(simd: S, x: &'a mut [f32], value: &'a [f32]) {
+    pub(crate) fn add_row<'a>(simd: S, x: &'a mut [f32], value: &'a [f32]) {
         for x in x.chunks_exact_mut(value.len()) {
             combine(simd, x, value, |x, value| simd.add_f32s(x, value));
         }
@@ -89,7 +89,7 @@ simd_fn! {
 
 simd_fn! {
     /// `sum += value`, number by number.
-    pub fn add<'a>(simd: S, sum: &'a mut [f32], value: &'a [f32]) {
+    pub(crate) fn add<'a>(simd: S, sum: &'a mut [f32], value: &'a [f32]) {
         combine(simd, sum, value, |sum, value| simd.add_f32s(sum, value));
     }
 }

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)] // the first numbers of a vector, by a mask
 
 use pulp::MemMask;
-pub use pulp::{Arch, Simd, WithSimd};
+pub(crate) use pulp::{Arch, Simd, WithSimd};
 
 /// Defines `fn name(arguments)` whose body may use vectors through `simd: S`.
 macro_rules! simd_fn {
@@ -42,7 +42,7 @@ pub(crate) use simd_fn;
 
 /// The widest vectors of this machine.
 #[inline]
-pub fn arch() -> Arch {
+pub(crate) fn arch() -> Arch {
     #[cfg(test)]
     if let Some(arch) = super::testing::chosen() {
         return arch;
@@ -52,13 +52,13 @@ pub fn arch() -> Arch {
 
 /// Numbers of one vector.
 #[inline(always)]
-pub fn lanes<S: Simd>() -> usize {
+pub(crate) fn lanes<S: Simd>() -> usize {
     S::F32_LANES
 }
 
 /// The first vector of `slice`; missing numbers are 0 unless `FULL` promises that all are there.
 #[inline(always)]
-pub fn load<S: Simd, const FULL: bool>(simd: S, slice: &[f32]) -> S::f32s {
+pub(crate) fn load<S: Simd, const FULL: bool>(simd: S, slice: &[f32]) -> S::f32s {
     if FULL {
         S::as_simd_f32s(slice).0[0]
     } else {
@@ -69,7 +69,7 @@ pub fn load<S: Simd, const FULL: bool>(simd: S, slice: &[f32]) -> S::f32s {
 
 /// Writes the first vector of `slice`, or as much of it as there is unless `FULL`.
 #[inline(always)]
-pub fn store<S: Simd, const FULL: bool>(simd: S, slice: &mut [f32], value: S::f32s) {
+pub(crate) fn store<S: Simd, const FULL: bool>(simd: S, slice: &mut [f32], value: S::f32s) {
     if FULL {
         S::as_mut_simd_f32s(slice).0[0] = value;
     } else {
@@ -144,7 +144,7 @@ fn exp2<S: Simd>(simd: S, t: S::f32s) -> S::f32s {
 
 /// The logistic function; relative error below (3 + |x|) 1e-7 down to x = -87.
 #[inline(always)]
-pub fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     #[cfg(target_arch = "x86_64")]
     if let Some(v4) = (&simd as &dyn core::any::Any).downcast_ref::<pulp::x86::V4>() {
         return avx512::sigmoid::<S>(*v4, x);
@@ -165,7 +165,7 @@ mod avx512 {
 
     /// The logistic function. The divider would take 16 cycles for 16 numbers.
     #[inline(always)]
-    pub fn sigmoid<S: Simd>(simd: pulp::x86::V4, x: S::f32s) -> S::f32s {
+    pub(super) fn sigmoid<S: Simd>(simd: pulp::x86::V4, x: S::f32s) -> S::f32s {
         const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
         let f = simd.avx512f;
         let k = |v| f._mm512_set1_ps(v);

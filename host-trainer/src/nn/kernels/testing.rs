@@ -10,7 +10,7 @@ thread_local! {
 
 /// Calls `f` with every kind of vectors that this machine has, plain numbers first; only kernels
 /// that `f` calls on its own thread follow.
-pub fn with_every_vector(f: impl Fn()) {
+pub(crate) fn with_every_vector(f: impl Fn()) {
     for arch in kinds() {
         ARCH.set(Some(arch));
         f();
@@ -19,7 +19,7 @@ pub fn with_every_vector(f: impl Fn()) {
 }
 
 /// The vectors that a test has chosen for this thread.
-pub fn chosen() -> Option<Arch> {
+pub(crate) fn chosen() -> Option<Arch> {
     ARCH.get()
 }
 
@@ -36,7 +36,7 @@ fn kinds() -> Vec<Arch> {
 }
 
 /// `count` numbers in (-1, 1) that `seed` fixes.
-pub fn numbers(count: usize, seed: u32) -> Vec<f32> {
+pub(crate) fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     (0..count)
         .map(|_| {

@@ -22,7 +22,7 @@ use crate::nn::units::norm;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait BatchNormActBackend: Backend {
+pub(crate) trait BatchNormActBackend: Backend {
     /// `x [n, h, w, c]` by its own statistics, which are left in `slot`.
     fn batch_norm_act(
         x: FloatTensor<Self>,
@@ -43,7 +43,7 @@ pub trait BatchNormActBackend: Backend {
 /// Normalizes `x [n, h, w, c]` with its own statistics, then scales, shifts and activates. The
 /// batch's mean and biased variance are left in `slot`, for the running averages. For tensors on the
 /// CPU; elsewhere [`stock::batch_norm_act`].
-pub fn batch_norm_act(
+pub(crate) fn batch_norm_act(
     x: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -60,7 +60,12 @@ pub fn batch_norm_act(
 }
 
 /// act(x a + b) for `x [n, h, w, c]` and `a, b [c]`; carries no gradient.
-pub fn scale_shift_act(x: Tensor<4>, a: Tensor<1>, b: Tensor<1>, act: Activation) -> Tensor<4> {
+pub(crate) fn scale_shift_act(
+    x: Tensor<4>,
+    a: Tensor<1>,
+    b: Tensor<1>,
+    act: Activation,
+) -> Tensor<4> {
     if !is_fused(&x.device()) {
         return stock::scale_shift_act(x, a, b, act);
     }

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 /// Whether tensors on `device` go through the fused operators, which compute on slices of this
 /// process; a GPU's go through the compositions of [`super::stock`].
-pub fn is_fused(device: &Device) -> bool {
+pub(crate) fn is_fused(device: &Device) -> bool {
     #[cfg(test)]
     if testing::is_stock() {
         return false;
@@ -14,7 +14,7 @@ pub fn is_fused(device: &Device) -> bool {
 
 /// The compositions on the CPU, where a machine without GPU can test them.
 #[cfg(test)]
-pub mod testing {
+pub(crate) mod testing {
     use std::cell::Cell;
 
     thread_local! {
@@ -26,7 +26,7 @@ pub mod testing {
     }
 
     /// Runs `f` with stock operators on every device; choices are made by the calling thread.
-    pub fn with_stock<R>(f: impl FnOnce() -> R) -> R {
+    pub(crate) fn with_stock<R>(f: impl FnOnce() -> R) -> R {
         STOCK.set(true);
         let result = f();
         STOCK.set(false);

@@ -17,7 +17,7 @@ use crate::nn::units::conv::{self, Saved, Shape};
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait ConvUnitBackend: Backend {
+pub(crate) trait ConvUnitBackend: Backend {
     /// `x [n, h, w, in_ch]` to `[n, out h, out w, out_ch]` (1 x 1 with pooling) by the batch's
     /// statistics, which are left in `slot`.
     fn conv_unit(
@@ -31,7 +31,7 @@ pub trait ConvUnitBackend: Backend {
 }
 
 /// The unit on `x [n, h, w, in_ch]`, which is on the CPU.
-pub fn conv_unit(
+pub(crate) fn conv_unit(
     x: Tensor<4>,
     w: ConvNorm<DispatchTensor>,
     shape: Shape,

@@ -11,7 +11,12 @@ use super::stock;
 
 /// `x [n, h, w, in_ch]` with `weight [groups, kernel*kernel*in_ch/groups, out_ch/groups]`, rows
 /// ordered (ky, kx, in_ch), to `[n, ceil(h/stride), ceil(w/stride), out_ch]`.
-pub fn convolution(x: Tensor<4>, weight: Tensor<3>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn convolution(
+    x: Tensor<4>,
+    weight: Tensor<3>,
+    kernel: usize,
+    stride: usize,
+) -> Tensor<4> {
     if !is_fused(&x.device()) {
         return stock::convolution(x, weight, kernel, stride);
     }

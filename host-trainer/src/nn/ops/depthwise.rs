@@ -16,7 +16,7 @@ use crate::nn::units;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait DepthwiseBackend: Backend {
+pub(crate) trait DepthwiseBackend: Backend {
     /// `x [n, h, w, c]`, `w [kernel*kernel, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`.
     fn depthwise(
         x: FloatTensor<Self>,
@@ -27,7 +27,7 @@ pub trait DepthwiseBackend: Backend {
 }
 
 /// Depthwise convolution of `x [n, h, w, c]` with `w [kernel*kernel, c]`, SAME padding.
-pub fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
     if !is_fused(&x.device()) {
         return stock::depthwise(x, w, kernel, stride);
     }

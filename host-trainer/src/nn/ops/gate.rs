@@ -18,13 +18,13 @@ use crate::nn::units::part;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait GateBackend: Backend {
+pub(crate) trait GateBackend: Backend {
     /// `x [n, h, w, c]` times `s [n, c]`.
     fn gate(x: FloatTensor<Self>, s: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// `x [n, h, w, c]`, each channel scaled by `s [n, c]`.
-pub fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
+pub(crate) fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
     if !is_fused(&x.device()) {
         return stock::gate(x, s);
     }

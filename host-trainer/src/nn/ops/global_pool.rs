@@ -17,13 +17,13 @@ use crate::nn::units::part;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait GlobalPoolBackend: Backend {
+pub(crate) trait GlobalPoolBackend: Backend {
     /// `x [n, h, w, c]` to `[n, c]`.
     fn global_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Mean of `x [n, h, w, c]` over h and w.
-pub fn global_pool(x: Tensor<4>) -> Tensor<2> {
+pub(crate) fn global_pool(x: Tensor<4>) -> Tensor<2> {
     if !is_fused(&x.device()) {
         return stock::global_pool(x);
     }

@@ -16,7 +16,7 @@ use crate::nn::units::mbconv::{self, PARAMETERS, Parameters, Saved, Shape};
 /// The operator on backend primitives; parameters in the order of [`Parameters::into_array`].
 #[allow(clippy::too_many_arguments)]
 #[backend_extension(Autodiff, Flex)]
-pub trait MbConvBackend: Backend {
+pub(crate) trait MbConvBackend: Backend {
     /// `x [n, h, w, in_ch]` to `[n, out h, out w, out_ch]` by the batch's statistics, which are
     /// left in `slot`.
     fn mbconv(
@@ -41,7 +41,7 @@ pub trait MbConvBackend: Backend {
 }
 
 /// The block on `x [n, h, w, in_ch]`, which is on the CPU; `keep` as in [`mbconv::forward`].
-pub fn mbconv_block(
+pub(crate) fn mbconv_block(
     x: Tensor<4>,
     parameters: Parameters<DispatchTensor>,
     shape: Shape,

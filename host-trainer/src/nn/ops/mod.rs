@@ -8,26 +8,26 @@
 //! runs where tensors are not slices of this process ([`choice`]). Dense layers and losses are stock
 //! burn.
 
-pub mod batch_norm_act;
-pub mod choice;
-pub mod conv_unit;
-pub mod convolution;
-pub mod depthwise;
-pub mod gate;
-pub mod global_pool;
-pub mod mbconv;
-pub mod patches;
-pub mod slot;
-pub mod stock;
+pub(crate) mod batch_norm_act;
+pub(crate) mod choice;
+pub(crate) mod conv_unit;
+pub(crate) mod convolution;
+pub(crate) mod depthwise;
+pub(crate) mod gate;
+pub(crate) mod global_pool;
+pub(crate) mod mbconv;
+pub(crate) mod patches;
+pub(crate) mod slot;
+pub(crate) mod stock;
 pub(crate) mod storage;
 #[cfg(test)]
 mod tests;
 
-pub use batch_norm_act::{batch_norm_act, scale_shift_act};
-pub use choice::is_fused;
-pub use conv_unit::conv_unit;
-pub use convolution::convolution;
-pub use depthwise::depthwise;
-pub use gate::gate;
-pub use global_pool::global_pool;
-pub use mbconv::mbconv_block;
+pub(crate) use batch_norm_act::{batch_norm_act, scale_shift_act};
+pub(crate) use choice::is_fused;
+pub(crate) use conv_unit::conv_unit;
+pub(crate) use convolution::convolution;
+pub(crate) use depthwise::depthwise;
+pub(crate) use gate::gate;
+pub(crate) use global_pool::global_pool;
+pub(crate) use mbconv::mbconv_block;

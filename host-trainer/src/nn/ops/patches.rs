@@ -17,14 +17,14 @@ use crate::nn::units::part;
 
 /// The operator on backend primitives.
 #[backend_extension(Autodiff, Flex)]
-pub trait PatchesBackend: Backend {
+pub(crate) trait PatchesBackend: Backend {
     /// `x [n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), kernel*kernel*c]`.
     fn patches(x: FloatTensor<Self>, kernel: usize, stride: usize) -> FloatTensor<Self>;
 }
 
 /// Rows ordered (ky, kx, c) of the pixels under each position of a `kernel` x `kernel` window;
 /// zeros outside the image. For tensors on the CPU.
-pub fn patches(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn patches(x: Tensor<4>, kernel: usize, stride: usize) -> Tensor<4> {
     Tensor::from_dispatch(Dispatch::patches(x.into_dispatch(), kernel, stride))
 }
 

@@ -8,21 +8,21 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 /// Filled once, by the forward pass.
-pub struct Slot<T>(Arc<OnceLock<T>>);
+pub(crate) struct Slot<T>(Arc<OnceLock<T>>);
 
 impl<T> Slot<T> {
     /// Empty.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(OnceLock::new()))
     }
 
     /// Keeps `value`; a second value is dropped: one call, one slot.
-    pub fn fill(&self, value: T) {
+    pub(crate) fn fill(&self, value: T) {
         let _ = self.0.set(value);
     }
 
     /// What the forward pass left.
-    pub fn get(&self) -> Option<&T> {
+    pub(crate) fn get(&self) -> Option<&T> {
         self.0.get()
     }
 }

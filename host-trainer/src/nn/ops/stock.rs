@@ -12,7 +12,7 @@ use crate::nn::kernels::normalize::EPSILON;
 
 /// Mean and biased variance of a batch, `[c]` each, outside of the graph.
 #[derive(Debug)]
-pub struct Moments {
+pub(crate) struct Moments {
     /// Mean.
     pub mean: Tensor<1>,
     /// Biased variance.
@@ -35,7 +35,7 @@ fn conv(x: Tensor<4>, w: Tensor<4>, stride: usize, groups: usize) -> Tensor<4> {
 }
 
 /// [`super::convolution()`].
-pub fn convolution(x: Tensor<4>, w: Tensor<3>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn convolution(x: Tensor<4>, w: Tensor<3>, kernel: usize, stride: usize) -> Tensor<4> {
     let [groups, rows, out] = w.dims();
     let in_ch = rows / (kernel * kernel);
     // [groups, (ky, kx, in), out] → [groups · out, in, ky, kx]
@@ -47,14 +47,14 @@ pub fn convolution(x: Tensor<4>, w: Tensor<3>, kernel: usize, stride: usize) -> 
 }
 
 /// [`super::depthwise()`]: a convolution of as many groups as channels.
-pub fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
+pub(crate) fn depthwise(x: Tensor<4>, w: Tensor<2>, kernel: usize, stride: usize) -> Tensor<4> {
     let c = w.dims()[1];
     let w = w.permute([1, 0]).reshape([c, 1, kernel, kernel]);
     conv(x, w, stride, c)
 }
 
 /// [`super::batch_norm_act()`], and the batch's statistics.
-pub fn batch_norm_act(
+pub(crate) fn batch_norm_act(
     x: Tensor<4>,
     gamma: Tensor<1>,
     beta: Tensor<1>,
@@ -75,18 +75,23 @@ pub fn batch_norm_act(
 }
 
 /// [`super::scale_shift_act`].
-pub fn scale_shift_act(x: Tensor<4>, a: Tensor<1>, b: Tensor<1>, act: Activation) -> Tensor<4> {
+pub(crate) fn scale_shift_act(
+    x: Tensor<4>,
+    a: Tensor<1>,
+    b: Tensor<1>,
+    act: Activation,
+) -> Tensor<4> {
     activate(x * a.unsqueeze() + b.unsqueeze(), act)
 }
 
 /// [`super::global_pool()`].
-pub fn global_pool(x: Tensor<4>) -> Tensor<2> {
+pub(crate) fn global_pool(x: Tensor<4>) -> Tensor<2> {
     let [n, _, _, c] = x.dims();
     x.mean_dim(1).mean_dim(2).reshape([n, c])
 }
 
 /// [`super::gate()`].
-pub fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
+pub(crate) fn gate(x: Tensor<4>, s: Tensor<2>) -> Tensor<4> {
     let [n, c] = s.dims();
     x * s.reshape([n, 1, 1, c])
 }

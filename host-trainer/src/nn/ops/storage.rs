@@ -5,7 +5,7 @@ use burn::tensor::{Shape, TensorData};
 
 /// A backend whose tensors are slices of this process: what a backward pass needs of the backend
 /// under its graph.
-pub trait Host: burn::backend::Backend {
+pub(crate) trait Host: burn::backend::Backend {
     /// The values of `x`, row-major.
     fn values(x: FloatTensor<Self>) -> Vec<f32>;
     /// Calls `f` with the values of `x`.
@@ -29,6 +29,6 @@ impl Host for Flex {
 }
 
 /// A tensor that takes over `values`.
-pub fn from_vec<const D: usize>(values: Vec<f32>, dims: [usize; D]) -> FloatTensor<Flex> {
+pub(crate) fn from_vec<const D: usize>(values: Vec<f32>, dims: [usize; D]) -> FloatTensor<Flex> {
     FloatTensor::<Flex>::from_data(TensorData::new(values, dims))
 }

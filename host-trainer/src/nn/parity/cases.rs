@@ -11,7 +11,7 @@ use crate::nn::ops::global_pool;
 use crate::nn::squeeze_excite::{SqueezeExcite, SqueezeExciteConfig};
 
 /// What trains as one node of the graph on the CPU.
-pub fn units(target: &Target) {
+pub(super) fn units(target: &Target) {
     blocks(target);
     for (kernel, stride, channels, dims) in [
         (3, 2, (3, 6), [9, 8, 8, 3]),
@@ -145,7 +145,7 @@ fn blocks(target: &Target) {
 }
 
 /// What is composed of several nodes on the CPU too.
-pub fn modules(target: &Target) {
+pub(super) fn modules(target: &Target) {
     for act in [
         Activation::Linear,
         Activation::Relu,
@@ -211,7 +211,7 @@ pub fn modules(target: &Target) {
 }
 
 /// Whole nets: pooling, concatenation, sums, dropout, dense layers.
-pub fn nets(target: &Target) {
+pub(super) fn nets(target: &Target) {
     let scaling = CompoundScaling {
         width: 0.5,
         depth: 1.0,

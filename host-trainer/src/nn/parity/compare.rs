@@ -11,7 +11,7 @@ use crate::nn::values::{self, collect};
 use crate::util::random::stream;
 
 /// Where a composition runs and how near it must be.
-pub struct Target {
+pub(super) struct Target {
     name: &'static str,
     device: Device,
     /// Whether modules themselves choose stock operators there.
@@ -22,7 +22,7 @@ pub struct Target {
 
 impl Target {
     /// Modules composed of small fused operators.
-    pub fn small() -> Self {
+    pub(super) fn small() -> Self {
         Self {
             name: "small operators",
             device: Device::flex(),
@@ -33,7 +33,7 @@ impl Target {
     }
 
     /// Modules as they choose on a GPU, on the CPU.
-    pub fn stock() -> Self {
+    pub(super) fn stock() -> Self {
         Self {
             name: "stock operators",
             stock: true,
@@ -60,7 +60,8 @@ impl Target {
 }
 
 /// A forward pass of a module.
-pub type Pathway<'a, M, const D: usize> = &'a dyn Fn(&M, Tensor<4>, &mut Pass<'_>) -> Tensor<D>;
+pub(super) type Pathway<'a, M, const D: usize> =
+    &'a dyn Fn(&M, Tensor<4>, &mut Pass<'_>) -> Tensor<D>;
 
 /// The gradient of every parameter that has one.
 struct Collector<'a>(&'a Gradients, Vec<Vec<f32>>);
@@ -74,7 +75,7 @@ impl ModuleVisitor for Collector<'_> {
 }
 
 /// A module on `device` with parameters from one stream, whatever how often it is built.
-pub fn build<M>(make: impl Fn(&mut Init<'_>) -> M, device: &Device) -> M {
+pub(crate) fn build<M>(make: impl Fn(&mut Init<'_>) -> M, device: &Device) -> M {
     make(&mut Init {
         device: &device.clone().autodiff(),
         rng: &mut stream(5, "unit tests", 0),
@@ -87,7 +88,7 @@ fn input(dims: [usize; 4], seed: u32, device: &Device) -> Tensor<4> {
 }
 
 /// Output, gradient of x and of all parameters, running statistics after one training pass.
-pub fn trained<M: Module, const D: usize>(
+pub(crate) fn trained<M: Module, const D: usize>(
     module: &M,
     dims: [usize; 4],
     device: &Device,
@@ -140,7 +141,7 @@ fn results<M: Module, const D: usize>(
 
 /// Compares the module that `make` makes on the fused path with it on the target's: `forward`
 /// where modules choose stock operators, else `small`.
-pub fn compare<M: Module, const D: usize>(
+pub(super) fn compare<M: Module, const D: usize>(
     target: &Target,
     name: &str,
     make: impl Fn(&mut Init<'_>) -> M,

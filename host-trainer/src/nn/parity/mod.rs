@@ -7,7 +7,7 @@
 mod cases;
 mod compare;
 
-pub use compare::{build, trained};
+pub(super) use compare::{build, trained};
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 use crate::nn::device::TrainingDevice;

@@ -21,7 +21,7 @@ use crate::nn::kernels::{patches, pooling};
 
 /// Shapes of one unit and its batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Samples.
     pub n: usize,
     /// Over the channels in.
@@ -36,7 +36,7 @@ pub struct Shape {
 
 /// What the forward pass keeps: 4 bytes for each number of the map before normalization.
 #[derive(Debug)]
-pub struct Saved {
+pub(crate) struct Saved {
     raw: Buffer,
     /// The normalization.
     pub norm: Forward,
@@ -58,7 +58,7 @@ impl Shape {
     }
 
     /// Numbers of the output.
-    pub fn output_len(&self) -> usize {
+    pub(crate) fn output_len(&self) -> usize {
         self.n * self.sample_len()
     }
 
@@ -104,7 +104,7 @@ struct Patches {
 }
 
 /// Output of `x [n, h, w, in_ch]` by the batch's statistics, and what [`backward`] needs.
-pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Saved) {
+pub(crate) fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Saved) {
     let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
     let per = part(shape.n);
     let samples = group(pixels);
@@ -134,7 +134,7 @@ pub fn forward(shape: &Shape, x: &[f32], w: &ConvNorm<&[f32]>) -> (Vec<f32>, Sav
 }
 
 /// The unit with running statistics, normalization folded into its weights.
-pub struct Folded {
+pub(crate) struct Folded {
     shape: Shape,
     weights: Panels,
     bias: Buffer,
@@ -144,7 +144,7 @@ pub struct Folded {
 impl Folded {
     /// From parameters and running statistics; memory: that of the weights, and for each thread a
     /// sample's patches and, before pooling, its map.
-    pub fn new(shape: Shape, w: &ConvNorm<&[f32]>, running: &Running) -> Self {
+    pub(crate) fn new(shape: Shape, w: &ConvNorm<&[f32]>, running: &Running) -> Self {
         let norm = running.norm(w);
         Self {
             weights: Panels::new(&scaled(w.weight, &norm.a), shape.taps(), shape.out_ch),
@@ -204,7 +204,7 @@ fn activate(shape: &Shape, raw: &[f32], norm: &Forward) -> Vec<f32> {
 }
 
 /// Gradients of x, where `wants_dx`, and of the parameters for the gradient `dy` of the output.
-pub fn backward(
+pub(crate) fn backward(
     shape: &Shape,
     x: &[f32],
     w: &ConvNorm<&[f32]>,

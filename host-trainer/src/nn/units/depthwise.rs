@@ -7,7 +7,7 @@ use crate::nn::kernels::buffers::Buffer;
 use crate::nn::kernels::depthwise::{self, Window};
 
 /// Output `[n, out h, out w, c]` of `x [n, h, w, c]` with `w [kernel*kernel, c]`.
-pub fn forward(window: &Window, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
+pub(crate) fn forward(window: &Window, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
     let (input, output) = (window.input_len(), window.output_len());
     let per = part(n);
     let mut y = vec![0.0; n * output];
@@ -24,7 +24,7 @@ pub fn forward(window: &Window, n: usize, x: &[f32], w: &[f32]) -> Vec<f32> {
 }
 
 /// Gradients of x and w for the output gradient `dy`.
-pub fn backward(
+pub(crate) fn backward(
     window: &Window,
     n: usize,
     x: &[f32],

@@ -19,14 +19,14 @@ pub trait Folded: Send + Sync {
 }
 
 /// Units one behind another.
-pub type Chain = Vec<Box<dyn Folded>>;
+pub(crate) type Chain = Vec<Box<dyn Folded>>;
 
 /// Output `[n, output_len of the last]` of `x [n, ..]`, whose samples go through `units` one after
 /// another; `x` itself without units.
 ///
 /// Memory beside the output: for each thread two of the largest maps between units, and the
 /// units' own working memory.
-pub fn evaluate(units: &[Box<dyn Folded>], n: usize, x: &[f32]) -> Vec<f32> {
+pub(crate) fn evaluate(units: &[Box<dyn Folded>], n: usize, x: &[f32]) -> Vec<f32> {
     let Some((last, first)) = units.split_last() else {
         return x.to_vec();
     };
@@ -70,7 +70,7 @@ impl<T> Default for Pool<T> {
 
 impl<T> Pool<T> {
     /// `f` with memory that no one else uses, made by `new` where there is none.
-    pub fn with(&self, new: impl FnOnce() -> T, f: impl FnOnce(&mut T)) {
+    pub(super) fn with(&self, new: impl FnOnce() -> T, f: impl FnOnce(&mut T)) {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut memory = free.unwrap_or_else(new);
         f(&mut memory);

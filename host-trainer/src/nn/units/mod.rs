@@ -11,11 +11,11 @@
 //! sums are added in order, so that results do not depend on it. [`folded`] is evaluation, where a
 //! sample needs no other.
 
-pub mod conv;
-pub mod depthwise;
-pub mod folded;
-pub mod mbconv;
-pub mod norm;
+pub(crate) mod conv;
+pub(crate) mod depthwise;
+pub(crate) mod folded;
+pub(crate) mod mbconv;
+pub(crate) mod norm;
 #[cfg(test)]
 mod numeric;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use crate::nn::kernels::normalize::{Forward, Sums};
 
 /// A convolution's weights and its normalization's γ and β, or their gradients.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ConvNorm<T> {
+pub(crate) struct ConvNorm<T> {
     /// `[taps, out]`.
     pub weight: T,
     /// γ `[out]`.
@@ -36,7 +36,7 @@ pub struct ConvNorm<T> {
 
 /// Running mean and variance of one normalization.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Running {
+pub(crate) struct Running {
     /// Mean `[c]`.
     pub mean: Vec<f32>,
     /// Biased variance `[c]`.
@@ -51,7 +51,7 @@ impl Running {
 }
 
 /// Parts of a batch; fixed, so that the order of sums is.
-pub const CHUNKS: usize = 8;
+pub(crate) const CHUNKS: usize = 8;
 
 /// Pixels that go through a phase together where samples are smaller.
 const GROUP_PIXELS: usize = 128;

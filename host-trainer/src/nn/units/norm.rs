@@ -10,7 +10,12 @@ use crate::nn::kernels::normalize::{
 };
 
 /// Output of `x [rows, c]` by its own statistics, and the normalization.
-pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], act: Activation) -> (Vec<f32>, Forward) {
+pub(crate) fn forward(
+    x: &[f32],
+    gamma: &[f32],
+    beta: &[f32],
+    act: Activation,
+) -> (Vec<f32>, Forward) {
     let c = gamma.len();
     let per = part(x.len() / c) * c;
     let shift = &x[..c];
@@ -29,7 +34,7 @@ pub fn forward(x: &[f32], gamma: &[f32], beta: &[f32], act: Activation) -> (Vec<
 }
 
 /// act(x a + b) of `x [rows, c]`.
-pub fn apply_all(x: &[f32], a: &[f32], b: &[f32], act: Activation) -> Vec<f32> {
+pub(crate) fn apply_all(x: &[f32], a: &[f32], b: &[f32], act: Activation) -> Vec<f32> {
     let c = a.len();
     let per = part(x.len() / c) * c;
     let mut y = vec![0.0; x.len()];
@@ -42,7 +47,12 @@ pub fn apply_all(x: &[f32], a: &[f32], b: &[f32], act: Activation) -> Vec<f32> {
 }
 
 /// Gradient of x, and the gradients of γ and β, for the output gradient `dy [rows, c]`.
-pub fn backward(x: &[f32], norm: &Forward, act: Activation, dy: &[f32]) -> (Vec<f32>, Backward) {
+pub(crate) fn backward(
+    x: &[f32],
+    norm: &Forward,
+    act: Activation,
+    dy: &[f32],
+) -> (Vec<f32>, Backward) {
     let c = norm.a.len();
     let per = part(x.len() / c) * c;
     let mut g = dy.to_vec();

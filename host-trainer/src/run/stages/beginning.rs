@@ -34,7 +34,7 @@ fn pretext_work(config: &RunConfig, dims: [usize; 3]) -> f64 {
 }
 
 /// Work of all that comes before stage 1's own training.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let fit = &config.transfer.fit;
     match config.pretext {
         PretextTask::None => 0.0,
@@ -47,7 +47,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 /// # Errors
 /// Another run's net that does not fit, images that the task can't ask about, and
 /// [`StageError`]'s.
-pub fn net(
+pub(crate) fn net(
     ctx: &Context<'_>,
     config: &EfficientNetConfig,
 ) -> Result<Option<EfficientNet>, StageError> {

@@ -21,7 +21,7 @@ use crate::util::random::stream;
 
 /// Why a stage ended without its result.
 #[derive(Debug, Error)]
-pub enum StageError {
+pub(crate) enum StageError {
     /// A file of the run directory.
     #[error(transparent)]
     RunDir(#[from] RunDirError),
@@ -59,7 +59,7 @@ pub enum StageError {
 }
 
 /// One run.
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// What was asked.
     pub config: &'a RunConfig,
     /// Where results go.
@@ -76,7 +76,7 @@ pub struct Context<'a> {
 
 /// A trained net's summary.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trained {
+pub(crate) struct Trained {
     /// Trained parameters.
     pub parameters: usize,
     /// Multiply-accumulates of one image.
@@ -88,7 +88,7 @@ pub struct Trained {
 }
 
 /// A training: what net, how, and what is kept of it.
-pub struct Training<'a, N> {
+pub(crate) struct Training<'a, N> {
     /// The net before its first step.
     pub net: N,
     /// The configuration that is saved with it.
@@ -139,18 +139,18 @@ impl<N> Watch<N> for Follow<'_, '_, N> {
 
 impl Context<'_> {
     /// The training device.
-    pub fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         self.device.clone().autodiff()
     }
 
     /// A seed for one purpose under the run's.
-    pub fn seed(&self, purpose: &str) -> u64 {
+    pub(crate) fn seed(&self, purpose: &str) -> u64 {
         use rand::Rng;
         stream(self.config.seed, purpose, 0).next_u64()
     }
 
     /// Number of classes.
-    pub fn classes(&self) -> usize {
+    pub(crate) fn classes(&self) -> usize {
         self.data.classes.len()
     }
 
@@ -159,7 +159,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// An unwritable run directory, one without settings, or one whose settings have changed.
-    pub fn start(&self, stage: Stage, name: &str, steps: u64) -> Result<Start, StageError> {
+    pub(crate) fn start(&self, stage: Stage, name: &str, steps: u64) -> Result<Start, StageError> {
         let folder = self.dir.file(stage, "")?;
         // The directory refuses other settings and images: what it holds stands for them.
         let key = self.dir.identity(&SETTINGS)?;
@@ -171,7 +171,7 @@ impl Context<'_> {
     }
 
     /// A new net of `config` for the training called `name`.
-    pub fn new_net(&self, config: &EfficientNetConfig, name: &str) -> EfficientNet {
+    pub(crate) fn new_net(&self, config: &EfficientNetConfig, name: &str) -> EfficientNet {
         config.init(&mut Init {
             device: &self.device(),
             rng: &mut stream(self.seed(name), "initial weights", 0),
@@ -182,7 +182,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A loss that is no number, an unwritable directory.
-    pub fn train(
+    pub(crate) fn train(
         &self,
         stage: Stage,
         start: Start,
@@ -207,7 +207,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A loss that is no number, an unwritable directory.
-    pub fn train_part<N: Classifier>(
+    pub(crate) fn train_part<N: Classifier>(
         &self,
         stage: Stage,
         start: Start,
@@ -282,7 +282,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A missing or damaged checkpoint.
-    pub fn load(
+    pub(crate) fn load(
         &self,
         stage: Stage,
         name: &str,
@@ -296,6 +296,6 @@ impl Context<'_> {
 }
 
 /// Work of training a net on one image: forward, and backward at twice its cost.
-pub fn training_work(net: &EfficientNetConfig) -> f64 {
+pub(crate) fn training_work(net: &EfficientNetConfig) -> f64 {
     3.0 * net.macs() as f64
 }

@@ -26,7 +26,7 @@ const LABELS_ONLY: &str = "labels-only";
 
 /// The stage's two nets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Taught by the student.
     pub distilled: Trained,
     /// The same net on the labels alone.
@@ -56,7 +56,7 @@ fn works(config: &RunConfig, data: &Dataset) -> (f64, f64) {
 }
 
 /// Work of the whole stage.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let (distilled, labels_only) = works(config, data);
     distilled + labels_only
 }
@@ -65,7 +65,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let config = &ctx.config.distill;
     let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
     let pool = ctx.data.pool();

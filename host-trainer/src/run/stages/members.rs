@@ -18,7 +18,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// Those of `train`; a damaged file.
-    pub fn train_members(
+    pub(crate) fn train_members(
         &self,
         stage: Stage,
         name: &str,
@@ -63,7 +63,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// An unwritable directory.
-    pub fn done_before(
+    pub(crate) fn done_before(
         &self,
         stage: Stage,
         name: &str,
@@ -99,7 +99,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A missing or damaged checkpoint.
-    pub fn ensemble(&self, stage: Stage, name: &str) -> Result<Ensemble, StageError> {
+    pub(crate) fn ensemble(&self, stage: Stage, name: &str) -> Result<Ensemble, StageError> {
         let nets = (0..self.config.ensemble)
             .map(|i| Ok(self.load(stage, &member(name, i))?.1))
             .collect::<Result<_, StageError>>()?;
@@ -108,7 +108,7 @@ impl Context<'_> {
 }
 
 /// What a member of an ensemble is called, from 0 on: the first one as if it were alone.
-pub fn member(name: &str, number: usize) -> String {
+pub(super) fn member(name: &str, number: usize) -> String {
     match number {
         0 => name.to_owned(),
         _ => format!("{name}-net-{}", number + 1),
@@ -116,7 +116,7 @@ pub fn member(name: &str, number: usize) -> String {
 }
 
 /// "EfficientNet tiny, width 2, 163,962 parameters" of one net, or "2 nets, each an …".
-pub fn nets(config: &RunConfig, net: &NetChoice, parameters: usize) -> String {
+pub(super) fn nets(config: &RunConfig, net: &NetChoice, parameters: usize) -> String {
     let one = format!("{}, {} parameters", net.title(), thousands(parameters));
     match config.ensemble {
         1 => one,

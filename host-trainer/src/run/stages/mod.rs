@@ -5,14 +5,14 @@
 //! - [`context`]: what every stage gets, and the training that three of them share; `members`: the
 //!   same for every net of an ensemble
 
-pub mod beginning;
-pub mod context;
-pub mod distill;
+pub(crate) mod beginning;
+pub(crate) mod context;
+pub(crate) mod distill;
 mod members;
-pub mod pack;
-pub mod pseudo_labels;
-pub mod quantize;
-pub mod student;
-pub mod teacher;
+pub(crate) mod pack;
+pub(crate) mod pseudo_labels;
+pub(crate) mod quantize;
+pub(crate) mod student;
+pub(crate) mod teacher;
 
-pub use context::{Context, StageError};
+pub(crate) use context::{Context, StageError};

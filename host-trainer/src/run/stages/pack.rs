@@ -26,7 +26,7 @@ use pupil_core::plan::{Plan, schedule};
 
 /// Test accuracy of one net.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// "labels only", "distilled, int8", …
     pub name: String,
     /// Share of right answers, 0 to 1.
@@ -39,7 +39,7 @@ pub struct Measured {
 
 /// The run's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Test images.
     pub test_images: usize,
     /// One row a net, in the order of the table.
@@ -60,7 +60,7 @@ pub struct Summary {
 
 impl Summary {
     /// Accuracy of a row, 0 to 1.
-    pub fn accuracy(&self, name: &str) -> Option<f64> {
+    pub(crate) fn accuracy(&self, name: &str) -> Option<f64> {
         self.rows
             .iter()
             .find(|r| r.name == name)
@@ -68,7 +68,7 @@ impl Summary {
     }
 
     /// Points of test accuracy that int8 loses; negative where it gains.
-    pub fn drop(&self) -> f64 {
+    pub(crate) fn drop(&self) -> f64 {
         match (self.accuracy(FLOAT), self.accuracy(INT8)) {
             (Some(float), Some(int8)) => 100.0 * (float - int8),
             _ => 0.0,
@@ -77,14 +77,14 @@ impl Summary {
 }
 
 /// The packed net's twin on labels alone.
-pub const LABELS_ONLY: &str = "labels only, same net";
+pub(crate) const LABELS_ONLY: &str = "labels only, same net";
 /// The packed student.
-pub const INT8: &str = "distilled, int8 (host = chip)";
+pub(crate) const INT8: &str = "distilled, int8 (host = chip)";
 /// The float net that was packed.
-pub const FLOAT: &str = "distilled, float";
+pub(crate) const FLOAT: &str = "distilled, float";
 
 /// Work of the stage: all nets on the test images.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let resolve = |net: &crate::config::NetChoice| net.resolve(data.dims(), data.classes.len());
     let wide = resolve(&config.teacher.net).macs() + resolve(&config.student.net).macs();
     let small = resolve(&config.distill.net).macs();
@@ -95,7 +95,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let (net_config, net) = ctx.load(Stage::Distill, "distilled")?;
     let graph = fold(&net_config, &net);
     let ranges = quantize::load(ctx)?;
@@ -167,7 +167,7 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 ///
 /// # Errors
 /// What the packer says.
-pub fn check(
+pub(crate) fn check(
     config: &RunConfig,
     data: &Dataset,
     normalization: Normalization,
@@ -200,7 +200,7 @@ pub fn check(
 
 /// The first 32 test images as the firmware embeds them: `PIMG`, count, height, width, channels
 /// (u16, little endian), then for each image its class and its pixels.
-pub fn firmware_images(test: &Labeled) -> Vec<u8> {
+pub(crate) fn firmware_images(test: &Labeled) -> Vec<u8> {
     let count = test.labels.len().min(32);
     let mut bytes = b"PIMG".to_vec();
     for n in [

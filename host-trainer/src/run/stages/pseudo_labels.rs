@@ -19,7 +19,7 @@ use unsure::unsure;
 const FILE: &str = "pseudo_labels.safetensors";
 
 /// Work of the stage: a forward pass of each teacher over the unlabeled images.
-pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
     let net = config.teacher.net.resolve(data.dims(), data.classes.len());
     (net.macs() * data.unlabeled.len() * config.ensemble) as f64
 }
@@ -28,7 +28,7 @@ pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
 ///
 /// # Errors
 /// See [`StageError`]; an unsure teacher ends in [`StageError::NothingKept`].
-pub fn run(ctx: &Context<'_>) -> Result<Selection, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Selection, StageError> {
     ctx.progress.stage(
         Stage::PseudoLabels,
         &format!(
@@ -49,7 +49,10 @@ pub fn run(ctx: &Context<'_>) -> Result<Selection, StageError> {
 ///
 /// # Errors
 /// [`StageError::NothingKept`] where Noisy Student would learn nothing of some classes.
-pub fn labels(ctx: &Context<'_>, all: Vec<f32>) -> Result<(PseudoLabels, Selection), StageError> {
+pub(crate) fn labels(
+    ctx: &Context<'_>,
+    all: Vec<f32>,
+) -> Result<(PseudoLabels, Selection), StageError> {
     let config = &ctx.config.pseudo_labels;
     let (indices, summary) = select(&all, ctx.classes(), config.threshold, config.balance);
     if ctx.config.method == Method::NoisyStudent || ctx.config.student.rounds > 1 {
@@ -66,7 +69,7 @@ pub fn labels(ctx: &Context<'_>, all: Vec<f32>) -> Result<(PseudoLabels, Selecti
 ///
 /// # Errors
 /// [`StageError::NothingKept`].
-pub fn teachable(ctx: &Context<'_>, all: &[f32]) -> Result<(), StageError> {
+pub(crate) fn teachable(ctx: &Context<'_>, all: &[f32]) -> Result<(), StageError> {
     let why = unsure(all, &ctx.data.classes, ctx.config.pseudo_labels.threshold);
     why.map_or(Ok(()), |why| Err(StageError::NothingKept(why)))
 }
@@ -112,7 +115,7 @@ fn save(ctx: &Context<'_>, labels: &PseudoLabels) -> Result<(), StageError> {
 ///
 /// # Errors
 /// A missing or damaged file.
-pub fn load(ctx: &Context<'_>) -> Result<PseudoLabels, StageError> {
+pub(crate) fn load(ctx: &Context<'_>) -> Result<PseudoLabels, StageError> {
     let bytes = ctx.dir.read(Stage::PseudoLabels, FILE)?;
     match parse(&bytes, [ctx.data.unlabeled.len(), ctx.classes()]) {
         Ok(labels) => Ok(labels),

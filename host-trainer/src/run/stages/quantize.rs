@@ -21,7 +21,7 @@ const RANGES: &str = "ranges.json";
 
 /// The stage's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Images that set the ranges.
     pub calibration_images: usize,
     /// Validation accuracy of the float net, 0 to 1.
@@ -31,7 +31,7 @@ pub struct Summary {
 }
 
 /// Work of the stage.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.distill.net.resolve(data.dims(), data.classes.len());
     // The plain f32 loops take about ten times a training pass's time per multiply.
     10.0 * net.macs() as f64 * config.quantize.calibration_images as f64
@@ -41,7 +41,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
     let config = &ctx.config.quantize;
     let pool = ctx.data.pool();
     let count = config.calibration_images.min(pool.len());
@@ -86,7 +86,9 @@ pub fn run(ctx: &Context<'_>) -> Result<Summary, StageError> {
 ///
 /// # Errors
 /// A missing or damaged file.
-pub fn load(ctx: &Context<'_>) -> Result<std::collections::BTreeMap<Place, Range>, StageError> {
+pub(crate) fn load(
+    ctx: &Context<'_>,
+) -> Result<std::collections::BTreeMap<Place, Range>, StageError> {
     let bytes = ctx.dir.read(Stage::Quantize, RANGES)?;
     let damaged = |why: String| -> Result<_, RunDirError> {
         let path = ctx.dir.file(Stage::Quantize, RANGES)?;

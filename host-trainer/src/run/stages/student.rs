@@ -19,7 +19,7 @@ use crate::util::numbers::thousands;
 use crate::util::random::stream;
 
 /// Work of the whole stage.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
     (1..=config.student.rounds)
         .map(|round| config.ensemble as f64 * round_work(config, &net, round))
@@ -61,7 +61,7 @@ fn step_work(config: &RunConfig, net: &EfficientNetConfig, fit: &FitConfig, roun
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let config = &ctx.config.student;
     let net_config = config.net.resolve(ctx.data.dims(), ctx.classes());
     let mut pseudo = pseudo_labels::load(ctx)?;

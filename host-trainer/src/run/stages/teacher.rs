@@ -17,7 +17,7 @@ use crate::train::{FitConfig, Start};
 const NAME: &str = "teacher";
 
 /// Work of the whole stage.
-pub fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
+pub(crate) fn work(config: &crate::config::RunConfig, data: &Dataset) -> f64 {
     let net = config.teacher.net.resolve(data.dims(), data.classes.len());
     beginning::work(config, data) + config.ensemble as f64 * member_work(config, &net)
 }
@@ -41,7 +41,7 @@ fn step_work(config: &crate::config::RunConfig, net: &EfficientNetConfig) -> f64
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
+pub(crate) fn run(ctx: &Context<'_>) -> Result<Trained, StageError> {
     let config = &ctx.config.teacher;
     let net = config.net.resolve(ctx.data.dims(), ctx.classes());
     ctx.progress.stage(
@@ -97,7 +97,7 @@ fn head_only(
 ///
 /// # Errors
 /// See [`StageError`].
-pub fn supervised(
+pub(crate) fn supervised(
     ctx: &Context<'_>,
     stage: Stage,
     name: &str,

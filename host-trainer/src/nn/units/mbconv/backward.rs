@@ -15,7 +15,7 @@ use crate::nn::kernels::{depthwise, pooling};
 use crate::nn::units::{ConvNorm, group, part, sum, total};
 
 /// Gradients of x `[n, in pixels, in_ch]` and of all parameters for `dy [n, out pixels, out_ch]`.
-pub fn backward(
+pub(crate) fn backward(
     shape: &Shape,
     x: &[f32],
     w: &Parameters<&[f32]>,

@@ -8,7 +8,7 @@ use crate::nn::units::ConvNorm;
 
 /// Shapes of one block and its batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Samples.
     pub n: usize,
     /// Channels in.
@@ -29,24 +29,24 @@ pub struct Shape {
 
 impl Shape {
     /// Pixels of an input map.
-    pub fn in_pixels(&self) -> usize {
+    pub(crate) fn in_pixels(&self) -> usize {
         self.window.input.0 * self.window.input.1
     }
 
     /// Pixels of an output map.
-    pub fn out_pixels(&self) -> usize {
+    pub(crate) fn out_pixels(&self) -> usize {
         self.window.output.0 * self.window.output.1
     }
 
     /// Channels between expand and project.
-    pub fn mid(&self) -> usize {
+    pub(crate) fn mid(&self) -> usize {
         self.window.c
     }
 }
 
 /// All parameters of a block, or their gradients. Absent parts are empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Parameters<T> {
+pub(crate) struct Parameters<T> {
     /// `[in_ch, mid]`.
     pub expand: ConvNorm<T>,
     /// `[kernel*kernel, mid]`.
@@ -64,11 +64,11 @@ pub struct Parameters<T> {
 }
 
 /// Number of parameter tensors of a block with all parts.
-pub const PARAMETERS: usize = 13;
+pub(crate) const PARAMETERS: usize = 13;
 
 impl<T> Parameters<T> {
     /// In the order of the fields.
-    pub fn into_array(self) -> [T; PARAMETERS] {
+    pub(crate) fn into_array(self) -> [T; PARAMETERS] {
         [
             self.expand.weight,
             self.expand.gamma,
@@ -87,7 +87,7 @@ impl<T> Parameters<T> {
     }
 
     /// From the order of the fields.
-    pub fn from_array(all: [T; PARAMETERS]) -> Self {
+    pub(crate) fn from_array(all: [T; PARAMETERS]) -> Self {
         let [ew, eg, eb, dw, dg, db, rw, rb, xw, xb, pw, pg, pb] = all;
         let conv = |weight, gamma, beta| ConvNorm {
             weight,
@@ -108,7 +108,7 @@ impl<T> Parameters<T> {
 
 /// What the forward pass keeps: 4 bytes for each number of the three maps before normalization.
 #[derive(Debug)]
-pub struct Saved {
+pub(crate) struct Saved {
     /// After the expansion `[n, in pixels, mid]`; empty without one.
     pub expanded: Buffer,
     /// After the depthwise convolution `[n, out pixels, mid]`.

@@ -23,7 +23,7 @@ const BAND_PIXELS: usize = 32;
 
 /// A block with running statistics: its weights have their normalization's factor in them, and
 /// what it adds is a bias.
-pub struct Folded {
+pub(crate) struct Folded {
     shape: Shape,
     expand: Option<(Panels, Buffer)>,
     depthwise: Buffer,
@@ -68,7 +68,7 @@ impl Folded {
     /// From parameters and running statistics in the order expand, depthwise, project. Memory:
     /// that of the weights, and for each thread the padded map of a sample and, of the filtered
     /// one, all with squeeze-and-excitation or a band without.
-    pub fn new(shape: Shape, w: &Parameters<&[f32]>, running: &[Running; 3]) -> Self {
+    pub(crate) fn new(shape: Shape, w: &Parameters<&[f32]>, running: &[Running; 3]) -> Self {
         let (in_ch, mid, out_ch) = (shape.in_ch, shape.mid(), shape.out_ch);
         let [expand, depthwise, project] = [
             (&running[0], &w.expand),

@@ -13,7 +13,7 @@ use crate::nn::units::{group, part, total};
 
 /// Output `[n, out pixels, out_ch]` of `x [n, in pixels, in_ch]`, and what [`super::backward()`]
 /// needs. `keep` is empty, or a factor for each sample's branch (stochastic depth).
-pub fn forward(
+pub(crate) fn forward(
     shape: &Shape,
     x: &[f32],
     w: &Parameters<&[f32]>,
@@ -173,7 +173,7 @@ pub(super) struct Filtered<'a> {
 
 impl Filtered<'_> {
     /// Writes the depthwise convolution's input of `sample` into the middle of its padded map.
-    pub fn write(&self, sample: usize, padded: &mut [f32]) {
+    pub(super) fn write(&self, sample: usize, padded: &mut [f32]) {
         let (shape, len) = (self.shape, self.shape.window.input_len());
         let runs = shape.window.padded_runs();
         match self.norm {
@@ -202,7 +202,7 @@ pub(super) struct Excite {
 }
 
 impl Excite {
-    pub fn new(shape: &Shape, w: &Parameters<&[f32]>) -> Self {
+    pub(super) fn new(shape: &Shape, w: &Parameters<&[f32]>) -> Self {
         let (mid, squeezed_ch) = (shape.mid(), shape.squeezed_ch);
         let outer = if squeezed_ch > 0 { mid } else { 0 };
         Self {
@@ -243,7 +243,7 @@ impl Excite {
     }
 
     /// Gates `[samples, mid]` for means `[samples, mid]`; leaves the hidden values before their bias.
-    pub fn gates(&self, squeezed: &[f32], hidden: &mut [f32], gates: &mut [f32]) {
+    pub(super) fn gates(&self, squeezed: &[f32], hidden: &mut [f32], gates: &mut [f32]) {
         matmul(squeezed, &self.reduce, hidden);
         let mut active = vec![0.0; hidden.len()];
         let ones = &self.ones[..self.squeezed_ch];

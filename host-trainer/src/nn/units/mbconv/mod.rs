@@ -9,7 +9,7 @@ mod block;
 mod evaluate;
 mod forward;
 
-pub use backward::backward;
-pub use block::{PARAMETERS, Parameters, Saved, Shape};
-pub use evaluate::Folded;
-pub use forward::forward;
+pub(crate) use backward::backward;
+pub(crate) use block::{PARAMETERS, Parameters, Saved, Shape};
+pub(crate) use evaluate::Folded;
+pub(crate) use forward::forward;

@@ -20,7 +20,7 @@ use crate::run::stages::{Context, StageError};
 pub(super) const NAME: &str = "answers.safetensors";
 
 /// Work of the answers: forward passes of each student over all views.
-pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
+pub(super) fn work(config: &RunConfig, data: &Dataset) -> f64 {
     let net = config.student.net.resolve(data.dims(), data.classes.len());
     let images = data.labeled.labels.len() + data.unlabeled.len();
     (net.macs() * images * config.distill.views * config.ensemble) as f64
@@ -31,7 +31,7 @@ pub fn work(config: &RunConfig, data: &Dataset) -> f64 {
 ///
 /// # Errors
 /// A missing or damaged student, an unwritable directory.
-pub fn kept(ctx: &Context<'_>, images: &Images) -> Result<Vec<f32>, StageError> {
+pub(super) fn kept(ctx: &Context<'_>, images: &Images) -> Result<Vec<f32>, StageError> {
     let path = ctx.dir.file(Stage::Distill, NAME)?;
     // As for a training: the directory refuses other settings and images, and a student that is
     // trained anew forgets this stage.
@@ -73,7 +73,7 @@ pub fn kept(ctx: &Context<'_>, images: &Images) -> Result<Vec<f32>, StageError> 
 ///
 /// # Errors
 /// A file that can't be deleted.
-pub fn remove(ctx: &Context<'_>) -> Result<(), StageError> {
+pub(super) fn remove(ctx: &Context<'_>) -> Result<(), StageError> {
     let name = format!("{}/{NAME}", Stage::Distill.folder());
     Ok(ctx.dir.remove(&name)?)
 }

@@ -13,7 +13,7 @@ use crate::run::stages::Context;
 use crate::run::stages::members::member;
 
 /// Calls `test` with two students that have learned nothing, and short trainings from `views` views.
-pub fn run_with<T>(views: usize, test: impl FnOnce(&Context<'_>) -> T) -> T {
+pub(super) fn run_with<T>(views: usize, test: impl FnOnce(&Context<'_>) -> T) -> T {
     let mut config = RunConfig {
         seed: 3,
         ensemble: 2,

@@ -13,7 +13,7 @@ const BINS: usize = 10;
 ///
 /// Shows how sure the teacher is, names the threshold that would keep a tenth of the images, and
 /// the one from which on every class has some.
-pub fn unsure(all: &[f32], classes: &[String], threshold: f32) -> Option<String> {
+pub(super) fn unsure(all: &[f32], classes: &[String], threshold: f32) -> Option<String> {
     let best: Vec<(usize, f32)> = all
         .chunks_exact(classes.len())
         .map(|row| {
