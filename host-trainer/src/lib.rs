@@ -16,6 +16,8 @@
 //! 12. [`cli`]: the command line
 #![recursion_limit = "256"]
 #![warn(unreachable_pub)]
+// Rooms are documented for who works on them: `cargo doc -p pupil --document-private-items`.
+#![allow(rustdoc::private_intra_doc_links)]
 // They panic where they can't write; `console` prints.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

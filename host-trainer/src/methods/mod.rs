@@ -2,7 +2,7 @@
 //!
 //! - [`Supervised`]: labels alone
 //! - [`PseudoLabel`]: the net's own answers, renewed at every step
-//! - [`uda`], [`fixmatch`]: a strong view must agree with a weak one ([`Agreement`])
+//! - [`uda`], [`fixmatch`]: a strong view must agree with a weak one ([`agreement`])
 //! - [`NoisyStudent`]: an earlier net's answers, under noise; [`selection`]: which of them
 //! - [`MetaPseudoLabels`]: a teacher that learns from how well its student does
 //! - [`pretext`]: what images teach by themselves, before any label

@@ -81,7 +81,7 @@ pub(crate) fn decode_within(
 /// begins with `bytes`.
 ///
 /// # Errors
-/// As [`decode`]; damage behind the header is not seen.
+/// As [`decode_within`]; damage behind the header is not seen.
 pub(crate) fn header(bytes: &[u8], size: u64) -> Result<[usize; 3], Damage> {
     guarded(|| {
         let mut decoder = open(bytes)?;

@@ -43,7 +43,7 @@ impl Target {
 
     /// On a GPU.
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    pub fn gpu(name: &'static str, device: Device) -> Self {
+    pub(super) fn gpu(name: &'static str, device: Device) -> Self {
         Self {
             name,
             device,
