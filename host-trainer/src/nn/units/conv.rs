@@ -203,22 +203,12 @@ fn activate(shape: &Shape, raw: &[f32], norm: &Forward) -> Vec<f32> {
     y
 }
 
-/// Gradients of x, where `wants_dx`, and of the parameters for the gradient `dy` of the output.
-pub(crate) fn backward(
-    shape: &Shape,
-    x: &[f32],
-    w: &ConvNorm<&[f32]>,
-    saved: &Saved,
-    dy: &[f32],
-    wants_dx: bool,
-) -> (Option<Vec<f32>>, ConvNorm<Vec<f32>>) {
-    let (pixels, out_ch, taps) = (shape.pixels(), shape.out_ch, shape.taps());
+/// Phase 1: pooling and activation; the sums of the normalization.
+fn through_activation(shape: &Shape, saved: &Saved, dy: &[f32]) -> (Buffer, Backward) {
+    let (pixels, out_ch) = (shape.pixels(), shape.out_ch);
     let len = pixels * out_ch;
     let out = shape.sample_len();
-    let per = part(shape.n);
-    let samples = group(pixels);
-
-    // Phase 1: pooling and activation; the sums of the normalization.
+    let (per, samples) = (part(shape.n), group(pixels));
     let mut g = Buffer::take(shape.n * len);
     let parts = g
         .par_chunks_mut(per * len)
@@ -244,7 +234,23 @@ pub(crate) fn backward(
         })
         .collect();
     let k = Backward::new(&saved.norm, &total(parts, out_ch));
+    (g, k)
+}
 
+/// Gradients of x, where `wants_dx`, and of the parameters for the gradient `dy` of the output.
+pub(crate) fn backward(
+    shape: &Shape,
+    x: &[f32],
+    w: &ConvNorm<&[f32]>,
+    saved: &Saved,
+    dy: &[f32],
+    wants_dx: bool,
+) -> (Option<Vec<f32>>, ConvNorm<Vec<f32>>) {
+    let (pixels, out_ch, taps) = (shape.pixels(), shape.out_ch, shape.taps());
+    let len = pixels * out_ch;
+    let per = part(shape.n);
+    let samples = group(pixels);
+    let (g, k) = through_activation(shape, saved, dy);
     // Phase 2: normalization, weights, input.
     let panels = Panels::transposed(w.weight, out_ch, taps);
     let in_len = shape.window.input_len();

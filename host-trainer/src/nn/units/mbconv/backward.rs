@@ -64,6 +64,81 @@ fn through_projection_norm(shape: &Shape, saved: &Saved, dy: &[f32]) -> (Buffer,
     (branch, Backward::new(&saved.project_norm, &sums))
 }
 
+/// The excitation's two dense layers, backward.
+struct Excitation<'a> {
+    shape: &'a Shape,
+    saved: &'a Saved,
+    reduce: Panels,
+    reduce_bias: &'a [f32],
+    excite: Panels,
+    ones: Vec<f32>,
+}
+
+impl Excitation<'_> {
+    /// Turns the gradient `dd` of the scaled maps of `m` samples from `first` on into that of the
+    /// maps; leaves the scaled maps in `map`, and the gradients of the gates, those of the hidden
+    /// values, and the hidden values themselves.
+    fn through(
+        &self,
+        (first, m): (usize, usize),
+        dd: &mut [f32],
+        map: &mut [f32],
+        (ds, dhidden, hidden): (&mut [f32], &mut [f32], &mut [f32]),
+    ) {
+        let (mid, squeezed_ch) = (self.shape.mid(), self.shape.squeezed_ch);
+        let pixels = self.shape.out_pixels();
+        let gates = &self.saved.gates[first * mid..][..m * mid];
+        for (((dd, map), s), ds) in dd
+            .chunks_exact_mut(pixels * mid)
+            .zip(map.chunks_exact_mut(pixels * mid))
+            .zip(gates.chunks_exact(mid))
+            .zip(ds.chunks_exact_mut(mid))
+        {
+            pooling::scale_backward(dd, map, s, ds);
+        }
+        for (d, s) in ds.iter_mut().zip(gates) {
+            *d *= s * (1.0 - s);
+        }
+        let raw = &self.saved.hidden[first * squeezed_ch..][..m * squeezed_ch];
+        let mut steep = vec![0.0; raw.len()];
+        with_function!(self.shape.act, F => apply_both::<F>(
+            raw, &self.ones, self.reduce_bias, hidden, Runs::whole(raw.len()), &mut steep));
+        matmul(ds, &self.excite, dhidden);
+        for (d, s) in dhidden.iter_mut().zip(&steep) {
+            *d *= s;
+        }
+        let mut dmean = vec![0.0; m * mid];
+        matmul(dhidden, &self.reduce, &mut dmean);
+        for d in &mut dmean {
+            *d /= pixels as f32;
+        }
+        for (dd, dmean) in dd
+            .chunks_exact_mut(pixels * mid)
+            .zip(dmean.chunks_exact(mid))
+        {
+            pooling::add_row(dd, dmean);
+        }
+    }
+
+    /// Gradients of its parameters by `count` samples from `first` on, of which [`Self::through`] has
+    /// left the rest.
+    fn parameters(
+        &self,
+        (first, count): (usize, usize),
+        (ds, dhidden, hidden): (&[f32], &[f32], &[f32]),
+        part: &mut Parameters<Vec<f32>>,
+    ) {
+        let (mid, squeezed_ch) = (self.shape.mid(), self.shape.squeezed_ch);
+        part.excite = vec![0.0; squeezed_ch * mid];
+        gram(hidden, ds, squeezed_ch, mid, &mut part.excite);
+        part.reduce = vec![0.0; mid * squeezed_ch];
+        let squeezed = &self.saved.squeezed[first * mid..][..count * mid];
+        gram(squeezed, dhidden, mid, squeezed_ch, &mut part.reduce);
+        part.excite_bias = column_sums(ds, mid);
+        part.reduce_bias = column_sums(dhidden, squeezed_ch);
+    }
+}
+
 /// Phase 2: projection, excitation, activation; the sums of the depthwise normalization.
 fn through_projection(
     shape: &Shape,
@@ -78,9 +153,14 @@ fn through_projection(
     let with_gate = squeezed_ch > 0;
     let gate_ch = if with_gate { mid } else { 0 };
     let project = Panels::transposed(w.project.weight, out_ch, mid);
-    let reduce = Panels::transposed(w.reduce, squeezed_ch, gate_ch);
-    let excite = Panels::transposed(w.excite, gate_ch, squeezed_ch);
-    let ones = vec![1.0; squeezed_ch];
+    let excitation = Excitation {
+        shape,
+        saved,
+        reduce: Panels::transposed(w.reduce, squeezed_ch, gate_ch),
+        reduce_bias: w.reduce_bias,
+        excite: Panels::transposed(w.excite, gate_ch, squeezed_ch),
+        ones: vec![1.0; squeezed_ch],
+    };
     let norm = &saved.depthwise_norm;
     let mut filtered = Buffer::take(n * pixels * mid);
     let parts: Vec<(Sums, Parameters<Vec<f32>>)> = filtered
@@ -119,49 +199,13 @@ fn through_projection(
                     let ds = &mut ds[i * samples * mid..][..m * mid];
                     let dhidden = &mut dhidden[i * samples * squeezed_ch..][..m * squeezed_ch];
                     let hidden = &mut hidden[i * samples * squeezed_ch..][..m * squeezed_ch];
-                    let gates = &saved.gates[first * mid..][..m * mid];
-                    for (((dd, map), s), ds) in dd
-                        .chunks_exact_mut(pixels * mid)
-                        .zip(map.chunks_exact_mut(pixels * mid))
-                        .zip(gates.chunks_exact(mid))
-                        .zip(ds.chunks_exact_mut(mid))
-                    {
-                        pooling::scale_backward(dd, map, s, ds);
-                    }
-                    for (d, s) in ds.iter_mut().zip(gates) {
-                        *d *= s * (1.0 - s);
-                    }
-                    let raw = &saved.hidden[first * squeezed_ch..][..m * squeezed_ch];
-                    let mut steep = vec![0.0; raw.len()];
-                    with_function!(shape.act, F => apply_both::<F>(
-                        raw, &ones, w.reduce_bias, hidden, Runs::whole(raw.len()), &mut steep));
-                    matmul(ds, &excite, dhidden);
-                    for (d, s) in dhidden.iter_mut().zip(&steep) {
-                        *d *= s;
-                    }
-                    let mut dmean = vec![0.0; m * mid];
-                    matmul(dhidden, &reduce, &mut dmean);
-                    for d in &mut dmean {
-                        *d /= pixels as f32;
-                    }
-                    for (dd, dmean) in dd
-                        .chunks_exact_mut(pixels * mid)
-                        .zip(dmean.chunks_exact(mid))
-                    {
-                        pooling::add_row(dd, dmean);
-                    }
+                    excitation.through((first, m), dd, map, (ds, dhidden, hidden));
                 }
                 gram(map, before, mid, out_ch, &mut part.project.weight);
                 through_slope(dd, slope, d, &norm.mean, &mut sums);
             }
             if with_gate {
-                part.excite = vec![0.0; squeezed_ch * mid];
-                gram(&hidden, &ds, squeezed_ch, mid, &mut part.excite);
-                part.reduce = vec![0.0; mid * squeezed_ch];
-                let squeezed = &saved.squeezed[at * mid..][..here * mid];
-                gram(squeezed, &dhidden, mid, squeezed_ch, &mut part.reduce);
-                part.excite_bias = column_sums(&ds, mid);
-                part.reduce_bias = column_sums(&dhidden, squeezed_ch);
+                excitation.parameters((at, here), (&ds, &dhidden, &hidden), &mut part);
             }
             (sums, part)
         })

@@ -19,11 +19,41 @@ pub(crate) fn forward(
     w: &Parameters<&[f32]>,
     keep: Vec<f32>,
 ) -> (Vec<f32>, Saved) {
-    let (n, mid, out_ch) = (shape.n, shape.mid(), shape.out_ch);
-    let (inside, outside) = (shape.in_pixels(), shape.out_pixels());
-    let per = part(n);
+    let (expanded, expand_norm) = expand(shape, x, w);
+    let input = Filtered {
+        shape,
+        x,
+        expanded: &expanded,
+        norm: expand_norm.as_ref(),
+    };
+    let (filtered, depthwise_norm) = filter(&input, w);
+    let Projected {
+        projected,
+        squeezed,
+        hidden,
+        gates,
+        norm: project_norm,
+    } = project(shape, w, &filtered, &depthwise_norm);
+    let y = finish(shape, x, &projected, &project_norm, &keep);
+    let saved = Saved {
+        expanded,
+        filtered,
+        projected,
+        squeezed,
+        hidden,
+        gates,
+        expand_norm,
+        depthwise_norm,
+        project_norm,
+        keep,
+    };
+    (y, saved)
+}
 
-    // Phase 1: expand, statistics.
+/// Phase 1: expand, statistics.
+fn expand(shape: &Shape, x: &[f32], w: &Parameters<&[f32]>) -> (Buffer, Option<Forward>) {
+    let (n, mid, inside) = (shape.n, shape.mid(), shape.in_pixels());
+    let per = part(n);
     let mut expanded = Buffer::take(if shape.expand { n * inside * mid } else { 0 });
     let expand_norm = shape.expand.then(|| {
         let panels = Panels::new(w.expand.weight, shape.in_ch, mid);
@@ -47,16 +77,16 @@ pub(crate) fn forward(
             .collect();
         Forward::of_batch(&total(parts, mid), &shift, w.expand.gamma, w.expand.beta)
     });
+    (expanded, expand_norm)
+}
 
-    // Phase 2: normalize and activate into a padded map, depthwise, statistics.
+/// Phase 2: normalize and activate into a padded map, depthwise, statistics.
+fn filter(input: &Filtered<'_>, w: &Parameters<&[f32]>) -> (Buffer, Forward) {
+    let shape = input.shape;
+    let (n, mid, outside) = (shape.n, shape.mid(), shape.out_pixels());
+    let per = part(n);
     let mut filtered = Buffer::take(n * outside * mid);
     let shift = vec![0.0; mid]; // a sum of k² activations has no far-off mean
-    let input = Filtered {
-        shape,
-        x,
-        expanded: &expanded,
-        norm: expand_norm.as_ref(),
-    };
     let parts = filtered
         .par_chunks_mut(per * outside * mid)
         .enumerate()
@@ -74,14 +104,34 @@ pub(crate) fn forward(
             sums
         })
         .collect();
-    let depthwise_norm = Forward::of_batch(
+    let norm = Forward::of_batch(
         &total(parts, mid),
         &shift,
         w.depthwise.gamma,
         w.depthwise.beta,
     );
+    (filtered, norm)
+}
 
-    // Phase 3: normalize and activate, squeeze, excite, scale, project, statistics.
+/// What the third phase makes; see [`Saved`].
+struct Projected {
+    projected: Buffer,
+    squeezed: Vec<f32>,
+    hidden: Vec<f32>,
+    gates: Vec<f32>,
+    norm: Forward,
+}
+
+/// Phase 3: normalize and activate, squeeze, excite, scale, project, statistics.
+fn project(
+    shape: &Shape,
+    w: &Parameters<&[f32]>,
+    filtered: &[f32],
+    depthwise_norm: &Forward,
+) -> Projected {
+    let (n, mid, out_ch) = (shape.n, shape.mid(), shape.out_ch);
+    let outside = shape.out_pixels();
+    let per = part(n);
     let squeezed_ch = shape.squeezed_ch;
     let with_gate = squeezed_ch > 0;
     let gate_ch = if with_gate { mid } else { 0 };
@@ -108,7 +158,7 @@ pub(crate) fn forward(
                 .enumerate()
             {
                 let map = &mut map[..d.len()];
-                let k = &depthwise_norm;
+                let k = depthwise_norm;
                 with_function!(shape.act, F =>
                     apply::<F>(d, &k.a, &k.b, map, Runs::whole(d.len())));
                 if with_gate {
@@ -124,20 +174,31 @@ pub(crate) fn forward(
             sums
         })
         .collect();
-    let project_norm = Forward::of_batch(
+    let norm = Forward::of_batch(
         &total(parts, out_ch),
         &shift,
         w.project.gamma,
         w.project.beta,
     );
+    Projected {
+        projected,
+        squeezed,
+        hidden,
+        gates,
+        norm,
+    }
+}
 
-    // Phase 4: normalize, stochastic depth, residual.
+/// Phase 4: normalize, stochastic depth, residual.
+fn finish(shape: &Shape, x: &[f32], projected: &[f32], norm: &Forward, keep: &[f32]) -> Vec<f32> {
+    let (n, out_ch, outside) = (shape.n, shape.out_ch, shape.out_pixels());
+    let per = part(n);
     let mut y = vec![0.0; n * outside * out_ch];
     y.par_chunks_mut(per * outside * out_ch)
         .zip(projected.par_chunks(per * outside * out_ch))
         .enumerate()
         .for_each(|(index, (y, o))| {
-            apply::<Linear>(o, &project_norm.a, &project_norm.b, y, Runs::whole(o.len()));
+            apply::<Linear>(o, &norm.a, &norm.b, y, Runs::whole(o.len()));
             for (s, y) in y.chunks_exact_mut(outside * out_ch).enumerate() {
                 let sample = index * per + s;
                 if let Some(factor) = keep.get(sample) {
@@ -148,19 +209,7 @@ pub(crate) fn forward(
                 }
             }
         });
-    let saved = Saved {
-        expanded,
-        filtered,
-        projected,
-        squeezed,
-        hidden,
-        gates,
-        expand_norm,
-        depthwise_norm,
-        project_norm,
-        keep,
-    };
-    (y, saved)
+    y
 }
 
 /// What the depthwise convolution reads.
