@@ -125,7 +125,7 @@ fn read(path: &Path, advice: &str) -> Result<Vec<u8>, String> {
 fn operators(path: &Path) -> Result<OperatorSet, String> {
     let bytes = read(path, "set PUPIL_MODEL to a student.pupil, or unset it")?;
     let model = Model::parse(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(OperatorSet::of_model(&model))
+    Ok(model.operator_set())
 }
 
 /// memory.rs for `src/board/memory.rs`, memory.x for the linker, and the link arguments.

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use pupil::nn::tensor_file;
 use pupil::nn::values::Named;
-use pupil_core::model::{InputSpec, Model, ModelBuilder, Pad, PixelFormat, Pool};
-use pupil_core::quant::Affine;
-use pupil_core::shape::Shape;
+use pupil_core::model::{InputSpec, Model, PixelFormat};
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
+use pupil_packer::{ModelBuilder, Pad, Pool};
 
 use crate::crash::{calls, student};
 use crate::own_images::{call, photos};

@@ -2,7 +2,7 @@
 
 use pupil_core::interpreter::Interpreter;
 use pupil_core::model::Model;
-use pupil_core::plan::{ALIGNMENT, Plan};
+use pupil_packer::plan::{ALIGNMENT, Plan};
 
 use crate::support::committed;
 

@@ -1,16 +1,15 @@
 //! Time of `Model::parse` by the number of layers: it grows as they do.
 //!
-//! `cargo bench -p pupil-core --features std`. Layers of one pixel, one by one and as streams of one
+//! `cargo bench -p pupil-core`. Layers of one pixel, one by one and as streams of one
 //! layer each, so that nothing but the checks of the plan takes time.
 
 use std::time::Instant;
 
-use pupil_core::model::{
-    Aligned, InputSpec, MAX_LAYERS, Model, ModelBuilder, Pad, PixelFormat, Pool,
-};
-use pupil_core::plan::any_schedule;
-use pupil_core::quant::Affine;
-use pupil_core::shape::Shape;
+use pupil_core::model::{Aligned, InputSpec, MAX_LAYERS, Model, PixelFormat};
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
+use pupil_packer::plan::any_schedule;
+use pupil_packer::{ModelBuilder, Pad, Pool};
 
 /// A model of `layers` poolings.
 fn model(layers: usize) -> Vec<u8> {

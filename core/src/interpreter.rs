@@ -3,9 +3,11 @@
 mod bands;
 
 use crate::error::{ArenaError, FrameError};
-use crate::kernels::{self, Every, OperatorSet, Operators};
-use crate::model::{Layer, Model, Operator};
+use crate::kernels::arch::current::WORD_ALIGNED;
+use crate::kernels::{self, Every, Operands, OperatorSet, Operators};
+use crate::model::{Layer, Model};
 use crate::observer::Observer;
+use crate::op::Operator;
 use crate::stream::{FRAME, Stream};
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -85,13 +87,13 @@ impl<'m, 'a, O: Operators> Interpreter<'m, 'a, O> {
             if let Some(layer) = model.layers().position(|layer| !linked(&layer)) {
                 return Err(ArenaError::OperatorMissing { layer });
             }
-            let streams = OperatorSet::of_streams(model);
+            let streams = model.stream_operators();
             if !O::SET.has(streams) {
                 let layer = model.stream_at(0).map_or(0, |s| s.at);
                 return Err(ArenaError::OperatorMissing { layer });
             }
         }
-        let skipped = if cfg!(arm_dsp) {
+        let skipped = if WORD_ALIGNED {
             arena.as_ptr().addr().wrapping_neg() % 4
         } else {
             0
@@ -297,11 +299,15 @@ fn apply<O: Operators>(
         None if same(&input) && operator.works_in_place(0) => {
             let map = input.start..input.end.max(output.end);
             let parts = arena.get_disjoint_mut([map, scratch]);
-            parts.is_ok_and(|[map, s]| kernels::run_in_place_linked::<O>(operator, 0, map, &[], s))
+            parts.is_ok_and(|[map, s]| {
+                kernels::run_linked::<O>(operator, &mut Operands::in_place(0, map, &[], s))
+            })
         }
         None => {
             let parts = arena.get_disjoint_mut([input, output, scratch]);
-            parts.is_ok_and(|[x, y, s]| kernels::run_linked::<O>(operator, x, &[], y, s))
+            parts.is_ok_and(|[x, y, s]| {
+                kernels::run_linked::<O>(operator, &mut Operands::apart(x, &[], y, s))
+            })
         }
         Some(second) => {
             let doubled = second == input;
@@ -318,14 +324,21 @@ fn apply<O: Operators>(
                 }
                 let parts = arena.get_disjoint_mut([output, other, scratch]);
                 parts.is_ok_and(|[map, other, s]| {
-                    kernels::run_in_place_linked::<O>(operator, replaced, map, other, s)
+                    kernels::run_linked::<O>(
+                        operator,
+                        &mut Operands::in_place(replaced, map, other, s),
+                    )
                 })
             } else if doubled {
                 let parts = arena.get_disjoint_mut([input, output, scratch]);
-                parts.is_ok_and(|[x, y, s]| kernels::run_linked::<O>(operator, x, x, y, s))
+                parts.is_ok_and(|[x, y, s]| {
+                    kernels::run_linked::<O>(operator, &mut Operands::apart(x, x, y, s))
+                })
             } else {
                 let parts = arena.get_disjoint_mut([input, second, output, scratch]);
-                parts.is_ok_and(|[a, b, y, s]| kernels::run_linked::<O>(operator, a, b, y, s))
+                parts.is_ok_and(|[a, b, y, s]| {
+                    kernels::run_linked::<O>(operator, &mut Operands::apart(a, b, y, s))
+                })
             }
         }
     }
@@ -334,8 +347,8 @@ fn apply<O: Operators>(
 /// x + x in place.
 fn add_doubled<O: Operators>(operator: &Operator<'_>, map: &mut [i8]) -> bool {
     match operator {
-        Operator::Add(p) if O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN)) => {
-            kernels::add::add_doubled_linked::<O>(p, map)
+        Operator::Add(_) if O::SET.has_any(OperatorSet::ADD.with(OperatorSet::ADD_PLAIN)) => {
+            kernels::run_linked::<O>(operator, &mut Operands::doubled(map))
         }
         _ => false,
     }

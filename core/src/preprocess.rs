@@ -1,6 +1,6 @@
 //! From camera frames to model frames, integers only: the host uses the same code.
 
-use crate::shape::Shape;
+use crate::op::shape::Shape;
 
 /// Why a frame can't be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

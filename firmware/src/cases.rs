@@ -3,8 +3,9 @@
 //! A case is a header of 32 bytes (eight little-endian u32), then packed model, input, second
 //! input and expected output, each padded to a multiple of 16 bytes.
 
-use pupil_core::model::{Layer, Operator};
+use pupil_core::model::Layer;
 use pupil_core::observer::Observer;
+use pupil_core::op::Operator;
 
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 32;

@@ -1,10 +1,11 @@
 //! Runs streams: layers that work together, a few rows at a time.
 
 use super::{Interpreter, Step, apply};
-use crate::kernels::mean;
+use crate::kernels::arch::current::{mean_finish, mean_rows};
 use crate::kernels::{OperatorSet, Operators};
-use crate::model::{Layer, Operator};
+use crate::model::Layer;
 use crate::observer::Observer;
+use crate::op::Operator;
 use crate::stream::{FRAME, Link};
 use core::ops::Range;
 
@@ -128,10 +129,10 @@ impl<O: Operators> Interpreter<'_, '_, O> {
             }
             let (sums, output) = (self.stream.sums(), self.model.tensor(layer.output).range());
             let parts = self.arena.get_disjoint_mut([input, sums.clone()]);
-            let mut ran = parts.is_ok_and(|[x, sums]| mean::add_rows(p, x, sums));
+            let mut ran = parts.is_ok_and(|[x, sums]| mean_rows(p, x, sums));
             if made + n as i32 == i32::from(link.rows) {
                 let parts = self.arena.get_disjoint_mut([sums, output.clone()]);
-                ran &= parts.is_ok_and(|[sums, y]| mean::finish(p, sums, y));
+                ran &= parts.is_ok_and(|[sums, y]| mean_finish(p, sums, y));
             }
             return ran.then_some(output);
         }

@@ -3,8 +3,8 @@
 //!
 //! `docs/kernels.md` lists every pointer of every `unsafe` kernel with its extent and its proof.
 
-use super::scratch_len;
-use crate::model::Operator;
+use super::arch::scratch::scratch_len;
+use crate::op::Operator;
 
 /// Bytes from the beginning of each operand that a kernel may read or, of output and scratch memory,
 /// write.

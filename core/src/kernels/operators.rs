@@ -5,11 +5,10 @@
 //! generic over it. Whatever the set leaves out is dead code. [`Every`] has all, for programs that
 //! read models at run time.
 
-use super::m4;
-use super::pairs::{self, Mode};
-use super::row_pairs::{Form, Kernel};
-use super::{Filter, Layout, MulParams};
-use crate::model::{Model, Operator};
+use super::arch::arm_dsp;
+use crate::op::pairs::{self, Mode};
+use crate::op::row_pairs::{Form, Kernel};
+use crate::op::{Filter, Layout, MulParams, Operator};
 
 /// A set of operators, told apart as far as their kernels are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,17 +133,10 @@ impl OperatorSet {
     /// Convolutions in the pair layout of channels that are not in fours.
     pub const CONV_REST: Self = Self(1 << 45);
 
+    /// Convolutions in the pair layout.
+    pub const CONV_PACKED: Self = Self::CONV.with(Self::CONV_ODD).with(Self::POINTWISE);
     /// Depthwise convolution in row pairs.
     pub const DEPTHWISE_PAIRS: Self = Self(0x7f << 4);
-    /// What the chip's own kernels run; portable loops run the other operators there.
-    pub const KERNELS: Self = Self::CONV
-        .with(Self::CONV_ODD)
-        .with(Self::POINTWISE)
-        .with(Self::DEPTHWISE_PAIRS)
-        .with(Self::DENSE)
-        .with(Self::ADD)
-        .with(Self::MUL);
-
     /// The set with these bits, which [`OperatorSet::bits`] gave.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
@@ -161,17 +153,13 @@ impl OperatorSet {
     }
 
     /// The set with `other` in it if `there`.
-    const fn and(self, there: bool, other: Self) -> Self {
+    pub(crate) const fn and(self, there: bool, other: Self) -> Self {
         if there { self.with(other) } else { self }
     }
 
-    /// What portable loops run in this build: on a chip with kernels of its own what those do not.
-    pub(crate) const fn portable(self) -> Self {
-        if cfg!(arm_dsp) {
-            Self(self.0 & !Self::KERNELS.0)
-        } else {
-            self
-        }
+    /// The set without `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether all of `other` is in the set.
@@ -214,7 +202,7 @@ impl OperatorSet {
     }
 
     fn of_mul(p: &MulParams) -> Self {
-        let Some(fast) = m4::squeeze_excite::is_fast(p) else {
+        let Some(fast) = arm_dsp::mul_form(p) else {
             return Self::MUL_PLAIN;
         };
         let form = if fast { Self::MUL_FAST } else { Self::MUL_AWAY };
@@ -242,7 +230,7 @@ impl OperatorSet {
             // Columns at the border are gathered, then they are whole words.
             (_, false) => Self::CONV_ODD.with(Self::CONV_WORDS),
         };
-        // See `way` in `m4/conv.rs`.
+        // See `way` in `arm_dsp/conv.rs`.
         let rows = if pairs.mode == Mode::ReluDoubled {
             Self::NONE
         } else if whole && run.is_multiple_of(8) {
@@ -282,29 +270,6 @@ impl OperatorSet {
             Kernel::K5S1 { fast: true } => Self::DEPTHWISE_5X5S1_FAST,
             Kernel::K5S1 { fast: false } => Self::DEPTHWISE_5X5S1,
         }
-    }
-
-    /// What a model needs.
-    pub fn of_model(model: &Model<'_>) -> Self {
-        let sets = model.layers().map(|layer| Self::of(&layer.operator));
-        let all = sets.fold(Self::NONE, Self::with);
-        all.with(Self::of_streams(model))
-    }
-
-    /// What a model's streams need beside their layers.
-    pub(crate) fn of_streams(model: &Model<'_>) -> Self {
-        let streams = model.streams().map(|stream| {
-            let mean = stream.links().any(|link| {
-                let layer = model.layer(link.layer);
-                layer.is_some_and(|l| matches!(l.operator, Operator::Mean(_)))
-            });
-            if mean {
-                Self::STREAM.with(Self::STREAM_MEAN)
-            } else {
-                Self::STREAM
-            }
-        });
-        streams.fold(Self::NONE, Self::with)
     }
 }
 

@@ -7,6 +7,8 @@
 //! only at run time, from [`ModelBytes::new`].
 
 use crate::error::ModelError;
+use crate::kernels::arch::at_any_address;
+use crate::kernels::arch::current::WORD_ALIGNED;
 
 /// Multiple at which weights must begin for the chip's kernels.
 const UNIT: usize = 4;
@@ -27,7 +29,7 @@ impl<'a> ModelBytes<'a> {
     /// [`ModelError::Misaligned`] where this build's kernels can't read them.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let over = bytes.as_ptr().addr() % UNIT;
-        if cfg!(arm_dsp) && over != 0 {
+        if WORD_ALIGNED && over != 0 {
             return Err(ModelError::Misaligned { over: over as u8 });
         }
         Ok(Self(bytes))
@@ -69,10 +71,11 @@ impl<'a, const N: usize> IntoModelBytes<'a> for &'a Aligned<[u8; N]> {
     }
 }
 
-#[cfg(not(arm_dsp))]
-impl<'a, B: AsRef<[u8]> + ?Sized> IntoModelBytes<'a> for &'a B {
-    fn into_model_bytes(self) -> ModelBytes<'a> {
-        ModelBytes(self.as_ref())
+at_any_address! {
+    impl<'a, B: AsRef<[u8]> + ?Sized> IntoModelBytes<'a> for &'a B {
+        fn into_model_bytes(self) -> ModelBytes<'a> {
+            ModelBytes(self.as_ref())
+        }
     }
 }
 
@@ -107,7 +110,7 @@ mod tests {
             let found = ModelBytes::new(&bytes.0[at..]).map(|b| b.get().len());
             let expected = match at {
                 0 => Ok(20),
-                _ if cfg!(not(arm_dsp)) => Ok(20 - at),
+                _ if !WORD_ALIGNED => Ok(20 - at),
                 _ => Err(ModelError::Misaligned { over: at as u8 }),
             };
             assert_eq!(found, expected);

@@ -4,15 +4,18 @@
 //! Every part is linear in the number of layers: a file of a few KB may not keep a chip busy.
 
 mod live;
+mod memory;
 mod streams;
 
+use self::memory::scratch;
 use super::bytes::{part, u8_at, u16_at, u32_at};
-use super::header::{HEADER_BYTES, LAYER_BYTES, Model, PixelFormat, TENSOR_BYTES};
+use super::format::{
+    HEADER_BYTES, LAYER_BYTES, MAX_LAYERS, MAX_VALUES, PLAIN_VERSION, TENSOR_BYTES, header,
+};
+use super::header::{Model, PixelFormat};
 use super::layer::Layer;
 use super::stream::StreamIndex;
-use super::{MAX_LAYERS, MAX_VALUES, PLAIN_VERSION};
 use crate::error::{LayerFault, ModelError};
-use core::ops::Range;
 
 /// Tensors begin at multiples of this, and the arena's length is one.
 const ARENA_UNIT: u64 = 4;
@@ -40,10 +43,12 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
             return Err(ModelError::Tensor { tensor: i as u16 });
         }
     }
-    let format = PixelFormat::from_code(u8_at(model.bytes, 20));
+    let format = PixelFormat::from_code(u8_at(model.bytes, header::PIXEL_FORMAT));
     let channels = model.input().shape.c;
     if format.is_none_or(|f| f.channels().is_some_and(|c| c != channels)) {
-        return Err(ModelError::Header { offset: 20 });
+        return Err(ModelError::Header {
+            offset: header::PIXEL_FORMAT as u16,
+        });
     }
     let (mut macs, mut proven) = (0u64, 0u64);
     for i in 0..model.layer_count() {
@@ -65,7 +70,9 @@ pub(super) fn check(model: &Model<'_>) -> Result<(), ModelError> {
     }
     let scores = model.tensor(model.layer_count()).shape;
     if scores.volume() != model.class_count() as u64 {
-        return Err(ModelError::Header { offset: 16 });
+        return Err(ModelError::Header {
+            offset: header::CLASSES as u16,
+        });
     }
     streams::layers(model, &streams)?;
     arena(model, &streams)?;
@@ -79,9 +86,13 @@ fn tables(model: &Model<'_>, labels_end: usize) -> Result<(), ModelError> {
     let (tensors, layers) = (model.tensor_count(), model.layer_count());
     let mut end = labels_end;
     for (field, unit, len) in [
-        (28, 4, tensors * TENSOR_BYTES),
-        (32, 4, layers * LAYER_BYTES + model.streams_len()),
-        (36, 16, 0),
+        (header::TENSORS_AT, 4, tensors * TENSOR_BYTES),
+        (
+            header::LAYERS_AT,
+            4,
+            layers * LAYER_BYTES + model.streams_len(),
+        ),
+        (header::WEIGHTS_AT, 16, 0),
     ] {
         let begin = end.next_multiple_of(unit);
         let gap = part(model.bytes, end, begin - end);
@@ -97,15 +108,17 @@ fn tables(model: &Model<'_>, labels_end: usize) -> Result<(), ModelError> {
 
 /// The header's counts and the labels; where they end.
 fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
-    let header = |offset: u16| ModelError::Header { offset };
-    if usize::from(u16_at(model.bytes, 6)) != HEADER_BYTES {
-        return Err(header(6));
+    let fault = |field: usize| ModelError::Header {
+        offset: field as u16,
+    };
+    if usize::from(u16_at(model.bytes, header::HEADER_LEN)) != HEADER_BYTES {
+        return Err(fault(header::HEADER_LEN));
     }
     if model.class_count() == 0 {
-        return Err(header(16));
+        return Err(fault(header::CLASSES));
     }
     match model.layer_count() {
-        0 => return Err(header(18)),
+        0 => return Err(fault(header::LAYERS)),
         1..=MAX_LAYERS => {}
         found => {
             return Err(ModelError::TooManyLayers {
@@ -114,16 +127,18 @@ fn labels(model: &Model<'_>) -> Result<usize, ModelError> {
             });
         }
     }
-    if u8_at(model.bytes, 21) != 0 {
-        return Err(header(21));
+    if u8_at(model.bytes, header::RESERVED) != 0 {
+        return Err(fault(header::RESERVED));
     }
     // A model without streams has the version that older builds read, too.
-    if (u16_at(model.bytes, 22) == 0) != (u16_at(model.bytes, 4) == PLAIN_VERSION) {
-        return Err(header(22));
+    if (u16_at(model.bytes, header::STREAM_WORDS) == 0)
+        != (u16_at(model.bytes, header::VERSION) == PLAIN_VERSION)
+    {
+        return Err(fault(header::STREAM_WORDS));
     }
-    let mut at = u32_at(model.bytes, 24) as usize;
+    let mut at = u32_at(model.bytes, header::LABELS_AT) as usize;
     if at != HEADER_BYTES {
-        return Err(header(24));
+        return Err(fault(header::LABELS_AT));
     }
     for class in 0..model.class_count() {
         let len = usize::from(u8_at(model.bytes, at));
@@ -155,15 +170,4 @@ fn arena(model: &Model<'_>, streams: &StreamIndex) -> Result<(), ModelError> {
     } else {
         Err(ModelError::ArenaLen { found, used })
     }
-}
-
-/// Scratch memory of layer `i`, whose record has been checked.
-fn scratch(model: &Model<'_>, i: usize) -> Range<usize> {
-    let record = model.record(i).unwrap_or(&[]);
-    let (offset, len) = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
-    offset..offset.saturating_add(len)
-}
-
-fn apart(a: &Range<usize>, b: &Range<usize>) -> bool {
-    a.is_empty() || b.is_empty() || a.end <= b.start || b.end <= a.start
 }

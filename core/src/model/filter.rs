@@ -1,15 +1,15 @@
 //! Convolution, depthwise and dense layers: where their weights lie, in which layout, and that no
 //! sum leaves its range.
 
-use super::bytes::{part, u8_at, u32_at};
-use super::layer::layout;
-use super::record::{Source, check_multiplier, check_window, need};
+use super::bytes::part;
+use super::format::layout;
+use super::operator::{Source, check_multiplier, check_window, need};
 use crate::error::LayerFault;
-use crate::kernels::pairs::stream_len;
-use crate::kernels::row_pairs::{Form, Kernel};
-use crate::kernels::{Filter, Layout, Output};
-use crate::quant::{CHANNEL_BYTES, ChannelQuant};
-use crate::shape::Window;
+use crate::op::pairs::stream_len;
+use crate::op::quant::{CHANNEL_BYTES, ChannelQuant};
+use crate::op::row_pairs::{Form, Kernel};
+use crate::op::shape::Window;
+use crate::op::{Filter, Layout, Output};
 
 /// The operators with weights.
 #[derive(Clone, Copy)]
@@ -50,19 +50,15 @@ impl<'a> Source<'a> {
         };
         let weights = usize::try_from(len)
             .ok()
-            .and_then(|len| part(self.model.weights(), u32_at(self.record, 16) as usize, len))
+            .and_then(|len| part(self.model.weights(), self.record.weights as usize, len))
             .ok_or(LayerFault::Weights)?;
         let records = match layout {
             Layout::Natural => output.c * CHANNEL_BYTES,
             Layout::Pairs | Layout::PairsDoubled | Layout::RowPairs(_) => 0,
         };
-        let channels = part(
-            self.model.weights(),
-            u32_at(self.record, 20) as usize,
-            records,
-        )
-        .map(ChannelQuant::new)
-        .ok_or(LayerFault::Weights)?;
+        let channels = part(self.model.weights(), self.record.channels as usize, records)
+            .map(ChannelQuant::new)
+            .ok_or(LayerFault::Weights)?;
         let filter = Filter {
             input,
             output,
@@ -99,7 +95,7 @@ impl<'a> Source<'a> {
         let unclamped = out.min == -128 && out.max == 127;
         let (input, output) = self.shapes();
         let convolves = matches!(kind, Kind::Conv) && output.c >= 4;
-        match u8_at(self.record, 15) {
+        match self.record.layout {
             layout::NATURAL => Ok(Layout::Natural),
             layout::PAIRS if unclamped && (convolves || matches!(kind, Kind::Dense)) => {
                 Ok(Layout::Pairs)

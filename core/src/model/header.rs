@@ -1,19 +1,9 @@
 //! Header, labels and tensor table of a packed model.
 
-use super::aligned::{IntoModelBytes, ModelBytes};
-use super::bytes::{crc32, f32_at, part, u8_at, u16_at, u32_at};
-use super::layer::Layer;
-use super::{FORMAT_VERSION, PLAIN_VERSION, check};
-use crate::error::ModelError;
-use crate::quant::Affine;
-use crate::shape::Shape;
-
-pub(crate) const MAGIC: [u8; 4] = *b"PUPL";
-pub(crate) const HEADER_BYTES: usize = 48;
-pub(crate) const TENSOR_BYTES: usize = 16;
-pub(crate) const LAYER_BYTES: usize = 40;
-/// First byte that the checksum covers.
-pub(crate) const CRC_START: usize = 16;
+use super::bytes::{f32_at, part, u8_at, u16_at, u32_at};
+use super::format::{LAYER_BYTES, LayerRecord, TENSOR_BYTES, header, tensor};
+use crate::op::quant::Affine;
+use crate::op::shape::Shape;
 
 /// How a frame's bytes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +27,8 @@ impl PixelFormat {
         }
     }
 
-    #[cfg(feature = "std")]
-    pub(crate) const fn code(self) -> u8 {
+    /// Its code in the packed format.
+    pub const fn code(self) -> u8 {
         match self {
             Self::Grey8 => 1,
             Self::Rgb888 => 2,
@@ -96,52 +86,6 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Checks `bytes` and reads them in place.
-    ///
-    /// Time: one pass for the checksum, one at most for the weights' proofs, and for the memory plan one
-    /// over the layers. Stack: about half a KB.
-    ///
-    /// # Errors
-    /// Whatever is wrong first; see [`ModelError`].
-    pub fn parse(bytes: impl IntoModelBytes<'a>) -> Result<Self, ModelError> {
-        Self::read(bytes.into_model_bytes())
-    }
-
-    fn read(bytes: ModelBytes<'a>) -> Result<Self, ModelError> {
-        let bytes = bytes.get();
-        let found = [0, 1, 2, 3].map(|i| u8_at(bytes, i));
-        if found != MAGIC {
-            return Err(ModelError::NotAModel { found });
-        }
-        match u16_at(bytes, 4) {
-            PLAIN_VERSION..=FORMAT_VERSION => {}
-            found if found < PLAIN_VERSION => return Err(ModelError::UnknownFormat { found }),
-            found => {
-                return Err(ModelError::NewerFormat {
-                    found,
-                    newest: FORMAT_VERSION,
-                });
-            }
-        }
-        let needed = u32_at(bytes, 8);
-        if needed as usize != bytes.len() || bytes.len() < HEADER_BYTES {
-            return Err(ModelError::WrongLength {
-                needed,
-                got: bytes.len() as u32,
-            });
-        }
-        let (expected, found) = (
-            u32_at(bytes, 12),
-            crc32(part(bytes, CRC_START, bytes.len() - CRC_START).unwrap_or(&[])),
-        );
-        if expected != found {
-            return Err(ModelError::Damaged { expected, found });
-        }
-        let model = Self { bytes };
-        check::check(&model)?;
-        Ok(model)
-    }
-
     /// The packed bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -150,7 +94,8 @@ impl<'a> Model<'a> {
     /// What a frame must look like.
     pub fn input(&self) -> InputSpec {
         let tensor = self.tensor(0);
-        let format = PixelFormat::from_code(u8_at(self.bytes, 20)).unwrap_or(PixelFormat::Grey8);
+        let format = PixelFormat::from_code(u8_at(self.bytes, header::PIXEL_FORMAT))
+            .unwrap_or(PixelFormat::Grey8);
         InputSpec {
             shape: tensor.shape,
             format,
@@ -160,12 +105,12 @@ impl<'a> Model<'a> {
 
     /// Number of classes: values of the last tensor.
     pub fn class_count(&self) -> usize {
-        usize::from(u16_at(self.bytes, 16))
+        usize::from(u16_at(self.bytes, header::CLASSES))
     }
 
     /// Number of layers.
     pub fn layer_count(&self) -> usize {
-        usize::from(u16_at(self.bytes, 18))
+        usize::from(u16_at(self.bytes, header::LAYERS))
     }
 
     /// Number of tensors: one more than layers.
@@ -175,18 +120,18 @@ impl<'a> Model<'a> {
 
     /// Bytes of RAM that the interpreter works in.
     pub fn arena_len(&self) -> usize {
-        u32_at(self.bytes, 40) as usize
+        u32_at(self.bytes, header::ARENA_LEN) as usize
     }
 
     /// Multiply-accumulates of convolutions and dense layers for one image, each layer counted once;
     /// [`Model::work`] counts all operators as they run.
     pub fn macs(&self) -> u32 {
-        u32_at(self.bytes, 44)
+        u32_at(self.bytes, header::MACS)
     }
 
     /// Names of the classes, in order.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let (bytes, mut at) = (self.bytes, u32_at(self.bytes, 24) as usize);
+        let (bytes, mut at) = (self.bytes, u32_at(self.bytes, header::LABELS_AT) as usize);
         (0..self.class_count()).map(move |_| {
             let len = usize::from(u8_at(bytes, at));
             let text = part(bytes, at + 1, len).and_then(|b| core::str::from_utf8(b).ok());
@@ -202,7 +147,8 @@ impl<'a> Model<'a> {
 
     /// Tensor `index`; an empty one beyond the last.
     pub fn tensor(&self, index: usize) -> TensorInfo {
-        let at = (u32_at(self.bytes, 28) as usize).saturating_add(index * TENSOR_BYTES);
+        let at =
+            (u32_at(self.bytes, header::TENSORS_AT) as usize).saturating_add(index * TENSOR_BYTES);
         let record = if index < self.tensor_count() {
             part(self.bytes, at, TENSOR_BYTES).unwrap_or(&[])
         } else {
@@ -210,42 +156,38 @@ impl<'a> Model<'a> {
         };
         let side = |at| usize::from(u16_at(record, at));
         TensorInfo {
-            shape: Shape::new(side(0), side(2), side(4)),
+            shape: Shape::new(
+                side(tensor::HEIGHT),
+                side(tensor::WIDTH),
+                side(tensor::CHANNELS),
+            ),
             affine: Affine {
-                zero_point: u8_at(record, 6) as i8,
-                scale: f32_at(record, 8),
+                zero_point: u8_at(record, tensor::ZERO_POINT) as i8,
+                scale: f32_at(record, tensor::SCALE),
             },
-            offset: u32_at(record, 12) as usize,
+            offset: u32_at(record, tensor::OFFSET) as usize,
         }
     }
 
     /// The byte of tensor record `index` that means nothing yet.
     pub(crate) fn tensor_reserved(&self, index: usize) -> u8 {
-        let at = (u32_at(self.bytes, 28) as usize).saturating_add(index * TENSOR_BYTES);
-        u8_at(self.bytes, at + 7)
+        let at =
+            (u32_at(self.bytes, header::TENSORS_AT) as usize).saturating_add(index * TENSOR_BYTES);
+        u8_at(self.bytes, at + tensor::RESERVED)
     }
 
-    /// Layer `index`, decoded; none beyond the last.
-    pub fn layer(&self, index: usize) -> Option<Layer<'a>> {
-        Layer::decode(self, index, false).ok()
-    }
-
-    /// The layers in order.
-    pub fn layers(&self) -> impl Iterator<Item = Layer<'a>> + use<'a> {
-        let model = *self;
-        (0..model.layer_count()).filter_map(move |i| model.layer(i))
-    }
-
-    /// Weights, channel records and tables: layer records point into it.
-    pub(crate) fn weights(&self) -> &'a [u8] {
+    /// Weights, channel records, tables and constants: layer records point into it.
+    pub fn weights(&self) -> &'a [u8] {
         self.bytes
-            .get(u32_at(self.bytes, 36) as usize..)
+            .get(u32_at(self.bytes, header::WEIGHTS_AT) as usize..)
             .unwrap_or(&[])
     }
 
-    /// The record of layer `index`.
-    pub(crate) fn record(&self, index: usize) -> Option<&'a [u8]> {
-        let at = (u32_at(self.bytes, 32) as usize).checked_add(index.checked_mul(LAYER_BYTES)?)?;
-        part(self.bytes, at, LAYER_BYTES).filter(|_| index < self.layer_count())
+    /// The record of layer `index`; none beyond the last.
+    pub fn record(&self, index: usize) -> Option<LayerRecord> {
+        let at = (u32_at(self.bytes, header::LAYERS_AT) as usize)
+            .checked_add(index.checked_mul(LAYER_BYTES)?)?;
+        let record = part(self.bytes, at, LAYER_BYTES).filter(|_| index < self.layer_count())?;
+        Some(LayerRecord::parse(record.first_chunk()?))
     }
 }

@@ -1,145 +1,12 @@
 //! Layer records: 40 bytes each, decoded on access.
 
-use super::bytes::{u8_at, u16_at, u32_at};
+use super::filter::Kind;
+use super::format::code;
 use super::header::Model;
-use super::record::Source;
+use super::operator::Source;
 use crate::error::{LayerFault, ModelError};
-use crate::kernels::row_pairs::Form;
-use crate::kernels::{
-    AddParams, Extents, Filter, Layout, MeanParams, MulParams, PoolParams, SoftmaxParams,
-    scratch_len,
-};
-use crate::quant::CHANNEL_BYTES;
-use crate::shape::Window;
-
-/// Second input of a layer that reads one tensor.
-pub(crate) const NONE: u16 = u16::MAX;
-
-/// Operator codes of the format.
-pub(crate) mod code {
-    pub const CONV: u8 = 1;
-    pub const DEPTHWISE: u8 = 2;
-    pub const DENSE: u8 = 3;
-    pub const AVERAGE_POOL: u8 = 4;
-    pub const MAX_POOL: u8 = 5;
-    pub const MEAN: u8 = 6;
-    pub const ADD: u8 = 7;
-    pub const MUL: u8 = 8;
-    pub const LOOKUP: u8 = 9;
-    pub const SOFTMAX: u8 = 10;
-}
-
-/// Layout codes of the format. Codes are free for each operator; 0 is natural for all.
-pub(crate) mod layout {
-    pub const NATURAL: u8 = 0;
-    pub const PAIRS: u8 = 1;
-    pub const PAIRS_DOUBLED: u8 = 2;
-    pub const ROW_PAIRS_FAST: u8 = 3;
-    pub const ROW_PAIRS: u8 = 4;
-    pub const ROW_PAIRS_ANY: u8 = 5;
-    /// Of an addition: a table follows the constants.
-    pub const TABLE: u8 = 6;
-}
-
-/// What a layer computes, with everything that its kernel needs.
-#[derive(Clone, Copy, Debug)]
-pub enum Operator<'a> {
-    /// Convolution; 1x1 with stride 1 is the pointwise kernel.
-    Conv(Filter<'a>),
-    /// Depthwise convolution; output channel o reads input channel o / (out_ch / in_ch).
-    Depthwise(Filter<'a>),
-    /// Fully connected on the flattened input.
-    Dense(Filter<'a>),
-    /// Average over windows, scale and zero point unchanged.
-    AveragePool(PoolParams),
-    /// Maximum over windows, scale and zero point unchanged.
-    MaxPool(PoolParams),
-    /// Mean over height and width with a scale of its own.
-    Mean(MeanParams<'a>),
-    /// Sum of two maps.
-    Add(AddParams<'a>),
-    /// Map times one number per channel.
-    Mul(MulParams),
-    /// Each value through a table.
-    Lookup(&'a [u8; 256]),
-    /// Probabilities (q + 128) / 256.
-    Softmax(SoftmaxParams),
-}
-
-impl Operator<'_> {
-    /// The operator's word in reports.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Conv(f) if f.window.is_pointwise() => "pointwise",
-            Self::Conv(_) => "conv",
-            Self::Depthwise(_) => "depthwise",
-            Self::Dense(_) => "dense",
-            Self::AveragePool(_) => "average pool",
-            Self::MaxPool(_) => "max pool",
-            Self::Mean(_) => "mean",
-            Self::Add(_) => "add",
-            Self::Mul(_) => "mul",
-            Self::Lookup(_) => "lookup",
-            Self::Softmax(_) => "softmax",
-        }
-    }
-
-    /// Multiply-accumulates of convolutions and dense layers; 0 for others.
-    pub fn macs(&self) -> u64 {
-        match self {
-            Self::Conv(f) | Self::Dense(f) | Self::Depthwise(f) => {
-                f.output.volume().saturating_mul(f.taps as u64)
-            }
-            _ => 0,
-        }
-    }
-
-    /// Bytes of the weights section that a parse reads to its proofs.
-    pub(crate) fn weight_bytes(&self) -> u64 {
-        match self {
-            Self::Conv(f) | Self::Dense(f) | Self::Depthwise(f) => {
-                (f.weights.len() + CHANNEL_BYTES * f.channels.len()) as u64
-            }
-            Self::Add(p) => p.table.map_or(0, |t| size_of_val(t) as u64),
-            _ => 0,
-        }
-    }
-
-    /// The operator on a band: `rows` output rows from `input_rows` input rows, the first window
-    /// reaching `pad_top` rows above them. Operators without a window only need the right slices.
-    pub(crate) fn band(mut self, input_rows: usize, rows: usize, pad_top: usize) -> Self {
-        match &mut self {
-            Self::Conv(f) | Self::Depthwise(f) => {
-                (f.input.h, f.output.h, f.window.pad_top) = (input_rows, rows, pad_top);
-            }
-            Self::AveragePool(p) | Self::MaxPool(p) => {
-                (p.input.h, p.output.h, p.window.pad_top) = (input_rows, rows, pad_top);
-            }
-            _ => {}
-        }
-        self
-    }
-
-    /// Whether the output may replace the given input (0 or 1) value by value.
-    pub fn works_in_place(&self, input: usize) -> bool {
-        match self {
-            Self::Add(_) => true,
-            Self::Mul(_) | Self::Lookup(_) => input == 0,
-            // The other kernels read rows again that the output would have replaced.
-            Self::Depthwise(f) => {
-                input == 0 && matches!(f.layout, Layout::RowPairs(Form::Blocks(_)))
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Window {
-    /// One pixel, stride 1.
-    pub(crate) fn is_pointwise(&self) -> bool {
-        self.kernel_h == 1 && self.kernel_w == 1 && self.stride_h == 1 && self.stride_w == 1
-    }
-}
+use crate::kernels::{Extents, OperatorSet, scratch_len};
+use crate::op::Operator;
 
 /// One layer: its operator and the tensors that it reads and writes.
 #[derive(Clone, Copy, Debug)]
@@ -183,19 +50,14 @@ impl<'a> Layer<'a> {
         let layer = index as u16;
         let fault = |what| ModelError::Layer { layer, what };
         let record = model.record(index).ok_or(fault(LayerFault::Input))?;
-        let operator_code = u8_at(record, 0);
-        if !(code::CONV..=code::SOFTMAX).contains(&operator_code) {
-            return Err(ModelError::UnknownOperator {
-                layer,
-                code: operator_code,
-            });
+        let code = record.operator;
+        if !(code::CONV..=code::SOFTMAX).contains(&code) {
+            return Err(ModelError::UnknownOperator { layer, code });
         }
-        let input = usize::from(u16_at(record, 2));
-        let second = Some(u16_at(record, 4))
-            .filter(|b| *b != NONE)
-            .map(usize::from);
+        let [input, second] = record.inputs();
+        let input = input.unwrap_or(0);
         let output = index + 1;
-        let two = matches!(operator_code, code::ADD | code::MUL);
+        let two = matches!(code, code::ADD | code::MUL);
         if input > index || second.is_some_and(|b| b > index) || second.is_some() != two {
             return Err(fault(LayerFault::Input));
         }
@@ -208,10 +70,16 @@ impl<'a> Layer<'a> {
             prove,
         };
         if prove {
-            source.reserved(operator_code).map_err(fault)?;
+            source.reserved().map_err(fault)?;
         }
-        let operator = source.operator(operator_code).map_err(fault)?;
-        let scratch = (u32_at(record, 32) as usize, u32_at(record, 36) as usize);
+        let operator = match code {
+            code::CONV => source.filter(Kind::Conv).map(Operator::Conv),
+            code::DEPTHWISE => source.filter(Kind::Depthwise).map(Operator::Depthwise),
+            code::DENSE => source.filter(Kind::Dense).map(Operator::Dense),
+            _ => source.without_weights(),
+        };
+        let operator = operator.map_err(fault)?;
+        let scratch = (record.scratch_at as usize, record.scratch_len as usize);
         let end = scratch.0.checked_add(scratch.1);
         let inside = end.is_some_and(|end| end <= model.arena_len());
         if !inside || !scratch.0.is_multiple_of(4) || scratch.1 < scratch_len(&operator) {
@@ -235,5 +103,41 @@ impl<'a> Layer<'a> {
             output,
             scratch,
         })
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Layer `index`, decoded; none beyond the last.
+    pub fn layer(&self, index: usize) -> Option<Layer<'a>> {
+        Layer::decode(self, index, false).ok()
+    }
+
+    /// The layers in order.
+    pub fn layers(&self) -> impl Iterator<Item = Layer<'a>> + use<'a> {
+        let model = *self;
+        (0..model.layer_count()).filter_map(move |i| model.layer(i))
+    }
+
+    /// The kernels that the model needs.
+    pub fn operator_set(&self) -> OperatorSet {
+        let sets = self.layers().map(|layer| OperatorSet::of(&layer.operator));
+        let all = sets.fold(OperatorSet::NONE, OperatorSet::with);
+        all.with(self.stream_operators())
+    }
+
+    /// What the model's streams need besides their layers.
+    pub(crate) fn stream_operators(&self) -> OperatorSet {
+        let streams = self.streams().map(|stream| {
+            let mean = stream.links().any(|link| {
+                let layer = self.layer(link.layer);
+                layer.is_some_and(|l| matches!(l.operator, Operator::Mean(_)))
+            });
+            if mean {
+                OperatorSet::STREAM.with(OperatorSet::STREAM_MEAN)
+            } else {
+                OperatorSet::STREAM
+            }
+        });
+        streams.fold(OperatorSet::NONE, OperatorSet::with)
     }
 }

@@ -1,22 +1,18 @@
 //! Records of streams: layers that run together, a few rows at a time. Decoded on access; see
 //! `FORMAT.md`.
 
-use super::MAX_LAYERS;
 use super::bytes::{part, u8_at, u16_at, u32_at};
-use super::header::{LAYER_BYTES, Model};
-use super::layer::NONE;
+use super::format::{LAYER_BYTES, LINK_BYTES, MAX_LAYERS, STREAM_BYTES, code, header};
+use super::header::Model;
+use crate::stream::{LinkRecord, LinkShape, Stream};
 
-/// Bytes of a stream's head and of each of its links.
-pub(crate) const STREAM_BYTES: usize = 8;
-/// Bytes of a link.
-pub(crate) const LINK_BYTES: usize = 12;
 /// Values of the byte that says whose place a link's output takes: none's, its first input's, its
 /// second one's.
-pub(crate) const PLACES: [u8; 3] = [0, 1, 2];
+pub const PLACES: [u8; 3] = [0, 1, 2];
 
 /// A stream: the layers `at..end`, and layers before them that are computed again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StreamRecord<'a> {
+pub struct StreamRecord<'a> {
     /// First layer that runs here for the first time; the stream runs in its place.
     pub at: usize,
     /// One past the last layer.
@@ -26,23 +22,6 @@ pub(crate) struct StreamRecord<'a> {
     links: &'a [u8],
     /// Offset of the next record.
     pub next: usize,
-}
-
-/// A layer in a stream.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LinkRecord {
-    /// Which layer.
-    pub layer: usize,
-    /// Most rows that it makes at a time.
-    pub band: usize,
-    /// Rows of its output that are kept; 0 for a whole output, and where it has no place of its own.
-    pub capacity: usize,
-    /// Whose place the output takes: see [`PLACES`].
-    pub replaces: u8,
-    /// Of no use yet.
-    pub reserved: u8,
-    /// First byte of the rows that are kept, or of a mean's sums.
-    pub offset: usize,
 }
 
 impl StreamRecord<'_> {
@@ -66,16 +45,16 @@ impl StreamRecord<'_> {
 
 impl<'a> Model<'a> {
     /// Bytes of all stream records, whose first lies behind the layer records.
-    pub(crate) fn streams_len(&self) -> usize {
-        4 * usize::from(u16_at(self.bytes, 22))
+    pub fn streams_len(&self) -> usize {
+        4 * usize::from(u16_at(self.bytes, header::STREAM_WORDS))
     }
 
     /// The record at byte `at` of the streams; none at their end or where it is cut off.
-    pub(crate) fn stream_at(&self, at: usize) -> Option<StreamRecord<'a>> {
+    pub fn stream_at(&self, at: usize) -> Option<StreamRecord<'a>> {
         if at >= self.streams_len() {
             return None;
         }
-        let begin = (u32_at(self.bytes, 32) as usize)
+        let begin = (u32_at(self.bytes, header::LAYERS_AT) as usize)
             .checked_add(self.layer_count().checked_mul(LAYER_BYTES)?)?;
         let all = part(self.bytes, begin, self.streams_len())?;
         let head = part(all, at, STREAM_BYTES)?;
@@ -91,7 +70,7 @@ impl<'a> Model<'a> {
     }
 
     /// The streams in order.
-    pub(crate) fn streams(&self) -> impl Iterator<Item = StreamRecord<'a>> + use<'a> {
+    pub fn streams(&self) -> impl Iterator<Item = StreamRecord<'a>> + use<'a> {
         let (model, mut at) = (*self, 0);
         core::iter::from_fn(move || {
             let stream = model.stream_at(at)?;
@@ -101,7 +80,7 @@ impl<'a> Model<'a> {
     }
 
     /// The stream in which `layer` runs for the first time.
-    pub(crate) fn stream_of(&self, layer: usize) -> Option<StreamRecord<'a>> {
+    pub fn stream_of(&self, layer: usize) -> Option<StreamRecord<'a>> {
         self.streams().find(|s| s.has(layer))
     }
 
@@ -125,7 +104,7 @@ const STEP: usize = 64;
 
 /// Which tensors exist a few rows at a time, and where stream records lie: so that checks look neither
 /// up by going through all streams. 172 bytes.
-pub(crate) struct StreamIndex {
+pub struct StreamIndex {
     /// A bit a tensor.
     streamed: [u32; MAX_LAYERS / 32 + 1],
     /// Offset of every [`STEP`]th stream, divided by 4.
@@ -187,30 +166,55 @@ impl StreamIndex {
     }
 }
 
-/// Fields of a layer record that say which rows a layer reads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reads {
-    /// Operator code.
-    pub code: u8,
-    /// Input tensors.
-    pub inputs: [Option<usize>; 2],
-    /// Kernel height, stride down, rows above the image.
-    pub window: [u8; 3],
-    /// Kernel height and width.
-    pub kernel: [u8; 2],
+impl LinkShape {
+    /// Of a layer whose record has been checked.
+    pub fn of(model: &Model<'_>, layer: usize) -> Self {
+        let record = model.record(layer).unwrap_or_default();
+        let inputs = record.inputs();
+        let (input, output) = (
+            model.tensor(inputs[0].unwrap_or(0)),
+            model.tensor(layer + 1),
+        );
+        let window = matches!(
+            record.operator,
+            code::CONV | code::DEPTHWISE | code::AVERAGE_POOL | code::MAX_POOL
+        );
+        let [kernel, _, stride, _, pad, _] = if window {
+            record.window
+        } else {
+            [1, 1, 1, 1, 0, 0]
+        };
+        let rows = if record.operator == code::MEAN {
+            input.shape.h
+        } else {
+            output.shape.h
+        };
+        Self {
+            inputs,
+            kernel,
+            stride,
+            pad,
+            height: input.shape.h as u16,
+            rows: rows as u16,
+            row_len: (output.shape.w * output.shape.c) as u32,
+        }
+    }
 }
 
-/// What `layer` reads, without a look at its weights.
-pub(crate) fn record_of(model: &Model<'_>, layer: usize) -> Reads {
-    let record = model.record(layer).unwrap_or(&[]);
-    let second = Some(u16_at(record, 4)).filter(|b| *b != NONE);
-    Reads {
-        code: u8_at(record, 0),
-        inputs: [
-            Some(usize::from(u16_at(record, 2))),
-            second.map(usize::from),
-        ],
-        window: [6, 8, 10].map(|at| u8_at(record, at)),
-        kernel: [6, 7].map(|at| u8_at(record, at)),
+impl Stream {
+    /// Becomes a stream at its beginning; none where it has more than
+    /// [`MAX_LINKS`](crate::stream::MAX_LINKS) links. In place: a chip's stack holds one of these half
+    /// kilobytes, not three.
+    #[inline(never)]
+    pub fn begin(&mut self, model: &Model<'_>, record: &StreamRecord<'_>) -> Option<()> {
+        self.clear();
+        if record.frame_rows > 0 {
+            let frame = model.tensor(0);
+            self.add_frame(frame.shape, frame.offset, record.frame_rows)?;
+        }
+        for link in record.links() {
+            self.add(LinkShape::of(model, link.layer), &link)?;
+        }
+        self.end_at(model.tensor(record.end).offset)
     }
 }

@@ -1,9 +1,8 @@
 //! How much an image costs: values that operators read. What hosts and boards bound before they run a
 //! file that somebody else made.
 
+use super::format::code;
 use super::header::Model;
-use super::layer::code;
-use super::stream::record_of;
 
 impl Model<'_> {
     /// Values that all operators read for one image; layers that streams compute again count again.
@@ -24,14 +23,16 @@ impl Model<'_> {
 
     /// Values that layer `i` reads.
     fn reads(&self, i: usize) -> u64 {
-        let record = record_of(self, i);
-        let [Some(input), _] = record.inputs else {
+        let Some(record) = self.record(i) else {
             return 0;
         };
-        let (input, output) = (self.tensor(input).shape, self.tensor(i + 1).shape.volume());
-        let [kernel_h, kernel_w] = record.kernel.map(usize::from);
+        let (input, output) = (
+            self.tensor(usize::from(record.input)).shape,
+            self.tensor(i + 1).shape.volume(),
+        );
+        let [kernel_h, kernel_w, ..] = record.window.map(usize::from);
         let taps = (kernel_h * kernel_w) as u64;
-        let each = match record.code {
+        let each = match record.operator {
             code::CONV => taps * input.c as u64,
             code::DEPTHWISE => taps,
             code::DENSE => input.volume(),

@@ -13,6 +13,4 @@
 
 mod walk;
 
-#[cfg(feature = "std")]
-pub(crate) use walk::LinkShape;
-pub(crate) use walk::{FRAME, Link, MAX_LINKS, Stream};
+pub use walk::{FRAME, Link, LinkRecord, LinkShape, MAX_LINKS, Shift, Stream};

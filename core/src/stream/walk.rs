@@ -1,27 +1,47 @@
 //! Which layer of a stream makes which rows next, and where they lie.
 
-use crate::model::{LinkRecord, Model, StreamRecord, code, record_of};
+use crate::op::shape::Shape;
 
 /// Most layers of a stream, the frame counted as one.
-pub(crate) const MAX_LINKS: usize = 16;
+pub const MAX_LINKS: usize = 16;
 
 /// The layer number of the camera, which makes the frame's rows.
-pub(crate) const FRAME: u16 = u16::MAX;
+pub const FRAME: u16 = u16::MAX;
 
 /// No link.
 const NONE: u8 = u8::MAX;
 
+/// A layer in a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkRecord {
+    /// Which layer.
+    pub layer: usize,
+    /// Most rows that it makes at a time.
+    pub band: usize,
+    /// Rows of its output that are kept; 0 for a whole output, and where it has no place of its own.
+    pub capacity: usize,
+    /// Whose place the output takes: none's, its first input's, its second one's.
+    pub replaces: u8,
+    /// Of no use yet.
+    pub reserved: u8,
+    /// First byte of the rows that are kept, or of a mean's sums.
+    pub offset: usize,
+}
+
 /// Rows that move to the front of their buffer: bytes of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shift {
+pub struct Shift {
+    /// First byte that moves.
     pub from: usize,
+    /// Where it moves to.
     pub to: usize,
+    /// How many bytes move.
     pub len: usize,
 }
 
 /// A layer of a stream.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Link {
+pub struct Link {
     /// Its number, or [`FRAME`].
     pub layer: u16,
     /// Links that it reads; [`NONE`] for whole tensors and where it has no second input.
@@ -43,58 +63,34 @@ pub(crate) struct Link {
     pub made: u16,
     /// Bytes of an output row.
     pub row_len: u32,
-    /// First byte of its output in the arena, and the row that lies there: above the image where
-    /// rows of padding are made.
+    /// First byte of its output in the arena.
     pub at: u32,
+    /// The row that lies at [`Link::at`]: above the image where rows of padding are made.
     pub base: i32,
 }
 
 /// What a link needs to know of its layer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LinkShape {
+pub struct LinkShape {
     /// First and second input tensor.
     pub inputs: [Option<usize>; 2],
+    /// Kernel height.
     pub kernel: u8,
+    /// Stride down.
     pub stride: u8,
+    /// Rows above the image.
     pub pad: u8,
+    /// Rows of the input.
     pub height: u16,
+    /// Rows that it makes; those that it reads, where it makes a mean.
     pub rows: u16,
+    /// Bytes of an output row.
     pub row_len: u32,
-}
-
-impl LinkShape {
-    /// Of a layer whose record has been checked.
-    pub fn of(model: &Model<'_>, layer: usize) -> Self {
-        let r = record_of(model, layer);
-        let (input, output) = (
-            model.tensor(r.inputs[0].unwrap_or(0)),
-            model.tensor(layer + 1),
-        );
-        let window = matches!(
-            r.code,
-            code::CONV | code::DEPTHWISE | code::AVERAGE_POOL | code::MAX_POOL
-        );
-        let [kernel, stride, pad] = if window { r.window } else { [1, 1, 0] };
-        let rows = if r.code == code::MEAN {
-            input.shape.h
-        } else {
-            output.shape.h
-        };
-        Self {
-            inputs: r.inputs,
-            kernel,
-            stride,
-            pad,
-            height: input.shape.h as u16,
-            rows: rows as u16,
-            row_len: (output.shape.w * output.shape.c) as u32,
-        }
-    }
 }
 
 /// A stream on its way.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stream {
+pub struct Stream {
     links: [Link; MAX_LINKS],
     len: usize,
     /// First byte of the sums of a mean at the end.
@@ -102,39 +98,35 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Becomes a stream at its beginning; none where it has more than [`MAX_LINKS`] links. In place:
-    /// a chip's stack holds one of these half kilobytes, not three.
-    #[inline(never)]
-    pub fn begin(&mut self, model: &Model<'_>, record: &StreamRecord<'_>) -> Option<()> {
+    /// No link.
+    pub fn clear(&mut self) {
         self.len = 0;
-        if record.frame_rows > 0 {
-            self.add_frame(model, record.frame_rows)?;
-        }
-        for link in record.links() {
-            self.add(LinkShape::of(model, link.layer), &link)?;
-        }
-        // The last layer's output is whole; a mean keeps its sums elsewhere.
-        let (last, _) = self.links.get_mut(..self.len)?.split_last_mut()?;
-        self.sums = last.at;
-        last.at = model.tensor(record.end).offset as u32;
-        Some(())
     }
 
-    /// The camera, whose rows are read as they come.
-    pub fn add_frame(&mut self, model: &Model<'_>, rows: usize) -> Option<()> {
-        let frame = model.tensor(0);
+    /// The camera, whose frames of `shape` are read as they come: `rows` of them are kept, from byte
+    /// `offset` of the arena on. None where there are [`MAX_LINKS`] links.
+    pub fn add_frame(&mut self, shape: Shape, offset: usize, rows: usize) -> Option<()> {
         self.push(Link {
             layer: FRAME,
             sources: [NONE; 2],
             stride: 1,
             kernel: 1,
-            rows: frame.shape.h as u16,
+            rows: shape.h as u16,
             band: u16::MAX,
             capacity: rows as u16,
-            row_len: (frame.shape.w * frame.shape.c) as u32,
-            at: frame.offset as u32,
+            row_len: (shape.w * shape.c) as u32,
+            at: offset as u32,
             ..Link::default()
         })
+    }
+
+    /// The last layer's output lies whole at byte `output` of the arena; a mean keeps its sums where
+    /// its rows would be. None where there is no link.
+    pub fn end_at(&mut self, output: usize) -> Option<()> {
+        let (last, _) = self.links.get_mut(..self.len)?.split_last_mut()?;
+        self.sums = last.at;
+        last.at = output as u32;
+        Some(())
     }
 
     fn push(&mut self, link: Link) -> Option<()> {
@@ -254,7 +246,6 @@ impl Stream {
         }
     }
 
-    #[cfg(feature = "std")]
     /// Rows that link `k`'s buffer would hold with `n` more, those that nobody needs left out.
     pub fn held(&self, k: usize, n: usize) -> usize {
         (i32::from(self.link(k).made) + n as i32 - self.low(k)).max(0) as usize

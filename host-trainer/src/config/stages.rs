@@ -1,6 +1,6 @@
 //! The settings of the six stages.
 
-use pupil_core::plan::{Goal, Memory};
+use pupil_packer::plan::{Goal, Memory};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{FIT, STRONG, WEAK};

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, RgbImage};
+use pupil_core::op::shape::Shape;
 use pupil_core::preprocess;
-use pupil_core::shape::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::formats::decode::Decoded;

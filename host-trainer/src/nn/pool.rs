@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 use burn::tensor::ops::MaxPoolOptions;
-use pupil_core::shape::same_padding;
+use pupil_core::op::shape::same_padding;
 
 /// `x [n, h, w, c]` to `[n, ceil(h/stride), ceil(w/stride), c]`: the greatest value under each
 /// `kernel` x `kernel` window; what lies outside the map does not count. Both are at least 1.

@@ -9,7 +9,7 @@ use crate::util::limits;
 use anyhow::{Context as _, anyhow};
 use pupil_core::error::ModelError;
 use pupil_core::model::Model;
-use pupil_core::plan::Plan;
+use pupil_packer::plan::Plan;
 use serde_json::json;
 
 /// Describes the packed model in `file`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use pupil_core::model::check_label;
+use pupil_packer::check_label;
 
 use crate::config::{DataSource, RunConfig};
 use crate::data::assemble::Cut;

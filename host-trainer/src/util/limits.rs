@@ -101,9 +101,10 @@ pub(crate) fn check_frames(model: &Model<'_>, found: [usize; 3]) -> Result<(), R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pupil_core::model::{InputSpec, ModelBuilder, Pad, Pool};
-    use pupil_core::quant::Affine;
-    use pupil_core::shape::Shape;
+    use pupil_core::model::InputSpec;
+    use pupil_core::op::quant::Affine;
+    use pupil_core::op::shape::Shape;
+    use pupil_packer::{ModelBuilder, Pad, Pool};
 
     /// Frames of `[h, w, c]` in `format`, and their mean's softmax.
     fn packed([h, w, c]: [usize; 3], format: PixelFormat) -> Vec<u8> {

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use pupil_core::kernels::OperatorSet;
 use pupil_core::model::Model;
 use pupil_tests::fuzz::Mutants;
 use pupil_tests::fuzz::oracle::{Limits, Verdict};
@@ -116,7 +115,7 @@ struct Kinds {
 impl Kinds {
     fn count(&mut self, packed: &[u8]) {
         if let Ok(model) = Model::parse(packed) {
-            self.operators |= OperatorSet::of_model(&model).bits();
+            self.operators |= model.operator_set().bits();
             self.streams += u64::from(packed.get(4) == Some(&3));
             self.by_rows += u64::from(model.reads_rows());
         }

@@ -1,10 +1,10 @@
 //! The layers that other kernels have been counted on: the same shapes and zero points, own
 //! weights.
 
-use pupil_core::model::{BuildError, Conv, Pad, Pool};
-use pupil_core::quant::Affine;
-use pupil_core::shape::Shape;
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
 use pupil_firmware::cases::Work;
+use pupil_packer::{BuildError, Conv, Pad, Pool};
 
 use super::{Case, Kind, Random, channels, filter_case, model, networks, zero_point};
 

@@ -1,9 +1,9 @@
 //! Random networks of MBConv blocks in random schedules, with the answers of layer-by-layer runs.
 
-use pupil_core::model::{BuildError, Conv, Fused, Pad, Pool, TensorId};
-use pupil_core::plan::any_schedule;
-use pupil_core::shape::Shape;
-use pupil_core::tables;
+use pupil_core::op::shape::Shape;
+use pupil_packer::plan::any_schedule;
+use pupil_packer::tables;
+use pupil_packer::{BuildError, Conv, Fused, Pad, Pool, TensorId};
 
 use super::networks::Net;
 use super::{Case, channels, zero_point};

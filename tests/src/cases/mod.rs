@@ -13,12 +13,11 @@ pub mod vectors;
 use pupil_core::interpreter::Interpreter;
 use pupil_core::kernels::reference::{self, Convolution};
 use pupil_core::kernels::{run, run_in_place, scratch_len};
-use pupil_core::model::{
-    BuildError, Channel, Conv, InputSpec, Model, ModelBuilder, Pad, PixelFormat, TensorId,
-};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::{Shape, Window, same_padding};
+use pupil_core::model::{InputSpec, Model, PixelFormat};
+use pupil_core::op::quant::{Affine, Multiplier};
+use pupil_core::op::shape::{Shape, Window, same_padding};
 use pupil_firmware::cases::{Header, Work};
+use pupil_packer::{BuildError, Channel, Conv, ModelBuilder, Pad, TensorId};
 
 /// One case.
 #[derive(Clone, Debug)]
@@ -171,7 +170,7 @@ pub fn channels(random: &mut Random, taps: usize, out_ch: usize) -> Vec<Channel>
     (0..out_ch)
         .map(|_| Channel {
             bias: (random.unit() * spread - spread / 2.0) as i32,
-            multiplier: Multiplier::from_real((0.5 + random.unit()) * 64.0 / spread),
+            multiplier: pupil_packer::quantize::multiplier((0.5 + random.unit()) * 64.0 / spread),
         })
         .collect()
 }
@@ -244,7 +243,8 @@ fn answer(kind: Kind, input: Shape, zero_point: i8, layer: &Conv, x: &[u8]) -> (
     let zero_points = (i32::from(zero_point), i32::from(layer.out.zero_point));
     let out_ch = bias.len();
     let (mut y, macs) = if kind == Kind::Dense {
-        let y = reference::dense(&x, &weights, &bias, &multipliers, zero_points, layer.act);
+        let y = reference::dense(&x, &weights, &bias, &multipliers, zero_points, layer.act)
+            .collect::<Vec<_>>();
         (y, x.len() * out_ch)
     } else {
         let (top, left, h, w) = match layer.pad {
@@ -275,7 +275,7 @@ fn answer(kind: Kind, input: Shape, zero_point: i8, layer: &Conv, x: &[u8]) -> (
             act: layer.act,
         };
         let taps = weights.len() / out_ch;
-        let y = reference::convolution(&p, &x, kind == Kind::Depthwise);
+        let y = reference::convolution(&p, &x, kind == Kind::Depthwise).collect::<Vec<_>>();
         (y, output.len() * taps)
     };
     if let Some(fused) = &layer.fused {

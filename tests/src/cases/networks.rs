@@ -1,12 +1,11 @@
 //! Whole networks: MBConv blocks, and the architectures of two well-known small ones, with own
 //! weights.
 
-use pupil_core::model::{
-    BuildError, Conv, Fused, InputSpec, ModelBuilder, Pad, PixelFormat, Pool, TensorId,
-};
-use pupil_core::quant::Affine;
-use pupil_core::shape::Shape;
+use pupil_core::model::{InputSpec, PixelFormat};
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
 use pupil_firmware::cases::Work;
+use pupil_packer::{BuildError, Conv, Fused, ModelBuilder, Pad, Pool, TensorId};
 
 use super::{Case, Kind, Random, channels, zero_point};
 
@@ -274,7 +273,7 @@ fn dscnn() -> Result<Case, BuildError> {
 mod tests {
     use super::*;
     use pupil_core::model::Model;
-    use pupil_core::plan::{Goal, Memory, Plan, schedule};
+    use pupil_packer::plan::{Goal, Memory, Plan, schedule};
 
     fn smallest(packed: &[u8], frame_by_rows: bool) -> Vec<u8> {
         let goal = Goal::Smallest;

@@ -1,10 +1,10 @@
 //! Random layers of any shape, zero point, clamp, shift and table, small ones and odd ones first; every
 //! third one with constants at the ends of their ranges.
 
-use pupil_core::model::{BuildError, Channel, Conv, Fused, Pad, Pool};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::Shape;
+use pupil_core::op::quant::{Affine, Multiplier};
+use pupil_core::op::shape::Shape;
 use pupil_firmware::cases::Work;
+use pupil_packer::{BuildError, Channel, Conv, Fused, Pad, Pool};
 
 use super::{Case, Kind, Random, filter_case, model, networks, zero_point};
 
@@ -107,8 +107,8 @@ fn multiplier(r: &mut Random, taps: usize, extreme: bool) -> Multiplier {
     let spread = 5400.0 * (taps as f64).sqrt();
     match r.below(24) {
         0 => Multiplier::default(),
-        1 => Multiplier::from_real(2f64.powi(r.below(34) as i32 - 31)),
-        _ => Multiplier::from_real((0.2 + 2.0 * r.unit()) * 64.0 / spread),
+        1 => pupil_packer::quantize::multiplier(2f64.powi(r.below(34) as i32 - 31)),
+        _ => pupil_packer::quantize::multiplier((0.2 + 2.0 * r.unit()) * 64.0 / spread),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Layers of [`crate::vectors`] as cases: packed models of one layer.
 
-use pupil_core::kernels::{AddParams, MulParams, SoftmaxParams};
-use pupil_core::model::{BuildError, Channel, Conv, Fused, ModelBuilder, Pad, Pool, TensorId};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::Shape;
+use pupil_core::op::quant::{Affine, Multiplier};
+use pupil_core::op::shape::Shape;
+use pupil_core::op::{AddParams, MulParams, SoftmaxParams};
 use pupil_firmware::cases::Work;
+use pupil_packer::{BuildError, Channel, Conv, Fused, ModelBuilder, Pad, Pool, TensorId};
 
 use super::{Case, model, networks};
 use crate::vectors::{Layer, Vectors};

@@ -4,7 +4,7 @@
 //! mutator can write what no packer would. Lengths, section offsets and the checksum are always
 //! right; everything else is written as the fields have it.
 
-use pupil_core::kernels::pairs::{padded, stream_len};
+use pupil_core::op::pairs::{padded, stream_len};
 
 pub use super::record::{Layer, Link, NONE, Stream, Tensor, code};
 use super::record::{bytes, half, read_streams, word};

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use pupil_core::error::ModelError;
 use pupil_core::interpreter::{Interpreter, Step};
-use pupil_core::model::{Layer, Model, Operator};
+use pupil_core::model::{Layer, Model};
 use pupil_core::observer::Observer;
+use pupil_core::op::Operator;
 use pupil_firmware::cases::Trace;
 
 use super::file::File;

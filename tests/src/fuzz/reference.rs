@@ -5,9 +5,10 @@
 //! only, which core tests against golden values.
 
 use pupil_core::kernels::reference::{self, Convolution};
-use pupil_core::kernels::{Filter, Output, softmax};
-use pupil_core::model::{Layer, Model, Operator};
-use pupil_core::quant::Multiplier;
+use pupil_core::model::{Layer, Model};
+use pupil_core::op::Operator;
+use pupil_core::op::quant::Multiplier;
+use pupil_core::op::{Filter, Output};
 
 /// All tensors for a frame of u8 pixels; the last one are the scores.
 pub fn tensors(model: &Model<'_>, frame: &[u8]) -> Vec<Vec<i8>> {
@@ -43,17 +44,18 @@ fn run(layer: &Layer<'_>, tensors: &[Vec<i8>]) -> Vec<i8> {
         Operator::Dense(f) => {
             let (weights, bias, multipliers) = unfold(f, false);
             let points = (f.input_zero_point(), f.out().zero_point);
-            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out()));
+            let y = reference::dense(x, &weights, &bias, &multipliers, points, clamps(&f.out()))
+                .collect::<Vec<_>>();
             through_table(&f.out(), y)
         }
         Operator::AveragePool(p) | Operator::MaxPool(p) => {
             let most = matches!(layer.operator, Operator::MaxPool(_));
             let act = (p.min as i8, p.max as i8);
-            reference::pool(p.input, p.output, &p.window, act, x, most)
+            reference::pool(p.input, p.output, &p.window, act, x, most).collect::<Vec<_>>()
         }
         Operator::Mean(p) => {
             let points = (p.input_zero_point, p.out.zero_point);
-            let mut y = reference::mean(p.input, x, p.multiplier, points);
+            let mut y = reference::mean(p.input, x, p.multiplier, points).collect::<Vec<_>>();
             let (min, max) = clamps(&p.out);
             y.iter_mut().for_each(|q| *q = (*q).clamp(min, max));
             through_table(&p.out, y)
@@ -79,10 +81,10 @@ fn run(layer: &Layer<'_>, tensors: &[Vec<i8>]) -> Vec<i8> {
             .iter()
             .map(|q| table[usize::from(*q as u8 ^ 0x80)] as i8)
             .collect(),
-        Operator::Softmax(p) => {
+        Operator::Softmax(_) => {
             let mut y = vec![0; x.len()];
             // Both slices have the length that it asks for.
-            let _ = softmax(p, x, &mut y);
+            let _ = pupil_core::kernels::run(&layer.operator, x, &[], &mut y, &mut []);
             y
         }
     }
@@ -102,7 +104,10 @@ fn through_table(out: &Output<'_>, mut y: Vec<i8>) -> Vec<i8> {
 
 /// Weights as int8, biases without the input's zero point, multipliers.
 fn unfold(f: &Filter<'_>, depthwise: bool) -> (Vec<i8>, Vec<i32>, Vec<Multiplier>) {
-    let weights: Vec<i8> = f.natural_weights().iter().map(|w| *w as i8).collect();
+    let weights: Vec<i8> = pupil_packer::weights::natural_weights(f)
+        .iter()
+        .map(|w| *w as i8)
+        .collect();
     let (taps, out_ch) = (f.taps(), f.output().c);
     let tap = |o: usize, t: usize| match depthwise {
         true => weights[t * out_ch + o],
@@ -131,5 +136,8 @@ fn convolution(f: &Filter<'_>, x: &[i8], depthwise: bool) -> Vec<i8> {
         zero_points: (f.input_zero_point(), f.out().zero_point),
         act: clamps(&f.out()),
     };
-    through_table(&f.out(), reference::convolution(&p, x, depthwise))
+    through_table(
+        &f.out(),
+        reference::convolution(&p, x, depthwise).collect::<Vec<_>>(),
+    )
 }

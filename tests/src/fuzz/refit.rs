@@ -1,9 +1,9 @@
 //! New weights for a layer of a mutant, in any layout, with ordinary or extreme numbers.
 
-use pupil_core::kernels::pairs::{Mode, Pairs};
-use pupil_core::kernels::row_pairs::{Claims, Form, Kernel, RowPairs};
-use pupil_core::quant::Multiplier;
-use pupil_core::shape::Window;
+use pupil_core::op::pairs::Mode;
+use pupil_core::op::quant::Multiplier;
+use pupil_core::op::row_pairs::{Claims, Form, Kernel};
+use pupil_core::op::shape::Window;
 
 use super::file::{File, code};
 use crate::cases::Random;
@@ -116,7 +116,7 @@ fn weights(random: &mut Random, n: usize) -> Vec<u8> {
 fn channel(random: &mut Random, taps: usize, total: i64, extreme: bool) -> (i32, Multiplier) {
     let spread = 5400.0 * (taps as f64).sqrt();
     let mut bias = (random.unit() * spread - spread / 2.0) as i64;
-    let mut multiplier = Multiplier::from_real((0.5 + random.unit()) * 64.0 / spread);
+    let mut multiplier = pupil_packer::quantize::multiplier((0.5 + random.unit()) * 64.0 / spread);
     if extreme {
         let worst = random.of(&[128 * total, 128 * 128 * taps as i64]);
         bias = random.of(&LIMITS) - 1 - worst + random.of(&[0, 0, 1, -1]);
@@ -150,7 +150,9 @@ fn pairs(
         _ => return None,
     };
     let unclamped = l.output[1..] == [-128, 127];
-    let packed = Pairs::encode(weights, taps, channels, mode, l.output[0].into()).ok();
+    let packed =
+        pupil_packer::weights::pairs::encode(weights, taps, channels, mode, l.output[0].into())
+            .ok();
     packed.filter(|_| unclamped)
 }
 
@@ -168,7 +170,12 @@ fn row_pairs(
         _ => return None,
     };
     let zero_point = l.output[0].into();
-    RowPairs::encode_as(form, &Claims { window, zero_point }, weights, channels)
+    pupil_packer::weights::row_pairs::encode_as(
+        form,
+        &Claims { window, zero_point },
+        weights,
+        channels,
+    )
 }
 
 /// Rewrites the weights section with only what layers use, in random order, so that any layer's

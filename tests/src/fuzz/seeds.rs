@@ -1,12 +1,13 @@
 //! Valid models that mutants are made of: the layers and networks of the other fuzz, and small
 //! networks of every operator with windows of any padding, in every kind of schedule.
 
-use pupil_core::kernels::AddParams;
-use pupil_core::model::{BuildError, Channel, Conv, Fused, InputSpec, ModelBuilder, Pad};
-use pupil_core::model::{PixelFormat, Pool, TensorId};
-use pupil_core::plan::{Goal, Memory, any_schedule, schedule};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::Shape;
+use pupil_core::model::InputSpec;
+use pupil_core::model::PixelFormat;
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
+use pupil_packer::plan::{Goal, Memory, any_schedule, schedule};
+use pupil_packer::{BuildError, Channel, Conv, Fused, ModelBuilder, Pad};
+use pupil_packer::{Pool, TensorId};
 
 use crate::cases::{Random, blocks, channels, random, zero_point};
 
@@ -154,7 +155,7 @@ fn dense(
         layer.channels = vec![
             Channel {
                 bias: 5,
-                multiplier: Multiplier::from_real(1.5)
+                multiplier: pupil_packer::quantize::multiplier(1.5)
             };
             out
         ];
@@ -213,7 +214,7 @@ fn layer(
                 return b.add(x, other, out, act);
             }
             let affines = [b.affine(x), b.affine(other)];
-            let mut p = AddParams::new(affines, out, act);
+            let mut p = pupil_packer::params::add(affines, out, act);
             p.output_multiplier.shift += r.of(&[-1, 0, 1, 2]);
             b.add_exact(x, other, &p, out.scale)
         }

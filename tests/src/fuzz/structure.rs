@@ -1,6 +1,6 @@
 //! Inserts and removes layers and streams.
 
-use pupil_core::quant::Multiplier;
+use pupil_core::op::quant::Multiplier;
 
 use super::file::{File, Layer, NONE, Stream, code};
 use super::refit::{append, refit};
@@ -54,8 +54,8 @@ fn insert(file: &mut File, at: usize, random: &mut Random) {
     };
     match layer.code {
         code::ADD => {
-            let one = Multiplier::from_real(0.5);
-            let sum = Multiplier::from_real(random.unit() / f64::from(1 << 19));
+            let one = pupil_packer::quantize::multiplier(0.5);
+            let sum = pupil_packer::quantize::multiplier(random.unit() / f64::from(1 << 19));
             let words = [one, one, sum].map(|m| [m.mantissa, m.shift]);
             let bytes: Vec<u8> = words
                 .iter()

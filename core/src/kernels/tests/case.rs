@@ -4,8 +4,14 @@ use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
 
+use super::*;
 use crate::kernels::reference::{self, Convolution};
 use crate::kernels::*;
+use crate::op::pairs::{Mode, Pairs};
+use crate::op::quant::{ChannelQuant, Multiplier};
+use crate::op::row_pairs::{Claims, RowPairs};
+use crate::op::shape::{Shape, Window};
+use crate::op::{Filter, Layout, Operator, Output};
 
 /// A random convolution-like case; bytes come from a linear congruential generator.
 #[derive(Clone, Debug)]
@@ -72,7 +78,7 @@ impl Case {
             (w - self.kernel.1.min(w)) / self.stride.1 + 1,
         );
         if self.same {
-            use crate::shape::same_padding;
+            use crate::op::shape::same_padding;
             window.pad_top = same_padding(h, self.kernel.0, self.stride.0).0;
             window.pad_left = same_padding(w, self.kernel.1, self.stride.1).0;
             (oh, ow) = (h.div_ceil(self.stride.0), w.div_ceil(self.stride.1));
@@ -129,7 +135,8 @@ impl Case {
             },
             &x,
             depthwise_multiplier.is_some(),
-        );
+        )
+        .collect::<Vec<_>>();
         let zero_point = i32::from(self.zero_points.0);
         let folded: Vec<(i32, Multiplier)> = (0..output.c)
             .map(|o| {
@@ -206,13 +213,18 @@ impl Case {
                 },
                 ..f
             };
-            assert_eq!(f.natural_weights(), weights);
+            let mut natural = vec![0; weights.len().next_multiple_of(4 * per_channel)];
+            for (block, rows) in natural.chunks_mut(4 * per_channel).enumerate() {
+                f.pairs().unwrap().unpack(block, rows);
+            }
+            natural.truncate(weights.len());
+            assert!(natural.iter().zip(&weights).all(|(a, b)| *a as u8 == *b));
             assert!((0..output.c).all(|o| {
                 let (bias, m) = f.channel(o);
                 bias == folded[o].0 && m.mantissa == folded[o].1.mantissa
             }));
             let mut y = vec![0; output.len()];
-            let mut scratch = vec![0; pairs::conv_scratch(per_channel, false)];
+            let mut scratch = vec![0; crate::op::pairs::conv_scratch(per_channel, false)];
             assert!(run(&f, &x, &mut y, &mut scratch));
             assert_eq!(y, expected, "{mode:?} {self:?}");
         }
@@ -280,7 +292,7 @@ impl Case {
                 return;
             };
             let pairs = f.row_pairs().unwrap();
-            let layer = m4::depthwise::Layer {
+            let layer = arch::arm_dsp::depthwise::Layer {
                 input: f.input,
                 output: f.output,
                 window: f.window,
@@ -293,7 +305,7 @@ impl Case {
             let expected = &expected[y * out_row..(y + n) * out_row];
             let mut twin = map.clone();
             let mut scratch = vec![0x5555_5555; scratch_len(&operator).div_ceil(4)];
-            let ran = layer.run(&mut maps::Maps::in_place(&mut twin), &mut scratch);
+            let ran = layer.run(&mut Maps::in_place(&mut twin), &mut scratch);
             assert!(ran, "twin refuses {self:?}");
             assert_eq!(&twin[..expected.len()], expected, "twin, row {y} {self:?}");
             let mut scratch = vec![0x55; scratch_len(&operator)];

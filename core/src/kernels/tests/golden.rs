@@ -1,7 +1,11 @@
 //! Golden values of TensorFlow Lite's operators.
 
-use super::affine;
+use super::*;
 use crate::kernels::*;
+use crate::op::quant::{ChannelQuant, Multiplier};
+use crate::op::shape::{Shape, Window};
+use crate::op::*;
+use crate::testing::mean_multiplier;
 
 #[test]
 fn golden_additions() {

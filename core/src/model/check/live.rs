@@ -7,12 +7,13 @@
 //!
 //! Time: a look at each living tensor a layer, [`MAX_LIVE`] at most.
 
-use super::{apart, scratch, streams};
+use super::memory::{apart, inputs, scratch};
+use super::streams;
 use crate::error::ModelError;
-use crate::model::MAX_LIVE;
+use crate::model::format::MAX_LIVE;
 use crate::model::header::Model;
 use crate::model::layer::Layer;
-use crate::model::stream::{StreamIndex, StreamRecord, record_of};
+use crate::model::stream::{StreamIndex, StreamRecord};
 use core::ops::Range;
 
 /// Tensors that live while a layer or stream runs.
@@ -90,7 +91,7 @@ impl Live<'_, '_> {
 
     /// A layer that runs alone.
     fn layer(&mut self, i: usize) -> Result<(), ModelError> {
-        for tensor in record_of(self.model, i).inputs.into_iter().flatten() {
+        for tensor in inputs(self.model, i).into_iter().flatten() {
             self.add(tensor, i)?;
         }
         let (out, scratch) = (self.model.tensor(i + 1), scratch(self.model, i));
@@ -118,7 +119,7 @@ impl Live<'_, '_> {
     /// A stream. Its output may lie on a tensor that ends here: `streams::turns` looks at that.
     fn stream(&mut self, index: &StreamIndex, stream: &StreamRecord<'_>) -> Result<(), ModelError> {
         for link in stream.links() {
-            let inputs = record_of(self.model, link.layer).inputs;
+            let inputs = inputs(self.model, link.layer);
             for tensor in inputs.into_iter().flatten() {
                 if !index.is_streamed(tensor) {
                     self.add(tensor, stream.at)?;

@@ -1,12 +1,13 @@
 //! That streams can run: each layer a few rows at a time, in buffers that hold these rows, and
 //! without a row overwritten that is still needed.
 
-use super::{apart, scratch};
+use super::memory::{apart, inputs, scratch};
 use crate::error::{ModelError, StreamFault};
+use crate::model::format::code;
 use crate::model::header::Model;
-use crate::model::layer::{Operator, code};
-use crate::model::stream::{LinkRecord, PLACES, StreamIndex, StreamRecord, record_of};
-use crate::stream::{FRAME, MAX_LINKS, Stream};
+use crate::model::stream::{PLACES, StreamIndex, StreamRecord};
+use crate::op::Operator;
+use crate::stream::{FRAME, LinkRecord, MAX_LINKS, Stream};
 use core::ops::Range;
 
 /// Most turns of all streams together, runs of this check over the same stream counted: a small
@@ -133,7 +134,7 @@ pub(super) fn layers(model: &Model<'_>, index: &StreamIndex) -> Result<(), Model
     for i in 0..model.layer_count() {
         while streams.next_if(|s| s.end <= i).is_some() {}
         let alone = streams.peek().is_some_and(|s| i < s.at) || streams.peek().is_none();
-        let inputs = record_of(model, i).inputs.into_iter().flatten();
+        let inputs = inputs(model, i).into_iter().flatten();
         if alone && inputs.into_iter().any(|t| index.is_streamed(t)) {
             return Err(ModelError::Stream {
                 layer: i as u16,
@@ -169,7 +170,9 @@ fn link_place(
         return (0, 0);
     };
     let tensor = link.layer + 1;
-    let mean = model.record(link.layer).and_then(|r| r.first()) == Some(&code::MEAN);
+    let mean = model
+        .record(link.layer)
+        .is_some_and(|r| r.operator == code::MEAN);
     let len = match link.capacity {
         0 if mean => row(tensor).saturating_mul(4),
         rows => rows.saturating_mul(row(tensor)),
@@ -198,8 +201,8 @@ pub(super) fn turns(model: &Model<'_>, index: &StreamIndex) -> Result<(), ModelE
         };
         walk(None).map_err(|what| fault(&stream, what))?;
         for (k, link) in stream.links().enumerate() {
-            for t in record_of(model, link.layer).inputs.into_iter().flatten() {
-                let reads = |l: LinkRecord| record_of(model, l.layer).inputs.contains(&Some(t));
+            for t in inputs(model, link.layer).into_iter().flatten() {
+                let reads = |l: LinkRecord| inputs(model, l.layer).contains(&Some(t));
                 let again = stream.links().take(k).any(reads);
                 let whole = !index.is_streamed(t) && !again;
                 if whole && !apart(&model.tensor(t).range(), &output.range()) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use pupil_core::model::check_label;
+use pupil_packer::check_label;
 use serde_json::Value;
 
 /// One line.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nodes::{Dims, Filter, Graph, Op};
 use crate::nn::Activation;
-use pupil_core::shape::same_padding;
+use pupil_core::op::shape::same_padding;
 
 /// A place whose values calibration watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

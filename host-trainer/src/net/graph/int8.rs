@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use pupil_core::model::{
-    BuildError, Channel, Conv, Fused, InputSpec, ModelBuilder, Pad, PixelFormat, Pool, TensorId,
-};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::Shape;
-use pupil_core::tables;
+use pupil_core::model::{InputSpec, PixelFormat};
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
+use pupil_packer::tables;
+use pupil_packer::{BuildError, Channel, Conv, Fused, ModelBuilder, Pad, Pool, TensorId};
 
 use super::calibrate::Range;
 use super::float::Place;
@@ -111,7 +110,7 @@ impl Packer<'_> {
 
     fn affine(&self, place: Place) -> Result<Affine, BuildError> {
         let range = self.range(place)?;
-        Ok(Affine::covering(range.min, range.max))
+        Ok(pupil_packer::quantize::covering(range.min, range.max))
     }
 
     /// Appends node `i`, which reads `inputs`; returns what it writes.
@@ -201,7 +200,7 @@ impl Packer<'_> {
             Activation::Relu | Activation::Relu6 => {
                 let out = self.affine(site.after)?;
                 let top = if act == Activation::Relu6 {
-                    out.quantize(6.0)
+                    pupil_packer::quantize::quantize(out, 6.0)
                 } else {
                     127
                 };
@@ -209,7 +208,7 @@ impl Packer<'_> {
             }
             Activation::Silu | Activation::HardSwish => {
                 let range = self.range(site.before)?;
-                let before = Affine::covering(range.min.max(SILU_FLOOR), range.max);
+                let before = pupil_packer::quantize::covering(range.min.max(SILU_FLOOR), range.max);
                 let after = self.affine(site.after)?;
                 let table = match act {
                     Activation::Silu => tables::silu(before, after),
@@ -272,7 +271,7 @@ impl Packer<'_> {
                 let bias = (f64::from(*b) / step).round();
                 Channel {
                     bias: bias.clamp(f64::from(i32::MIN), f64::from(i32::MAX)) as i32,
-                    multiplier: Multiplier::from_real(step / f64::from(out.scale)),
+                    multiplier: pupil_packer::quantize::multiplier(step / f64::from(out.scale)),
                 }
             })
             .collect();

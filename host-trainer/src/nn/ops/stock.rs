@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::{ConvOptions, PadMode};
-use pupil_core::shape::same_padding;
+use pupil_core::op::shape::same_padding;
 
 use crate::nn::activate::activate;
 use crate::nn::activation::Activation;

@@ -22,7 +22,7 @@ use crate::util::limits;
 use crate::util::random::stream;
 use crate::util::statistics::wilson;
 use pupil_core::model::Model;
-use pupil_core::plan::{Plan, schedule};
+use pupil_packer::plan::{Plan, schedule};
 
 /// Test accuracy of one net.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

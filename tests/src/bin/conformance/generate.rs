@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pupil_core::kernels::reference::{self, Convolution};
-use pupil_core::kernels::{AddParams, MulParams, SoftmaxParams, mean_multiplier, softmax};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::{Shape, Window};
+use pupil_core::kernels::run;
+use pupil_core::op::quant::{Affine, Multiplier};
+use pupil_core::op::shape::{Shape, Window};
+use pupil_packer::params::mean_multiplier;
 
 use pupil_tests::vectors::{FORMAT, File, Layer, Tensor};
 
@@ -195,7 +196,7 @@ impl Writer {
             let mut window = Window::same(h, w, 1, 1);
             let mut output = Shape::new(1, 1, out_ch);
             if !dense {
-                use pupil_core::shape::same_padding;
+                use pupil_core::op::shape::same_padding;
                 window = Window {
                     kernel_h: kernel[0],
                     kernel_w: kernel[1],
@@ -233,6 +234,7 @@ impl Writer {
             let clamps = (act[0] as i8, act[1] as i8);
             let y = if dense {
                 reference::dense(&x, &weights, &bias, &multipliers, zero_points, clamps)
+                    .collect::<Vec<_>>()
             } else {
                 let p = Convolution {
                     input,
@@ -244,7 +246,7 @@ impl Writer {
                     zero_points,
                     act: clamps,
                 };
-                reference::convolution(&p, &x, op == "dwconv2d")
+                reference::convolution(&p, &x, op == "dwconv2d").collect::<Vec<_>>()
             };
             let mut layer = Layer {
                 op: op.into(),
@@ -290,7 +292,8 @@ impl Writer {
             );
             let x = self.int8(input.len());
             for (op, max) in [("avgpool", false), ("maxpool", true)] {
-                let y = reference::pool(input, output, &window, (-100, 90), &x, max);
+                let y = reference::pool(input, output, &window, (-100, 90), &x, max)
+                    .collect::<Vec<_>>();
                 let mut layer = Layer {
                     op: op.into(),
                     name: format!("{op}_{i}_{h}x{w}x{c}"),
@@ -322,7 +325,7 @@ impl Writer {
             let input = Shape::new(h, w, c);
             let x = self.int8(input.len());
             let multiplier = mean_multiplier(real, h * w);
-            let y = reference::mean(input, &x, multiplier, zero_points);
+            let y = reference::mean(input, &x, multiplier, zero_points).collect::<Vec<_>>();
             let mut layer = Layer {
                 op: "mean".into(),
                 name: format!("mean_{i}_{h}x{w}x{c}"),
@@ -354,7 +357,7 @@ impl Writer {
             let out = affine(scales[2], zero[2]);
             let points = zero.map(i32::from);
             let (x, x2) = (self.int8(5 * 3 * 4), self.int8(5 * 3 * 4));
-            let p = AddParams::new(inputs, out, act);
+            let p = pupil_packer::params::add(inputs, out, act);
             let m = [p.multipliers[0], p.multipliers[1], p.output_multiplier];
             let y: Vec<i8> = x
                 .iter()
@@ -385,7 +388,7 @@ impl Writer {
             self.layers.push(layer);
 
             let factors = self.int8(4);
-            let p = MulParams::new(4, inputs, out, act);
+            let p = pupil_packer::params::mul(4, inputs, out, act);
             let y: Vec<i8> = x
                 .iter()
                 .enumerate()
@@ -408,9 +411,19 @@ impl Writer {
         // in core; here they guard against change.
         for (i, (n, scale)) in [(10, 0.1f32), (3, 0.5), (40, 0.02)].into_iter().enumerate() {
             let x = self.int8(n);
-            let p = SoftmaxParams::new(scale);
+            let p = pupil_packer::params::softmax(scale);
             let mut y = vec![0; n];
-            assert!(softmax(&p, &x, &mut y), "both have as many values");
+            assert!(
+                run(
+                    &pupil_core::op::Operator::Softmax(p),
+                    &x,
+                    &[],
+                    &mut y,
+                    &mut []
+                )
+                .is_ok(),
+                "both have as many values"
+            );
             let mut layer = Layer {
                 op: "softmax".into(),
                 name: format!("softmax_{i}_{n}"),

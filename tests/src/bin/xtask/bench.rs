@@ -184,7 +184,7 @@ pub fn run(program: &Path, board: Machine, cases: &[Case]) -> anyhow::Result<Vec
 }
 
 /// A series of random cases.
-pub type Series = fn(u64) -> Result<Case, pupil_core::model::BuildError>;
+pub type Series = fn(u64) -> Result<Case, pupil_packer::BuildError>;
 
 /// Random cases on a machine: how many have no wrong byte, and the first that has one.
 ///

@@ -2,8 +2,8 @@
 
 use anyhow::anyhow;
 use pupil_core::model::Model;
-use pupil_core::plan::{Goal, Memory, Plan, schedule};
 use pupil_firmware::cases::Work;
+use pupil_packer::plan::{Goal, Memory, Plan, schedule};
 use pupil_tests::cases::{Case, Random, networks};
 use serde_json::{Value, json};
 

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use pupil_core::model::{Channel, Conv, InputSpec, Model, ModelBuilder, PixelFormat};
-use pupil_core::plan::{Goal, Memory, Plan, Way, schedule};
-use pupil_core::quant::{Affine, Multiplier};
-use pupil_core::shape::Shape;
+use pupil_core::model::{InputSpec, Model, PixelFormat};
+use pupil_core::op::quant::Affine;
+use pupil_core::op::shape::Shape;
+use pupil_packer::plan::{Goal, Memory, Plan, Way, schedule};
+use pupil_packer::{Channel, Conv, ModelBuilder};
 use pupil_tests::cases::networks;
 use serde_json::json;
 
@@ -32,16 +33,35 @@ const STREAMS_BOUND: u64 = 2_450;
 const GROUPS: [(&str, &[&str]); 11] = [
     (
         "depthwise",
-        &["7kernels9depthwise", "2m49depthwise", "pupil_m4_dw"],
+        &["8portable9depthwise", "7arm_dsp9depthwise", "pupil_m4_dw"],
     ),
     (
         "conv",
-        &["7kernels4conv", "2m44conv", "2m44gemm", "pupil_m4_gemm"],
+        &[
+            "8portable4conv",
+            "7arm_dsp4conv",
+            "7arm_dsp4gemm",
+            "pupil_m4_gemm",
+        ],
     ),
-    ("dense", &["7kernels5dense", "2m45dense", "pupil_m4_dense"]),
-    ("pools", &["7kernels4pool", "2m44pool", "pupil_m4_averages"]),
-    ("mean", &["7kernels4mean", "2m44sums", "pupil_m4_sum"]),
-    ("add", &["7kernels3add", "2m43add", "pupil_m4_add"]),
+    (
+        "dense",
+        &["8portable5dense", "7arm_dsp5dense", "pupil_m4_dense"],
+    ),
+    (
+        "pools",
+        &["8portable4pool", "7arm_dsp4pool", "pupil_m4_averages"],
+    ),
+    (
+        "mean",
+        &[
+            "8portable4mean",
+            "8portable4sums",
+            "7arm_dsp4sums",
+            "pupil_m4_sum",
+        ],
+    ),
+    ("add", &["8portable3add", "7arm_dsp3add", "pupil_m4_add"]),
     ("mul", &["14squeeze_excite", "pupil_m4_mul"]),
     ("lookup", &["6lookup", "pupil_m4_lookup"]),
     ("softmax", &["7softmax", "11fixed_point"]),
@@ -259,7 +279,7 @@ fn dense_student() -> anyhow::Result<Vec<u8>> {
     let mut builder = ModelBuilder::new(input, &["dark", "bright"]);
     let channel = Channel {
         bias: 0,
-        multiplier: Multiplier::from_real(0.01),
+        multiplier: pupil_packer::quantize::multiplier(0.01),
     };
     let weights = (0..2 * 28 * 28).map(|i| (i % 7) as u8).collect();
     let layer = Conv::dense(weights, vec![channel; 2], affine);

@@ -249,7 +249,7 @@ fn one_passed() -> Report {
 fn clippy() -> anyhow::Result<Report> {
     cargo(&[
         // One profile for all that needs the trainer, whose dependencies are slow to build.
-        "cargo clippy --quiet --release --all-targets --features pupil-core/std -- -D warnings",
+        "cargo clippy --quiet --release --all-targets -- -D warnings",
         "cargo clippy --quiet --release -p pupil-firmware --all-targets -- -D warnings",
     ])
 }
@@ -308,7 +308,7 @@ fn device_clippy() -> anyhow::Result<Report> {
 }
 
 fn core_tests() -> anyhow::Result<Report> {
-    cargo(&["cargo test --quiet -p pupil-core --features std"])
+    cargo(&["cargo test --quiet -p pupil-core -p pupil-packer"])
 }
 
 fn cross() -> anyhow::Result<Report> {

@@ -1,7 +1,7 @@
 //! The shapes of one depthwise convolution and of the maps that its loops read.
 
 use crate::nn::kernels::normalize::Runs;
-use pupil_core::shape::same_padding;
+use pupil_core::op::shape::same_padding;
 
 /// One depthwise convolution: kernel `[kernel*kernel, c]`, SAME padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
