@@ -12,6 +12,7 @@ use crate::run::dir::RunDir;
 use crate::run::error::RunDirError;
 use crate::run::record::{Artifact, Proof, Record};
 use crate::run::stage::Stage;
+use crate::util::files::read_file;
 use crate::util::hash::hex;
 
 /// The record of a stage, in its folder.
@@ -74,7 +75,7 @@ pub(crate) fn file(root: &Path, stage: Stage, name: &str) -> PathBuf {
 /// A damaged record.
 pub(crate) fn record(root: &Path, stage: Stage) -> Result<Option<Record>, RunDirError> {
     let path = file(root, stage, DONE);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match read_file(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(RunDirError::Read { path, source }),
@@ -154,30 +155,31 @@ impl RunDir {
     }
 
     /// How far a stage is. Reads every file that it has recorded.
-    pub(crate) fn state(&self, stage: Stage) -> State {
+    ///
+    /// # Errors
+    /// A file that is there and can't be read: making it again would fail in the end, too.
+    pub(crate) fn state(&self, stage: Stage) -> Result<State, RunDirError> {
         let broken = |path: PathBuf, why: String| {
-            State::Broken(Broken {
+            Ok(State::Broken(Broken {
                 path,
                 why,
                 stale: false,
-            })
+            }))
         };
         let record = match record(self.root(), stage) {
             Ok(Some(record)) => record,
-            Ok(None) => return State::Open,
+            Ok(None) => return Ok(State::Open),
             Err(RunDirError::Damaged { path, why }) => return broken(path, why),
-            Err(error) => {
-                return broken(file(self.root(), stage, DONE), error.to_string());
-            }
+            Err(error) => return Err(error),
         };
         for (name, artifact) in listed(&record, stage) {
             let path = file(self.root(), stage, &name);
-            let bytes = match std::fs::read(&path) {
+            let bytes = match read_file(&path) {
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                     return broken(path, "it is missing".into());
                 }
-                Err(e) => return broken(path, e.to_string()),
+                Err(source) => return Err(RunDirError::Read { path, source }),
             };
             let difference = match &artifact {
                 Some(artifact) => artifact.difference(&bytes),
@@ -191,12 +193,12 @@ impl RunDir {
         let before = record.proof.as_ref().and_then(|p| p.inputs.clone());
         let now = before.as_ref().and_then(|_| self.inputs(stage));
         match now {
-            Some(now) if Some(&now) != before.as_ref() => State::Broken(Broken {
+            Some(now) if Some(&now) != before.as_ref() => Ok(State::Broken(Broken {
                 path: file(self.root(), stage, DONE),
                 why: OTHER_INPUTS.into(),
                 stale: true,
-            }),
-            _ => State::Done(record),
+            })),
+            _ => Ok(State::Done(record)),
         }
     }
 
@@ -264,7 +266,7 @@ impl RunDir {
     /// # Errors
     /// A missing or damaged file.
     pub(crate) fn read_record<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunDirError> {
-        let bytes = std::fs::read(path).map_err(|source| RunDirError::Read {
+        let bytes = read_file(path).map_err(|source| RunDirError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -281,7 +283,7 @@ impl RunDir {
     /// A missing file, or one that has changed since.
     pub(crate) fn read(&self, stage: Stage, name: &str) -> Result<Vec<u8>, RunDirError> {
         let path = file(self.root(), stage, name);
-        let bytes = std::fs::read(&path).map_err(|source| RunDirError::Read {
+        let bytes = read_file(&path).map_err(|source| RunDirError::Read {
             path: path.clone(),
             source,
         })?;
@@ -323,14 +325,14 @@ impl RunDir {
     /// What is damaged or out of date, in words: the training has to be repeated.
     pub(crate) fn training(&self, stage: Stage, about: &Path) -> Result<Option<Record>, String> {
         let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
-        let Ok(bytes) = std::fs::read(about) else {
+        let Ok(bytes) = read_file(about) else {
             return Ok(None);
         };
         let record = Record::from_bytes(&bytes).map_err(|why| format!("{}: {why}", name(about)))?;
         let Some(proof) = &record.proof else {
             // An older version's: the net has a checksum of its own.
             let path = about.with_extension("safetensors");
-            let Ok(net) = std::fs::read(&path) else {
+            let Ok(net) = read_file(&path) else {
                 return Ok(None);
             };
             crate::nn::tensor_file::from_bytes(&net)
@@ -341,7 +343,7 @@ impl RunDir {
         };
         for (file, artifact) in &proof.artifacts {
             let path = about.with_file_name(file);
-            let bytes = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
+            let bytes = read_file(&path).map_err(|e| format!("{file}: {e}"))?;
             if let Some(why) = artifact.difference(&bytes) {
                 return Err(format!("{file}: {why}"));
             }
@@ -400,7 +402,7 @@ mod tests {
     }
 
     fn broken(dir: &RunDir, stage: Stage) -> Broken {
-        match dir.state(stage) {
+        match dir.state(stage).unwrap() {
             State::Broken(broken) => broken,
             other => panic!("{other:?}"),
         }
@@ -411,7 +413,10 @@ mod tests {
         let (_folder, dir) = run();
         let net = dir.file(Stage::Distill, "net.safetensors").unwrap();
         for stage in Stage::ALL {
-            assert!(matches!(dir.state(stage), State::Done(_)), "{stage:?}");
+            assert!(
+                matches!(dir.state(stage).unwrap(), State::Done(_)),
+                "{stage:?}"
+            );
         }
         assert_eq!(dir.read(Stage::Distill, "net.safetensors").unwrap(), b"net");
         std::fs::write(&net, b"nat").unwrap();
@@ -426,16 +431,30 @@ mod tests {
         // Written again, it is done again, and so is what was made from it.
         dir.reopen(Stage::Distill, &broken(&dir, Stage::Distill))
             .unwrap();
-        assert!(matches!(dir.state(Stage::Distill), State::Open));
+        assert!(matches!(dir.state(Stage::Distill).unwrap(), State::Open));
         done(&dir, Stage::Distill, b"net");
-        assert!(matches!(dir.state(Stage::Pack), State::Done(_)));
+        assert!(matches!(dir.state(Stage::Pack).unwrap(), State::Done(_)));
+    }
+
+    #[test]
+    fn a_folder_in_a_files_place_is_an_error_before_anything_is_made_again() {
+        let (_folder, dir) = run();
+        let net = dir.file(Stage::Distill, "net.safetensors").unwrap();
+        std::fs::remove_file(&net).unwrap();
+        std::fs::create_dir(&net).unwrap();
+        let text = dir.state(Stage::Distill).unwrap_err().to_string();
+        assert!(
+            text.contains("a folder, not a regular file") && text.contains("do:"),
+            "{text}"
+        );
+        assert!(dir.is_done(Stage::Distill));
     }
 
     #[test]
     fn a_stage_made_from_other_files_is_out_of_date() {
         let (_folder, dir) = run();
         done(&dir, Stage::Student, b"other");
-        assert!(matches!(dir.state(Stage::Student), State::Done(_)));
+        assert!(matches!(dir.state(Stage::Student).unwrap(), State::Done(_)));
         let about = dir.file(Stage::Pack, "net.json").unwrap();
         assert!(dir.training(Stage::Pack, &about).is_err());
         let stale = broken(&dir, Stage::Pack);

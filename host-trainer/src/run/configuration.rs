@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 use crate::config::{RunConfig, check};
 use crate::nn::device::TrainingDevice;
+use crate::util::files::read_text;
 
 /// What a user may say of a run beside its configuration file.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,7 @@ pub(crate) fn configuration(file: Option<&Path>, options: &Options) -> anyhow::R
     let mut config = match &path {
         None => check::load("the settings", "", None, &over)?,
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| {
+            let text = read_text(path).with_context(|| {
                 format!(
                     "{}: can't be read\n  do:    give the path of a run.toml",
                     path.display()

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::run::error::RunDirError;
 use crate::run::record::Artifact;
 use crate::run::stage::Stage;
-use crate::util::files::write_atomic;
+use crate::util::files::{clean_up_parts, read_file, read_text, write_atomic};
 use crate::util::hash::hex;
 
 /// The files of a run directory that say what the run was made with.
@@ -45,6 +45,10 @@ impl RunDir {
         let write = |path: PathBuf| move |source| RunDirError::Write { path, source };
         std::fs::create_dir_all(root).map_err(write(root.to_owned()))?;
         let path = root.join(".lock");
+        if path.metadata().is_ok_and(|about| !about.is_file()) {
+            let source = io::Error::other("it is no regular file");
+            return Err(RunDirError::Write { path, source });
+        }
         let lock = std::fs::OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -61,6 +65,10 @@ impl RunDir {
             _lock: lock,
             memory: Mutex::default(),
         };
+        clean_up_parts(root);
+        for stage in Stage::ALL {
+            clean_up_parts(&root.join(stage.folder()));
+        }
         if fresh {
             for stage in Stage::ALL {
                 dir.remove(&stage.folder())?;
@@ -148,7 +156,7 @@ impl RunDir {
         what: &'static str,
     ) -> Result<(), RunDirError> {
         let path = self.root.join(name);
-        match std::fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(old) if old != text => {
                 let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
                 let (old, new) = line.unwrap_or(("its length", "this one's"));
@@ -179,7 +187,7 @@ impl RunDir {
         (text, value): (&str, &T),
         what: &'static str,
     ) -> Result<(), RunDirError> {
-        let old = std::fs::read_to_string(self.root.join(name)).ok();
+        let old = read_text(&self.root.join(name)).ok();
         let old: Option<T> = old.and_then(|old| toml::from_str(&old).ok());
         if old.as_ref() == Some(value) {
             return Ok(());
@@ -195,8 +203,7 @@ impl RunDir {
         let mut sha = Sha256::new();
         for name in names {
             let path = self.root.join(name);
-            let bytes =
-                std::fs::read(&path).map_err(|source| RunDirError::Read { path, source })?;
+            let bytes = read_file(&path).map_err(|source| RunDirError::Read { path, source })?;
             sha.update(bytes.len().to_le_bytes());
             sha.update(bytes);
         }

@@ -14,7 +14,7 @@ use super::stage::Stage;
 use crate::config::RunConfig;
 use crate::data::fit::Fit;
 use crate::util::call::call;
-use crate::util::files::read_file;
+use crate::util::files::{read_file, read_text};
 use crate::util::limits;
 
 /// A student's bytes and how its run treated images.
@@ -134,7 +134,7 @@ pub(crate) fn verified(path: &Path, bytes: &[u8]) -> anyhow::Result<Option<OfRun
     };
     let file = run.join(SETTINGS[0]);
     // A file that is gone is made up for by the record.
-    if let Ok(text) = std::fs::read_to_string(&file)
+    if let Ok(text) = read_text(&file)
         && toml::from_str::<RunConfig>(&text).ok().as_ref() != Some(&old)
     {
         bail!(
@@ -168,7 +168,7 @@ fn newest(runs: &Path) -> anyhow::Result<PathBuf> {
 
 /// The run's `images.fit`; other settings may be of another version and do not matter here.
 fn fit_of(run: &Path) -> Fit {
-    let text = std::fs::read_to_string(run.join("run.toml")).unwrap_or_default();
+    let text = read_text(&run.join("run.toml")).unwrap_or_default();
     let fit = text
         .parse::<Table>()
         .ok()

@@ -95,7 +95,7 @@ pub(crate) fn run(
     let outcome = run_stages(&ctx, which);
     progress.clear();
     outcome?;
-    if !matches!(dir.state(Stage::Pack), State::Done(_)) {
+    if !matches!(dir.state(Stage::Pack)?, State::Done(_)) {
         return Ok(None);
     }
     let summary: pack::Summary = dir.summary(Stage::Pack)?;
@@ -113,7 +113,7 @@ fn run_stages(ctx: &Context<'_>, which: Which) -> anyhow::Result<()> {
             break;
         }
         let only_before = matches!(which, Which::Only(wanted) if stage < wanted);
-        match ctx.dir.state(stage) {
+        match ctx.dir.state(stage)? {
             State::Done(record) if !(repeated && unsure_of_inputs(&record)) => {
                 settings::same(ctx.dir, ctx.config, stage, &record)?;
                 ctx.progress.skip(work(stage, ctx.config, ctx.data));

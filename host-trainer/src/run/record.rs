@@ -131,6 +131,7 @@ impl Record {
             serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         // A damaged name of one of both must not pass for a record without them.
         let proof = match (object.remove(CHECKSUM), object.contains_key(PROOF)) {
+            (None, false) if object.is_empty() => return Err("it is empty".into()),
             (None, false) => None,
             (Some(Value::String(checksum)), true) => {
                 if digest(&Value::Object(object.clone())) != checksum {

@@ -12,6 +12,7 @@ use crate::run::dir::{RunDir, SETTINGS};
 use crate::run::error::RunDirError;
 use crate::run::record::Record;
 use crate::run::stage::{Stage, Which};
+use crate::util::files::{read_file, read_text};
 
 /// SHA-256 of the images that the run in `root` has had, as its `provenance.json` says.
 ///
@@ -20,7 +21,7 @@ use crate::run::stage::{Stage, Which};
 pub(crate) fn data_sha256(root: &Path) -> anyhow::Result<String> {
     let path = root.join(SETTINGS[1]);
     let damaged = || format!("{}: missing or damaged", path.display());
-    let text = std::fs::read(&path).with_context(damaged)?;
+    let text = read_file(&path).with_context(damaged)?;
     let all: serde_json::Value = serde_json::from_slice(&text).with_context(damaged)?;
     let sha = all["data_sha256"].as_str().with_context(damaged)?;
     Ok(sha.to_owned())
@@ -80,7 +81,7 @@ pub(crate) fn keep(
         return Ok(());
     };
     let path = dir.root().join(settings_name);
-    let first = std::fs::read_to_string(&path)
+    let first = read_text(&path)
         .ok()
         .and_then(|old| first_other(&toml::from_str(&old).ok()?, config));
     match (first, fresh) {

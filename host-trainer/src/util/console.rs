@@ -23,7 +23,7 @@ pub(crate) struct Unwritten(#[from] io::Error);
 /// A line on stderr, dropped where stderr is closed or full.
 pub(crate) fn note(line: &str) {
     // One write a line: threads don't cut each other's lines in two.
-    let line = format!("{}\n", escaped(line));
+    let line = format!("{}\n", shortened(&escaped(line)));
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
@@ -48,6 +48,28 @@ pub(crate) fn accept_gone_reader(written: io::Result<()>) -> Result<(), Unwritte
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Unwritten(error)),
         _ => Ok(()),
     }
+}
+
+/// Most characters of a line on stderr: a name from outside may have millions.
+const LONGEST_LINE: usize = 4096;
+
+/// `text` without the middle of lines that are too long for people.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_LINE {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split('\n').map(|line| {
+        let characters = line.chars().count();
+        if characters <= LONGEST_LINE {
+            return Cow::Borrowed(line);
+        }
+        let half = LONGEST_LINE / 2;
+        let start: String = line.chars().take(half).collect();
+        let end: String = line.chars().skip(characters - half).collect();
+        let left_out = characters - 2 * half;
+        Cow::Owned(format!("{start}… {left_out} characters …{end}"))
+    });
+    Cow::Owned(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// `text` as [`escaped`], on one line: for a name in the middle of a line.
@@ -100,6 +122,18 @@ mod tests {
             assert!(kept, "{code:#x}");
         }
         assert_eq!(printable("a\nb"), "a\\u000ab");
+    }
+
+    #[test]
+    fn a_line_of_millions_of_characters_loses_its_middle() {
+        let long = format!(
+            "error: {}: damaged\n  do:    delete it",
+            "ü".repeat(3_000_000)
+        );
+        let short = shortened(&long);
+        assert!(short.len() < 9000);
+        assert!(short.starts_with("error: ü") && short.ends_with("ü: damaged\n  do:    delete it"));
+        assert!(matches!(shortened("short"), Cow::Borrowed(_)));
     }
 
     #[test]

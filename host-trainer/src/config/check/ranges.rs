@@ -163,7 +163,7 @@ pub(crate) fn check(config: &RunConfig) -> Vec<(String, String)> {
     check_methods(&config.methods, &mut need);
     let temperature = config.distill.temperature;
     need(
-        temperature > 0.0 && temperature <= 100.0,
+        (0.01..=100.0).contains(&temperature),
         "distill.temperature",
         temperature.to_string(),
         "must be above 0 and at most 100",
@@ -243,7 +243,7 @@ fn check_methods(methods: &MethodsConfig, need: &mut impl FnMut(bool, &str, Stri
         "must be ascending, within 0 and 1",
     );
     need(
-        uda.temperature > 0.0 && uda.temperature <= 100.0,
+        (0.01..=100.0).contains(&uda.temperature),
         "methods.uda.temperature",
         uda.temperature.to_string(),
         "must be above 0 and at most 100",
@@ -301,10 +301,10 @@ fn check_fit(path: &str, fit: &FitConfig, need: &mut impl FnMut(bool, &str, Stri
         need(holds, &format!("{path}.{key}"), value, rule);
     };
     field(
-        fit.steps > 0,
+        (1..=1_000_000_000).contains(&fit.steps),
         "steps",
         fit.steps.to_string(),
-        "must be at least 1",
+        "must lie between 1 and a billion",
     );
     field(
         (2..=4096).contains(&fit.batch),

@@ -305,6 +305,10 @@ fn walk(
                 }
                 other => format!("{path} is a table, not {}", with_article(other.type_str())),
             },
+            Some(_) if is_too_large(value.get_ref()) => {
+                let most = i64::MAX;
+                format!("{path} is beyond what a TOML integer holds: {most} is the greatest")
+            }
             Some(expected) => {
                 let (wanted, found) = (expected.type_str(), value.get_ref().type_str());
                 if wanted == found || (wanted == "float" && found == "integer") {
@@ -316,6 +320,14 @@ fn walk(
         };
         problems.push(Problem::new(&document.place(&key.span()), path, &text));
     }
+}
+
+/// Whether an integer has more than 64 bits, sign included.
+fn is_too_large(value: &DeValue<'_>) -> bool {
+    let DeValue::Integer(number) = value else {
+        return false;
+    };
+    i64::from_str_radix(number.as_str(), number.radix()).is_err()
 }
 
 /// "a float", "an integer".

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use super::checked::{opened, sealed};
 use super::error::CacheError;
 use super::segment::{Segment, SegmentError};
-use super::writer::{SegmentWriter, clean_up};
+use super::writer::SegmentWriter;
 use crate::data::cache::entry::Entry;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
 use crate::data::memory::Budget;
+use crate::util::files::clean_up;
 use crate::util::files::write_atomic;
 use crate::util::regular;
 

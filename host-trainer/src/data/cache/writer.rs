@@ -1,9 +1,9 @@
 //! Writing a segment: it appears under its name when it is whole.
 //!
-//! Until then it is `PROCESS-NUMBER.part`, locked by its writer: what nobody holds is of a process
-//! that was killed.
+//! Until then it is a `.part`, locked by its writer: what nobody holds is of a process that was
+//! killed.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,8 @@ use super::segment::{HEADER, emit, head};
 use crate::data::cache::entry::Entry;
 use crate::data::fingerprint::Key;
 use crate::data::fit::Fit;
+use crate::util::files::new_part;
 use crate::util::hash::hex;
-use crate::util::regular;
 
 /// A segment being written: it appears under its name when it is whole.
 #[derive(Debug)]
@@ -34,15 +34,15 @@ impl SegmentWriter {
     /// # Errors
     /// A folder that can't be written to.
     pub(super) fn create(folder: &Path, dims: [usize; 3], fit: Fit) -> Result<Self, CacheError> {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let part = folder.join(format!("{}-{number}.part", std::process::id()));
+        let (part, file) = new_part(&folder.join("segment")).map_err(|source| CacheError {
+            path: folder.to_owned(),
+            source,
+        })?;
         let fail = |source| CacheError {
             path: part.clone(),
             source,
         };
-        let mut file = io::BufWriter::with_capacity(1 << 18, locked(&part).map_err(fail)?);
+        let mut file = io::BufWriter::with_capacity(1 << 18, file);
         file.write_all(&[0; HEADER]).map_err(fail)?;
         Ok(Self {
             part: part.clone(),
@@ -118,54 +118,5 @@ impl Drop for SegmentWriter {
     fn drop(&mut self) {
         // After `finish` it is gone already.
         let _ = std::fs::remove_file(&self.part);
-    }
-}
-
-/// A new file that is locked, unless the file system has no locks.
-fn locked(path: &Path) -> io::Result<File> {
-    for _ in 0..9 {
-        let file = File::create(path)?;
-        let _ = file.try_lock();
-        // Another process may have taken it for a dead one's before it was locked.
-        if path.exists() {
-            return Ok(file);
-        }
-    }
-    File::create(path)
-}
-
-/// Removes a part whose writer is dead.
-pub(super) fn clean_up(path: &Path) {
-    let Ok((file, _)) = regular::open(path) else {
-        return;
-    };
-    let dead = match file.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock) => false,
-        // A file system without locks: nobody writes for a day.
-        Err(TryLockError::Error(_)) => {
-            let age = file.metadata().and_then(|m| m.modified()).ok();
-            let age = age.and_then(|t| t.elapsed().ok());
-            age.is_some_and(|a| a.as_secs() > 86_400)
-        }
-    };
-    if dead {
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_of_a_dead_process_goes_and_one_being_written_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let dead = folder.path().join("1-0.part");
-        std::fs::write(&dead, [0; 99]).unwrap();
-        let writer = SegmentWriter::create(folder.path(), [1, 1, 1], Fit::Crop).unwrap();
-        clean_up(&dead);
-        clean_up(&writer.part);
-        assert!(!dead.exists() && writer.part.exists());
     }
 }

@@ -6,12 +6,18 @@ use thiserror::Error;
 
 /// Memory that unpacking may take, in KiB: xz's strongest preset needs 65 MiB.
 const XZ_MEMORY_KIB: u32 = 128 << 10;
-/// An entry that only names or describes the next one is at most as long: a path has 4 KiB.
-const MOST_HEADER: u64 = 1 << 20;
+/// An entry that only describes the next one is at most as long.
+const MOST_HEADER: u64 = 1 << 16;
+/// Longest name: systems have paths of 4 KiB.
+const MOST_NAME: usize = 4096;
 /// Images hardly shrink: what unpacks to so many times its size holds none.
 const MOST_RATIO: u64 = 500;
 /// Small archives may shrink more.
 const FREE: u64 = 64 << 20;
+/// Packers that cut a gzip file into parts make them of 64 KB and more: so many bytes of each at
+/// least, but for some parts.
+const LEAST_PART: u64 = 1 << 10;
+const FREE_PARTS: u64 = 1 << 10;
 
 /// An archive that can't be read to its end.
 #[derive(Debug, Error)]
@@ -128,11 +134,48 @@ fn unpacked<'a>(file: impl Read + 'a, packed: u64) -> io::Result<Box<dyn Read + 
             left,
         })
     } else if gz {
-        let inner = flate2::read::MultiGzDecoder::new(file);
+        let parts = packed / LEAST_PART + FREE_PARTS;
+        let inner = Gzip::new(file, parts);
         Box::new(Bounded { inner, left })
     } else {
         Box::new(file)
     })
+}
+
+/// A gzip file of one or more parts, which ends in an error where it has too many.
+struct Gzip<R> {
+    /// None only while one part gives way to the next.
+    part: Option<flate2::bufread::GzDecoder<R>>,
+    left: u64,
+}
+
+impl<R: io::BufRead> Gzip<R> {
+    fn new(file: R, parts: u64) -> Self {
+        Self {
+            part: Some(flate2::bufread::GzDecoder::new(file)),
+            left: parts,
+        }
+    }
+}
+
+impl<R: io::BufRead> Read for Gzip<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while let Some(part) = &mut self.part {
+            let n = part.read(bytes)?;
+            if n > 0 || bytes.is_empty() {
+                return Ok(n);
+            }
+            let mut file = self.part.take().map(flate2::bufread::GzDecoder::into_inner);
+            if let Some(file) = file.take_if(|f| f.fill_buf().is_ok_and(|rest| !rest.is_empty())) {
+                self.left = self
+                    .left
+                    .checked_sub(1)
+                    .ok_or_else(|| io::Error::other("it is cut into too many parts"))?;
+                self.part = Some(flate2::bufread::GzDecoder::new(file));
+            }
+        }
+        Ok(0)
+    }
 }
 
 struct Bounded<R> {
@@ -202,6 +245,12 @@ fn described(entry: &mut tar::Entry<impl Read>, next: &mut Next) -> io::Result<O
         return Err(io::Error::other("a file in it has more than 8 GB"));
     }
     let name = next.name.unwrap_or_else(|| text(&entry.path_bytes()));
+    if name.len() > MOST_NAME {
+        return Err(io::Error::other(format!(
+            "a file in it has a name of {} bytes, {MOST_NAME} are the most",
+            name.len()
+        )));
+    }
     Ok(kind.is_file().then_some(name))
 }
 
@@ -320,6 +369,26 @@ pub(crate) mod tests {
             (found[0].0.as_str(), found[1].0.as_str()),
             (long.as_str(), "next")
         );
+    }
+
+    #[test]
+    fn parts_of_gzip_are_one_archive_but_not_millions_of_them() {
+        let plain = tar(&[("a/1.png", b"one"), ("b/2.png", b"two")]);
+        let (first, second) = plain.split_at(700);
+        let mut both = gz(first);
+        both.extend(gz(second));
+        assert_eq!(list(&both).unwrap(), list(&plain).unwrap());
+        let many = gz(b"").repeat(100_000);
+        let why = list(&many).unwrap_err().why;
+        assert!(why.contains("too many parts"), "{why}");
+    }
+
+    #[test]
+    fn a_name_longer_than_a_path_is_refused() {
+        let name = "n".repeat(5000);
+        let plain = tar(&[(name.as_str(), b"one")]);
+        let why = list(&plain).unwrap_err().why;
+        assert!(why.contains("a name of 5000 bytes"), "{why}");
     }
 
     proptest! {

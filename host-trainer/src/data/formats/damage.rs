@@ -7,6 +7,9 @@ use crate::data::memory::TooLarge;
 /// Most pixels that are decoded: more than any camera takes in one shot.
 pub(crate) const MOST_PIXELS: u64 = 1 << 28;
 
+/// Most scans of a JPEG: cameras make up to about ten.
+pub(crate) const MOST_SCANS: u32 = 100;
+
 /// Why an image can't be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum Damage {
@@ -19,6 +22,9 @@ pub(crate) enum Damage {
     /// A JPEG without its end.
     #[error("JPEG data ends after {0} bytes, before the image does")]
     Cut(usize),
+    /// A JPEG that goes through its image more often than any camera's.
+    #[error("JPEG data goes {0} times through the image: at most {MOST_SCANS} are read")]
+    Scans(u32),
     /// Larger than anything that is decoded.
     #[error("{w}x{h} pixels are too many: at most {} million are read, 32768 a side", MOST_PIXELS / 1_000_000)]
     Pixels {

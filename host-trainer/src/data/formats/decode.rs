@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
 
 use super::claims::Claims;
-use super::damage::Damage;
+use super::damage::{Damage, MOST_SCANS};
 use super::jpeg;
 use crate::util::numbers::bytes;
 
@@ -56,8 +56,12 @@ pub(crate) fn decode_within(
     allow: impl FnOnce(u64) -> Result<(), Damage>,
 ) -> Result<Decoded, Damage> {
     guarded(|| {
-        if let Some(end) = jpeg::look(bytes).cut {
+        let look = jpeg::look(bytes);
+        if let Some(end) = look.cut {
             return Err(Damage::Cut(end));
+        }
+        if look.scans > MOST_SCANS {
+            return Err(Damage::Scans(look.scans));
         }
         let mut decoder = open(bytes)?;
         let (claims, orientation) = decoder.check(bytes, bytes.len() as u64)?;

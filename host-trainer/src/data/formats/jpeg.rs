@@ -13,6 +13,8 @@ pub(crate) struct Look {
     /// Whether a decoder must keep the whole image's coefficients: it is progressive, or its
     /// components come one after the other.
     pub coefficients: bool,
+    /// How often the image is gone through.
+    pub scans: u32,
 }
 
 /// Walks a file's markers.
@@ -44,6 +46,7 @@ pub(crate) fn look(bytes: &[u8]) -> Look {
                     break Some(bytes.len());
                 };
                 scans += u32::from(*marker == 0xda);
+                look.scans = scans;
                 look.coefficients |= *marker == 0xc2 || scans > 1;
                 let length = usize::from(u16::from_be_bytes([high, low]));
                 // A segment shorter than its own length field is damage of another kind.
@@ -88,6 +91,16 @@ mod tests {
         }
         bytes.extend([0xff, 0xd8, 0xff, 1, 2, 3]);
         assert_eq!(cut_at(&bytes), None);
+    }
+
+    #[test]
+    fn scans_are_counted() {
+        let mut bytes = whole();
+        assert_eq!(look(&bytes).scans, 1);
+        let scan = bytes.windows(2).position(|m| m == [0xff, 0xda]).unwrap();
+        let more = [0xff, 0xda, 0, 2].repeat(300);
+        bytes.splice(scan..scan, more);
+        assert_eq!(look(&bytes).scans, 301);
     }
 
     #[test]

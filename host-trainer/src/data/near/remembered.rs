@@ -1,12 +1,13 @@
 //! What a search for near copies has found, so that an unchanged set is not searched again.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::data::cache::Shelf;
 use crate::util::hash::hex;
 
 /// A change of how near copies are told makes another name of all.
-const VERSION: &[u8] = b"near copies 1";
+const VERSION: &[u8] = b"near copies 2";
 /// Smaller searches take no longer than remembering.
 const LEAST_PAIRS: usize = 10_000_000;
 
@@ -38,25 +39,48 @@ impl Remembered {
         }
     }
 
-    /// What it found, if it was made before.
+    /// What it found, if it was made before. A file that is about another search, or names images that
+    /// are not there, says nothing.
     pub(super) fn found(&self, shelf: &Shelf) -> Option<Vec<Option<usize>>> {
-        let json = shelf.remembered(self.name.as_deref()?)?;
-        let pairs: Vec<(usize, usize)> = serde_json::from_slice(&json).ok()?;
+        let name = self.name.as_deref()?;
+        let kept: Kept = serde_json::from_slice(&shelf.remembered(name)?).ok()?;
+        if (kept.search.as_str(), kept.images, kept.others) != (name, self.images, self.others) {
+            return None;
+        }
         let mut found = vec![None; self.images];
-        for (image, other) in pairs {
-            *found.get_mut(image)? = Some(other).filter(|o| *o < self.others);
+        for (image, other) in kept.pairs {
+            *found.get_mut(image)? = Some(Some(other).filter(|o| *o < self.others)?);
         }
         Some(found)
     }
 
     /// Keeps what it found. Failure is silent: it is only made again.
     pub(super) fn keep(&self, found: &[Option<usize>], shelf: &Shelf) {
+        let Some(name) = &self.name else {
+            return;
+        };
         let pairs = found.iter().enumerate();
-        let pairs: Vec<(usize, usize)> = pairs.filter_map(|(i, o)| Some((i, (*o)?))).collect();
-        if let (Some(name), Ok(json)) = (&self.name, serde_json::to_vec(&pairs)) {
+        let kept = Kept {
+            search: name.clone(),
+            images: self.images,
+            others: self.others,
+            pairs: pairs.filter_map(|(i, o)| Some((i, (*o)?))).collect(),
+        };
+        if let Ok(json) = serde_json::to_vec(&kept) {
             shelf.remember(name, &json);
         }
     }
+}
+
+/// A search in its file.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Its name: a digest of both sets.
+    search: String,
+    images: usize,
+    others: usize,
+    /// An image and what it is a copy of.
+    pairs: Vec<(usize, usize)>,
 }
 
 #[cfg(test)]
@@ -86,6 +110,11 @@ mod tests {
         assert_eq!(search(7).found(&shelf), None);
         search(7).keep(&found, &shelf);
         assert_eq!(search(7).found(&shelf), Some(found));
+        assert_eq!(search(8).found(&shelf), None);
+        // A file under another one's name.
+        let (seven, eight) = (search(7).name.unwrap(), search(8).name.unwrap());
+        let json = shelf.remembered(&seven).unwrap();
+        shelf.remember(&eight, &json);
         assert_eq!(search(8).found(&shelf), None);
         // A small one is made each time.
         let small = Remembered::of(&places, &places, &shelf);

@@ -105,7 +105,7 @@ fn make(ctx: &Context<'_>, images: &Images) -> Result<Vec<f32>, StageError> {
 
 /// The answers in the file; none where there is no file, or that of other settings.
 fn read(path: &Path, key: &str, dims: [usize; 2]) -> Result<Option<Vec<f32>>, String> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match crate::util::files::read_file(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.to_string()),
