@@ -20,7 +20,7 @@ pub struct AddParams<'a> {
     pub min: i32,
     /// Upper clamp.
     pub max: i32,
-    /// Little-endian words of the chip's table, if the addition has one: see `m4/add.rs`.
+    /// Little-endian words of the chip's table, if the addition has one: see `arm_dsp/add.rs`.
     pub table: Option<&'a [[u8; 4]; 256]>,
 }
 

@@ -144,7 +144,7 @@ fn smlad(a: [i32; 2], b: [i32; 2], sum: i32) -> i32 {
 }
 
 /// The chip's block loop over one column.
-fn twin(pairs: &Pairs<'_>, x: &[i8]) -> Vec<i8> {
+fn kernel(pairs: &Pairs<'_>, x: &[i8]) -> Vec<i8> {
     let scale = pairs.mode.scale();
     let mut x: Vec<i32> = x.iter().map(|x| i32::from(*x) * scale).collect();
     // Whatever lies behind the last tap meets zero weights.
@@ -228,7 +228,7 @@ proptest! {
                 out.finish(channels[c].0 + sum, channels[c].1)
             })
             .collect();
-        prop_assert_eq!(twin(&pairs, &x), expected);
+        prop_assert_eq!(kernel(&pairs, &x), expected);
         for (c, (bias, m)) in channels.iter().enumerate() {
             prop_assert_eq!(pairs.channel(c), (*bias, if m.mantissa == 0 { Multiplier { mantissa: 0, shift: -1 } } else { *m }));
         }
@@ -258,7 +258,7 @@ proptest! {
                     out.finish(bias + pairs.dot(c / BLOCK, &x)[c % BLOCK], m)
                 })
                 .collect();
-            prop_assert_eq!(twin(&pairs, &x), expected);
+            prop_assert_eq!(kernel(&pairs, &x), expected);
         }
     }
 }

@@ -269,7 +269,7 @@ impl Case {
         }
     }
     /// Bands of rows, each of them in place, as a stream runs them: by the portable kernel and by the
-    /// twin of the chip's.
+    /// portable implementation of the chip's.
     fn compare_bands(&self, f: &Filter<'_>, expected: &[i8], x: &[i8], band: usize) {
         let operator = Operator::Depthwise(*f);
         if !operator.works_in_place(0) || f.input.c != f.output.c || f.output.w > f.input.w {
@@ -303,11 +303,15 @@ impl Case {
                 act: (f.out.min as i8, f.out.max as i8),
             };
             let expected = &expected[y * out_row..(y + n) * out_row];
-            let mut twin = map.clone();
+            let mut chip = map.clone();
             let mut scratch = vec![0x5555_5555; scratch_len(&operator).div_ceil(4)];
-            let ran = layer.run(&mut Maps::in_place(&mut twin), &mut scratch);
-            assert!(ran, "twin refuses {self:?}");
-            assert_eq!(&twin[..expected.len()], expected, "twin, row {y} {self:?}");
+            let ran = layer.run(&mut Maps::in_place(&mut chip), &mut scratch);
+            assert!(ran, "the chip's kernel refuses {self:?}");
+            assert_eq!(
+                &chip[..expected.len()],
+                expected,
+                "the chip's kernel, row {y} {self:?}"
+            );
             let mut scratch = vec![0x55; scratch_len(&operator)];
             assert!(depthwise_in_place::<Every>(&f, &mut map, &mut scratch));
             assert_eq!(&map[..expected.len()], expected, "row {y} {self:?}");

@@ -10,7 +10,7 @@
 #[cfg(not(arm_dsp))]
 use super::layout::{GROUP, Planar};
 #[cfg(not(arm_dsp))]
-use super::twin::{dual, smmlar, word};
+use super::portable::{dual, smmlar, word};
 #[cfg(not(arm_dsp))]
 use super::{Layer, Maps, groups};
 use crate::op::shape::Window;

@@ -1,4 +1,4 @@
-//! What driver, micro-kernels and their twin agree on: blocks and pair rows.
+//! What driver, micro-kernels and their portable implementation agree on: blocks and pair rows.
 
 use crate::op::row_pairs::Kernel;
 use crate::op::shape::Shape;

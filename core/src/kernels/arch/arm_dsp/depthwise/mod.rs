@@ -3,7 +3,7 @@
 //! Four channels at a time, image rows become pair rows in the scratch (`layout.rs`); a block
 //! kernel then computes two rows by two columns of one channel. 3x3 with stride 1 and 2 and 5x5
 //! have block kernels of their own, other windows `any.rs`. `asm` has the instructions,
-//! `walker.rs` the loop around them, `twin.rs` the same in plain Rust; `row_pairs.rs` has the
+//! `walker.rs` the loop around them, `portable.rs` the same in plain Rust; `row_pairs.rs` has the
 //! parameters.
 //!
 //! A step writes output rows only after all input rows above the next unread one are in pair rows,
@@ -14,7 +14,7 @@ mod any;
 mod asm;
 pub mod layout;
 #[cfg(not(arm_dsp))]
-mod twin;
+mod portable;
 #[cfg(arm_dsp)]
 mod walker;
 
@@ -99,7 +99,7 @@ impl Layer<'_> {
             return false;
         }
         match self.form {
-            Form::Blocks(kernel) => twin::run(self, kernel, maps, scratch),
+            Form::Blocks(kernel) => portable::run(self, kernel, maps, scratch),
             Form::Any => any::run(self, maps, scratch),
         }
         if self.table.is_none() && self.act != (i8::MIN, i8::MAX) {

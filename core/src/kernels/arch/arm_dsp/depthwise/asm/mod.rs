@@ -2,7 +2,7 @@
 //!
 //! Data are *pair words*: one column of two image rows, the upper row's value in the low half,
 //! the lower row's in the high half, both sign-extended. SMLAD multiplies both by two weights of
-//! one column and adds: two taps an instruction. `twin.rs` is the same in plain Rust.
+//! one column and adds: two taps an instruction. `portable.rs` is the same in plain Rust.
 //!
 //! # Layout of pair rows
 //! Two columns of four channels are 8 words (32 bytes): channel 0 left, channel 0 right, channel
