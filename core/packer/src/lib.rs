@@ -40,6 +40,7 @@
 
 mod builder;
 mod contents;
+mod layer;
 pub mod params;
 pub mod plan;
 pub mod quantize;
@@ -48,7 +49,8 @@ pub mod tables;
 mod tests;
 pub mod weights;
 
-pub use builder::{Channel, Conv, Depthwise, Fused, ModelBuilder, Pad, Pool, TensorId};
+pub use builder::ModelBuilder;
+pub use layer::{Channel, Conv, Depthwise, Fused, Pad, Pool, TensorId};
 /// The core that reads what is written here.
 pub use pupil_core;
 

@@ -1,8 +1,8 @@
 //! What is asked of the builder, checked before anything is computed from it or written.
 
 use super::layers::ModelBuilder;
-use super::spec::TensorId;
 use crate::contents::BuildError;
+use crate::layer::TensorId;
 use pupil_core::model::{MAX_SIDE, MAX_VALUES, MAX_WINDOW};
 use pupil_core::op::quant::Multiplier;
 use pupil_core::op::shape::Shape;

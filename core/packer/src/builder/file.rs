@@ -1,8 +1,8 @@
 //! The contents as they grow, and the memory plan at the end.
 
 use super::layers::ModelBuilder;
-use super::spec::TensorId;
 use crate::contents::{BuildError, Tensor, pad};
+use crate::layer::TensorId;
 use crate::plan;
 use pupil_core::model::format::NO_TENSOR;
 use pupil_core::model::{LayerRecord, MAX_LAYERS};

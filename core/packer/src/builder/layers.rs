@@ -1,7 +1,7 @@
 //! Adds operators: records, weights and the tensors between them.
 
-use super::spec::{Conv, Depthwise, Fused, Pad, Pool, TensorId, window};
 use crate::contents::{BuildError, Contents, Tensor};
+use crate::layer::{Conv, Depthwise, Fused, Pad, Pool, TensorId, window};
 use crate::params;
 use crate::tables::LOGISTIC_OUTPUT;
 use crate::weights::{Packed, by_value};

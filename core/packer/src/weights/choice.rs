@@ -1,7 +1,7 @@
 //! Which layout a layer's weights get: the fastest one whose claims hold.
 
 use super::{pairs, row_pairs};
-use crate::builder::Conv;
+use crate::layer::Conv;
 use pupil_core::kernels::depthwise_scratch;
 use pupil_core::model::format::{code, layout};
 use pupil_core::op::pairs::{Mode, conv_scratch, dense_scratch};

@@ -13,6 +13,7 @@
 
 pub(crate) mod arm_dsp;
 mod isa;
+#[cfg_attr(arm_dsp, allow(dead_code))] // only what it falls back on is used
 pub(crate) mod portable;
 pub(crate) mod scratch;
 #[cfg(all(not(arm_dsp), target_arch = "x86_64"))]

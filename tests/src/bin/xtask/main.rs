@@ -17,6 +17,7 @@ mod mutants;
 mod peers;
 mod plan;
 mod qemu;
+mod rooms;
 mod size;
 mod steps;
 mod toolchain;
@@ -48,6 +49,7 @@ cargo xtask bench train    training speed of three nets, samples a second
     --pytorch              beside PyTorch, from PyPI into a private environment
     --threads N --pairs N --net A|H|G --json
 cargo xtask size [--json]  bytes of code of each operator's kernels in a Cortex-M4F firmware
+cargo xtask rooms [--write] rooms of each crate, their lines and arrows; writes docs/architecture.md
 
 Exit codes: 0 done, 1 a check failed, device and host differ, or a must is missed, 2 usage or set-up.";
 
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] if mutants::wanted(rest) => mutants::main(rest),
         ["bench", rest @ ..] => bench::main(rest),
         ["size", rest @ ..] => size::main(rest),
+        ["rooms", rest @ ..] => rooms::main(rest),
         ["runner", elf, ..] => qemu::runner(elf),
         [other, ..] => Err(anyhow::anyhow!(
             "unknown task `{other}`\n  do:    cargo xtask help"

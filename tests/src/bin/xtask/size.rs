@@ -319,10 +319,13 @@ mod tests {
             len,
         };
         let bytes = measure(&[
-            symbol("_ZN10pupil_core7kernels4conv4conv17h0123456789abcdefE", 100),
+            symbol(
+                "_ZN10pupil_core7kernels4arch8portable4conv4conv17h0123456789abcdefE",
+                100,
+            ),
             symbol("pupil_m4_dw3x3s1", 20),
             symbol(
-                "_ZN10pupil_core7kernels5pairs5Pairs5check17h0123456789abcdefE",
+                "_ZN10pupil_core2op5pairs5Pairs5check17h0123456789abcdefE",
                 7,
             ),
             symbol("memcpy", 9),

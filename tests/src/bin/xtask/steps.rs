@@ -9,7 +9,7 @@ use pupil_tests::cases::{blocks, random};
 
 use super::boards::{all as all_boards, machine, targets};
 use super::command::{capture, command, out, target_dir};
-use super::{bench, mutants, qemu, size, toolchain};
+use super::{bench, mutants, qemu, rooms, size, toolchain};
 
 /// Tests that ran.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,10 +58,14 @@ impl Report {
 /// A step: its name, what it does, and the function.
 type Step = (&'static str, &'static str, fn() -> anyhow::Result<Report>);
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     ("setup", "QEMU and a compiler for bare-metal targets", setup),
     ("fmt", "formatting", || {
         cargo(&["cargo fmt --all --check -- --color never"])
+    }),
+    ("rooms", "no room uses one above it", || {
+        rooms::check()?;
+        Ok(one_passed())
     }),
     ("clippy", "lints, warnings are errors", clippy),
     ("no-std", "core for every target, with each feature", no_std),

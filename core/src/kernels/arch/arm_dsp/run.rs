@@ -124,7 +124,7 @@ fn own<O: Operators>(operator: &Operator<'_>, operands: &mut Operands<'_>) -> Op
     #[cfg(debug_assertions)]
     {
         let extents = crate::kernels::Extents::of(operator, output_len);
-        let second = places
+        let second = operands
             .other
             .len()
             .max(if operands.which == 2 { input_len } else { 0 });

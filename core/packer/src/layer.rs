@@ -5,7 +5,7 @@ use pupil_core::op::shape::{Shape, Window, same_padding};
 
 /// A tensor of a model that is being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TensorId(pub(super) usize);
+pub struct TensorId(pub(crate) usize);
 
 impl TensorId {
     /// Its number in the model: 0 is the input, layer i writes tensor i + 1.
@@ -104,7 +104,7 @@ pub struct Pool {
 }
 
 /// The window and the output's height and width.
-pub(super) fn window(
+pub(crate) fn window(
     input: Shape,
     kernel: (usize, usize),
     stride: (usize, usize),
