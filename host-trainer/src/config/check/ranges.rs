@@ -166,7 +166,7 @@ pub(crate) fn check(config: &RunConfig) -> Vec<(String, String)> {
         (0.01..=100.0).contains(&temperature),
         "distill.temperature",
         temperature.to_string(),
-        "must be above 0 and at most 100",
+        "must lie between 0.01 and 100",
     );
     need(
         config.distill.views <= 1000,
@@ -246,7 +246,7 @@ fn check_methods(methods: &MethodsConfig, need: &mut impl FnMut(bool, &str, Stri
         (0.01..=100.0).contains(&uda.temperature),
         "methods.uda.temperature",
         uda.temperature.to_string(),
-        "must be above 0 and at most 100",
+        "must lie between 0.01 and 100",
     );
 }
 

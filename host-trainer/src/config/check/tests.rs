@@ -59,6 +59,33 @@ fn types_ranges_and_syntax_have_lines() {
 }
 
 #[test]
+fn constants_at_their_extremes_are_refused_by_key_and_line() {
+    for (text, key) in [
+        ("[distill]\ntemperature = 1e-38", "distill.temperature"),
+        (
+            "[methods.uda]\ntemperature = 1e-45",
+            "methods.uda.temperature",
+        ),
+        (
+            "[teacher.fit]\nsteps = 9223372036854775807",
+            "teacher.fit.steps",
+        ),
+        (
+            "[teacher.fit]\nsteps = 18446744073709551615",
+            "teacher.fit.steps",
+        ),
+        ("[pack]\narena = 99999999999999999999", "pack.arena"),
+        ("\nseed = 0xffffffffffffffff", "seed"),
+    ] {
+        let found = problems(text);
+        assert!(
+            found[0].contains("line 2") && found[0].contains(key),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn settings_of_the_command_line_go_over_the_file() {
     let load = |sets: &[&str]| {
         let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
@@ -86,7 +113,7 @@ fn settings_of_the_command_line_go_over_the_file() {
     let found = load(&["teacher.fit.steps=0"]).unwrap_err().problems;
     assert_eq!(
         found,
-        ["  --set     teacher.fit.steps = 0 must be at least 1"]
+        ["  --set     teacher.fit.steps = 0 must lie between 1 and a billion"]
     );
 }
 
