@@ -100,11 +100,24 @@ pub fn check() -> anyhow::Result<()> {
     let tables = tables()?;
     let text = document()?;
     let (before, after) = around(&text)?;
+    let written = &text[before.len()..text.len() - after.len()];
     ensure!(
-        text == format!("{before}{tables}{after}"),
+        says_the_same(written, &tables),
         "{DOCUMENT}: its tables are not those of the source\n  do:    cargo xtask rooms --write"
     );
     Ok(())
+}
+
+/// Whether two texts differ in nothing but numbers, and in those by a fifth at most: lines come and go
+/// with every change.
+fn says_the_same(a: &str, b: &str) -> bool {
+    let number = |word: &str| word.replace(',', "").parse::<f64>().ok();
+    let near = |(a, b): (&str, &str)| match (number(a), number(b)) {
+        (Some(a), Some(b)) => (a - b).abs() <= 0.2 * a.max(b),
+        _ => a == b,
+    };
+    let words = |text: &str| text.split_whitespace().count();
+    words(a) == words(b) && a.split_whitespace().zip(b.split_whitespace()).all(near)
 }
 
 fn document() -> anyhow::Result<String> {
@@ -297,6 +310,18 @@ mod tests {
         let text = "#[cfg(test)]\nmod tests;\nuse crate::data::x;\n// crate::nn\nfn f() { crate::net::y(); other_crate::run::z() }\n#[cfg(test)]\nmod tests { use crate::cli::w; }\n";
         let found: Vec<String> = used(text, "data").into_iter().collect();
         assert_eq!(found, ["net"]);
+    }
+
+    #[test]
+    fn lines_may_differ_a_little_and_arrows_not() {
+        let text = "| `net` | 1,900 | util, data | nets |";
+        assert!(says_the_same(text, &text.replace("1,900", "2,100")));
+        assert!(!says_the_same(text, &text.replace("1,900", "3,000")));
+        assert!(!says_the_same(
+            text,
+            &text.replace("util, data", "util, nn")
+        ));
+        assert!(!says_the_same(text, &text.replace(", data", "")));
     }
 
     #[test]
