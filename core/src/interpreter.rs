@@ -48,7 +48,7 @@ pub enum Step {
 /// each layer of a stream is.
 ///
 /// `O` is the set of operators whose kernels the program links; see
-/// [`operators`](crate::kernels::operators).
+/// [`OperatorSet`].
 #[derive(Debug)]
 pub struct Interpreter<'m, 'a, O = Every> {
     model: Model<'m>,

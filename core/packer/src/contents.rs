@@ -219,7 +219,8 @@ pub fn check_label(label: &str) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// Which inputs (first, second) a layer's output may replace, value by value.
+/// Which inputs (first, second) a layer's output may replace, value by value: what
+/// [`Operator::works_in_place`](pupil_core::op::Operator::works_in_place) says of the parsed layer.
 pub fn in_place(record: &LayerRecord) -> [bool; 2] {
     let blocks = matches!(record.layout, layout::ROW_PAIRS_FAST | layout::ROW_PAIRS);
     match record.operator {

@@ -10,16 +10,15 @@
 
 pub mod arch;
 mod extents;
-pub(crate) mod operands;
 mod operators;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
 pub use arch::Isa;
+pub(crate) use arch::operands::Operands;
 pub use arch::scratch::{depthwise_scratch, scratch_len};
 pub use extents::Extents;
-pub(crate) use operands::Operands;
 pub use operators::{Every, OperatorSet, Operators};
 
 use crate::error::KernelError;

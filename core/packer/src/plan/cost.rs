@@ -77,7 +77,7 @@ fn natural(f: &Filter<'_>, out: Shape) -> u64 {
     (out.len() * (f.taps() * 2 + 30)) as u64
 }
 
-/// Two columns by four channels: see `m4/gemm.rs`.
+/// Two columns by four channels: see `arm_dsp/gemm` in core.
 fn gemm(f: &Filter<'_>, out: Shape) -> u64 {
     let w = f.window();
     let steps = padded(f.taps()) / 2;
@@ -126,7 +126,7 @@ fn dense(f: &Filter<'_>) -> u64 {
     (f.output().c.div_ceil(4) * block + taps + 250) as u64
 }
 
-/// Two rows by two columns of a channel: see `m4/depthwise`.
+/// Two rows by two columns of a channel: see `arm_dsp/depthwise` in core.
 fn depthwise(f: &Filter<'_>, out: Shape) -> u64 {
     let input = f.input();
     let table = if f.out().lookup.is_some() { 4 } else { 0 };

@@ -1,7 +1,7 @@
 //! Which layers read a tensor, whom an output may replace, and so how long each tensor lives.
 
-use pupil_core::model::LayerRecord;
 use pupil_core::model::format::code;
+use pupil_core::model::{LayerRecord, Model};
 use pupil_core::op::shape::Shape;
 
 use crate::contents::{Contents, in_place};
@@ -16,9 +16,22 @@ pub struct Liveness {
 }
 
 impl Liveness {
+    /// Of a model that is not written yet.
     pub fn of(contents: &Contents) -> Self {
-        let mut readers = vec![Vec::new(); contents.tensors.len()];
-        for (i, record) in contents.layers.iter().enumerate() {
+        let shapes = contents.tensors.iter().map(|t| t.shape);
+        Self::new(shapes.collect(), contents.layers.clone())
+    }
+
+    /// Of a packed model; its weights are not looked at.
+    pub fn of_model(model: &Model<'_>) -> Self {
+        let shapes = (0..model.tensor_count()).map(|t| model.tensor(t).shape);
+        let records = (0..model.layer_count()).filter_map(|i| model.record(i));
+        Self::new(shapes.collect(), records.collect())
+    }
+
+    fn new(shapes: Vec<Shape>, records: Vec<LayerRecord>) -> Self {
+        let mut readers = vec![Vec::new(); shapes.len()];
+        for (i, record) in records.iter().enumerate() {
             let [first, second] = record.inputs();
             let second = second.filter(|t| Some(*t) != first);
             for tensor in first.into_iter().chain(second) {
@@ -26,8 +39,8 @@ impl Liveness {
             }
         }
         Self {
-            shapes: contents.tensors.iter().map(|t| t.shape).collect(),
-            records: contents.layers.clone(),
+            shapes,
+            records,
             readers,
         }
     }

@@ -3,7 +3,6 @@
 use super::cost;
 use super::liveness::Liveness;
 use super::proposal::Proposal;
-use crate::contents::Contents;
 use pupil_core::model::{Layer, Model};
 use pupil_core::op::Operator;
 use pupil_core::stream::{LinkShape, MAX_LINKS};
@@ -43,7 +42,7 @@ pub(super) struct Net<'m> {
 impl<'m> Net<'m> {
     pub fn new(model: Model<'m>) -> Self {
         let layers: Vec<Layer<'m>> = model.layers().collect();
-        let liveness = Liveness::of(&Contents::of(&model));
+        let liveness = Liveness::of_model(&model);
         let alone = layers
             .iter()
             .map(|l| {

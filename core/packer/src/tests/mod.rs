@@ -1,6 +1,7 @@
 //! Whole models: built, parsed, damaged in every way, run.
 
 mod damaged;
+mod extents;
 mod extremes;
 mod hostile;
 mod streams;

@@ -210,3 +210,14 @@ fn a_tensor_added_to_itself_is_doubled() {
         .unwrap();
     assert_eq!(scores(&b.finish().unwrap(), &[128, 138, 98]), [0, 20, -60]);
 }
+
+#[test]
+fn the_planner_and_the_kernels_agree_on_what_works_in_place() {
+    let bytes = net();
+    let model = Model::parse(&bytes).unwrap();
+    for (i, layer) in model.layers().enumerate() {
+        let record = model.record(i).unwrap();
+        let kernels = [0, 1].map(|input| layer.operator.works_in_place(input));
+        assert_eq!(crate::contents::in_place(&record), kernels, "layer {i}");
+    }
+}

@@ -13,6 +13,7 @@
 
 pub(crate) mod arm_dsp;
 mod isa;
+pub(crate) mod operands;
 #[cfg_attr(arm_dsp, allow(dead_code))] // only what it falls back on is used
 pub(crate) mod portable;
 pub(crate) mod scratch;

@@ -5,8 +5,8 @@ mod case;
 mod golden;
 mod random;
 
+use super::arch::operands::{Maps, Operands};
 use super::arch::portable::{self, dot, lanes};
-use super::operands::{Maps, Operands};
 use super::{Every, Operators};
 use crate::op::quant::Affine;
 use crate::op::{AddParams, Filter, MeanParams, MulParams};

@@ -70,7 +70,6 @@ const GROUPS: [(&str, &[&str]); 11] = [
         "shared",
         &[
             "10run_linked",
-            "19run_in_place_linked",
             "5quant",
             // Any other of the kernels' code.
             "7kernels",

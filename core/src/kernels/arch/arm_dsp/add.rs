@@ -15,7 +15,7 @@
 use core::marker::PhantomData;
 
 #[cfg(arm_dsp)]
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 #[cfg(arm_dsp)]
 use crate::kernels::{OperatorSet, Operators};
 use crate::op::AddParams;

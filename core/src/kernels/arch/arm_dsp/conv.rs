@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use super::gemm::{Columns, Expand, Gemm, Lines, Side};
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators};
 use crate::op::Filter;
 use crate::op::pairs::Mode;

@@ -17,7 +17,7 @@
 
 use core::arch::global_asm;
 
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators};
 use crate::op::Filter;
 use crate::op::pairs::{BLOCK, Mode, padded};

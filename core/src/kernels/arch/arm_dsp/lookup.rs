@@ -1,6 +1,6 @@
 //! A table of 256 int8 values over a map: three instructions a value and the loop.
 
-use crate::kernels::operands::Maps;
+use crate::kernels::arch::operands::Maps;
 
 /// Each value through `table`, whose index is the int8 plus 128. False, with the output unchanged, where
 /// the maps have different lengths.

@@ -1,8 +1,8 @@
 //! Which micro-kernel runs an operator, and the checks that all of them need.
 
 use super::Dsp;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::arch::{Isa, portable};
-use crate::kernels::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators, scratch_len};
 use crate::op::{Layout, MeanParams, Operator};
 

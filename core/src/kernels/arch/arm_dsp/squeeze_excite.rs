@@ -13,9 +13,9 @@
 //! the product is negative, a shift by e, two values saturated at once: 27 for four values.
 
 use super::clamp::clamp;
-use crate::kernels::operands::Maps;
+use crate::kernels::arch::operands::Maps;
 #[cfg(arm_dsp)]
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators};
 use crate::op::MulParams;
 

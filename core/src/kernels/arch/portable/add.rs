@@ -1,7 +1,7 @@
 //! Residual addition (TensorFlow Lite's ADD): both inputs are brought to one scale with 20 extra
 //! bits, added, and requantized.
 
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet, Operators};
 use crate::op::AddParams;
 

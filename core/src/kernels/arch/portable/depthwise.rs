@@ -1,6 +1,6 @@
 //! Depthwise convolution: each output channel reads one input channel.
 
-use crate::kernels::operands::Maps;
+use crate::kernels::arch::operands::Maps;
 use crate::kernels::{OperatorSet, Operators};
 use crate::op::quant::Multiplier;
 use crate::op::shape::{Shape, Window};

@@ -1,6 +1,6 @@
 //! A non-linearity as a table of 256 int8 values.
 
-use crate::kernels::operands::Maps;
+use crate::kernels::arch::operands::Maps;
 
 /// Each value of the input through `table`, whose index is the int8 plus 128, apart or in place. False,
 /// with the output unchanged, where both have different lengths.

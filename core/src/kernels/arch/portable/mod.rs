@@ -20,7 +20,7 @@ pub mod sums;
 use self::dot::Dot;
 use self::lanes::Lanes;
 use super::Isa;
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators};
 use crate::op::{MeanParams, Operator};
 

@@ -3,7 +3,7 @@
 //! The gate itself is a mean, a dense layer with its activation as a table, and a dense layer
 //! with the sigmoid as a table.
 
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet, Operators};
 use crate::op::MulParams;
 

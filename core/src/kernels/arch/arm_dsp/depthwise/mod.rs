@@ -23,7 +23,7 @@ use self::layout::{Expand, GROUP};
 #[cfg(not(arm_dsp))]
 use crate::kernels::arch::arm_dsp::clamp::clamp;
 #[cfg(not(arm_dsp))]
-use crate::kernels::operands::Maps;
+use crate::kernels::arch::operands::Maps;
 use crate::op::row_pairs::Form;
 #[cfg(not(arm_dsp))]
 use crate::op::row_pairs::Kernel;

@@ -10,7 +10,7 @@ use super::asm::{
 use super::layout::{Expand, GROUP, Planar, SLACK};
 use super::works_in_place;
 use crate::kernels::arch::arm_dsp::clamp::clamp;
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::kernels::{OperatorSet as Set, Operators};
 use crate::op::row_pairs::Form;
 use crate::op::{Filter, Layout};

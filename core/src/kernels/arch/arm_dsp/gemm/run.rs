@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 use super::border::{Border, Inside};
 use super::frame::{Expand, Frame, PASS, end, entry, mode, pupil_m4_gemm};
 use crate::kernels::Operators;
-use crate::kernels::operands::Operands;
+use crate::kernels::arch::operands::Operands;
 use crate::op::Filter;
 use crate::op::pairs::padded;
 
